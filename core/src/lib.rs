@@ -1,0 +1,6 @@
+//! The pure domain of Nightshift. (story to come)
+#![deny(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod ids;
+pub mod plan;
