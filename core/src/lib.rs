@@ -4,3 +4,4 @@
 
 pub mod ids;
 pub mod plan;
+pub mod spec;

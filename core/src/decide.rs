@@ -1,0 +1,152 @@
+//! What to do about one partition: facts in, one instruction out.
+
+use serde::{Deserialize, Serialize};
+
+use jiff::Timestamp;
+
+use crate::conclusion::FinalState;
+use crate::ids::{Digest, Generation, Partition, RunId, SpecName};
+
+/// `claims/<partition>/g<n>.json`: who decided to execute this generation, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// Layout version of this document.
+    pub version: u32,
+    /// The run that the claim starts.
+    pub run: RunId,
+    /// A random id of the request; tells the claimant that the claim is its own.
+    pub request: String,
+    /// Who asked, for people: host and process.
+    pub claimed_by: String,
+    /// When, by the claimant's clock.
+    pub claimed_at: Timestamp,
+    /// Why a generation that was done is executed again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forced: Option<String>,
+    /// The run whose committed shards are taken over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inherits: Option<RunId>,
+}
+
+impl Claim {
+    /// Version that this build writes.
+    pub const VERSION: u32 = 1;
+}
+
+/// What the store says about one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PartitionFacts {
+    /// The highest generation that was claimed.
+    pub claimed: Option<Generation>,
+    /// The highest generation that has a final, and the final's state.
+    pub concluded: Option<(Generation, FinalState)>,
+}
+
+/// What to do about one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// This generation succeeded; there is nothing to do.
+    Done(Generation),
+    /// This generation is claimed and undecided; help to finish it.
+    Join(Generation),
+    /// Claim and execute this generation, taking over what `inherit` committed.
+    Start {
+        /// The new generation.
+        generation: Generation,
+        /// The generation to inherit from.
+        inherit: Option<Generation>,
+    },
+}
+
+/// Decides about one partition.
+///
+/// A succeeded date is never executed again unless `force` asks for it (I7); a claimed one is
+/// joined, never doubled; one that ended partial or failed starts the next generation, which
+/// inherits the committed shards. `force` starts a generation that inherits nothing.
+pub fn decide(facts: PartitionFacts, force: bool) -> Decision {
+    let latest = facts.claimed.max(facts.concluded.map(|(generation, _)| generation));
+    let Some(latest) = latest else {
+        return Decision::Start { generation: Generation::FIRST, inherit: None };
+    };
+    if force {
+        return Decision::Start { generation: latest.next(), inherit: None };
+    }
+    match facts.concluded {
+        Some((generation, FinalState::Succeeded)) if generation == latest => Decision::Done(latest),
+        Some((generation, _)) if generation == latest => {
+            Decision::Start { generation: latest.next(), inherit: Some(latest) }
+        }
+        _ => Decision::Join(latest),
+    }
+}
+
+/// The run of `generation`.
+pub fn run_id(name: &SpecName, partition: Partition, generation: Generation) -> RunId {
+    RunId { name: name.clone(), partition, generation }
+}
+
+/// What a fingerprint is made of; any change makes a date stale.
+#[derive(Debug, Serialize)]
+pub struct FingerprintParts<'a> {
+    /// Input files with their pins.
+    pub inputs: &'a [crate::plan::InputFile],
+    /// Digest of the model.
+    pub model: Digest,
+    /// Task settings.
+    pub task: &'a crate::plan::TaskSettings,
+}
+
+impl FingerprintParts<'_> {
+    /// SHA-256 of the parts as canonical JSON (struct order, no white space).
+    ///
+    /// # Errors
+    /// When a part cannot be written as JSON, which only a non-finite number can cause.
+    pub fn digest(&self) -> Result<Digest, serde_json::Error> {
+        use sha2::Digest as _;
+        let bytes = serde_json::to_vec(self)?;
+        Ok(Digest(sha2::Sha256::digest(bytes).into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generation(n: u32) -> Generation {
+        Generation::new(n).unwrap()
+    }
+
+    fn facts(claimed: u32, concluded: Option<(u32, FinalState)>) -> PartitionFacts {
+        PartitionFacts {
+            claimed: Generation::new(claimed),
+            concluded: concluded.map(|(n, state)| (generation(n), state)),
+        }
+    }
+
+    #[test]
+    fn every_row_of_the_table() {
+        use FinalState::{Failed, Partial, Succeeded};
+        let start = |n, inherit: Option<u32>| Decision::Start {
+            generation: generation(n),
+            inherit: inherit.map(generation),
+        };
+        let cases = [
+            (facts(0, None), false, start(1, None)),
+            (facts(0, None), true, start(1, None)),
+            (facts(1, None), false, Decision::Join(generation(1))),
+            (facts(1, None), true, start(2, None)),
+            (facts(1, Some((1, Succeeded))), false, Decision::Done(generation(1))),
+            (facts(1, Some((1, Succeeded))), true, start(2, None)),
+            (facts(1, Some((1, Partial))), false, start(2, Some(1))),
+            (facts(1, Some((1, Failed))), false, start(2, Some(1))),
+            (facts(2, Some((1, Succeeded))), false, Decision::Join(generation(2))),
+            (facts(2, Some((1, Partial))), false, Decision::Join(generation(2))),
+            // A claim that a person deleted by hand: the final still counts.
+            (facts(0, Some((3, Succeeded))), false, Decision::Done(generation(3))),
+        ];
+        for (facts, force, expected) in cases {
+            assert_eq!(decide(facts, force), expected, "{facts:?} force={force}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The spec: the user's one document, checked before anything is written.
+//!
+//! [`Spec::parse`] turns YAML text into values that need no further checks: every name is
+//! valid, every placeholder known, every number possible. What the YAML cannot express is
+//! refused with the file, line, column, field and the remedy ([`SpecError`]). Where a path in
+//! the spec is relative, it is relative to the spec file; [`Spec::bind`] resolves it for one
+//! partition and finds an output that would be read as input.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+use serde_json::Value;
+
+use crate::ids::{Digest, Partition, SpecName};
+use crate::plan::{InputFormat, OutputFormat, Sharding};
+
+mod bind;
+mod check;
+mod error;
+mod overlap;
+mod raw;
+mod template;
+
+pub use bind::{Bound, Overrides};
+pub use error::SpecError;
+pub use template::{Template, TemplateError};
+
+/// Largest spec file, in bytes: a spec is a page, not a data file.
+pub const SPEC_MAX_BYTES: usize = 1 << 20;
+
+/// Rows in a shard when the spec does not say: large enough that a commit costs little
+/// beside the scoring, small enough that a lost shard costs seconds.
+pub const DEFAULT_SHARD_ROWS: u64 = 50_000;
+
+/// A checked spec.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spec {
+    /// `metadata.name`.
+    pub name: SpecName,
+    /// What to read.
+    pub input: Input,
+    /// Which model.
+    pub model: Model,
+    /// What to do with each row.
+    pub task: Task,
+    /// What to write.
+    pub output: Output,
+    /// How rows are cut into shards.
+    pub sharding: Sharding,
+    /// How often to try and how many rows may be bad.
+    pub retries: Retries,
+    /// Which dates a backfill looks at.
+    pub backfill: Backfill,
+    /// How many workers, and what their pods look like.
+    pub workers: Workers,
+    /// What the collector keeps.
+    pub retention: Retention,
+}
+
+/// `spec.input`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Input {
+    /// File, directory or glob; may hold `{date}` and `{name}`.
+    pub uri: Template,
+    /// Format, where the file names do not tell.
+    pub format: Option<InputFormat>,
+    /// Columns that identify a row, at least one.
+    pub id: Vec<String>,
+    /// More columns to carry over to the output.
+    pub keep: Vec<String>,
+}
+
+/// `spec.model`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// Model directory; may hold `{name}` and `{model_version}`.
+    pub uri: Template,
+    /// What people call this version.
+    pub version: Option<String>,
+    /// The digest that the model must have.
+    pub sha256: Option<Digest>,
+    /// Precision of the arithmetic.
+    pub dtype: Dtype,
+}
+
+/// Precision of a model's arithmetic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Dtype {
+    /// 32-bit floats.
+    #[default]
+    F32,
+}
+
+/// `spec.task`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Task {
+    /// A table of features through a multilayer perceptron.
+    Tabular,
+}
+
+impl Task {
+    /// The name in the spec.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Tabular => "tabular",
+        }
+    }
+}
+
+/// `spec.output`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    /// Output root; may hold `{name}` and `{model_version}`, never `{date}`.
+    pub uri: Template,
+    /// Format of the visible files.
+    pub format: OutputFormat,
+}
+
+/// `spec.retries`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Retries {
+    /// Attempts of one shard that may end in a crash before it is quarantined.
+    pub crashes: u32,
+    /// Largest share of a shard's rows that may be rejected.
+    pub rejects_max_ratio: f64,
+    /// Rejects that a shard may always have.
+    pub rejects_min: u64,
+}
+
+/// `spec.backfill`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backfill {
+    /// Days back from today, today not counted.
+    pub window_days: u32,
+    /// Which missing date comes first.
+    pub order: Order,
+    /// IANA name of the time zone in which a day begins.
+    pub timezone: String,
+    /// Whether a date that is done is ever done again.
+    pub reprocess: Reprocess,
+}
+
+/// Which missing date comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The oldest.
+    Oldest,
+    /// The newest.
+    Newest,
+}
+
+/// Whether a date that is done is ever done again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reprocess {
+    /// Never without a recorded request.
+    Never,
+    /// When the model's digest changed.
+    OnModelChange,
+    /// When model, input or task settings changed.
+    OnAnyChange,
+}
+
+/// `spec.workers`: the cluster's business, carried along unread on a laptop.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workers {
+    /// Worker pods at a time.
+    pub parallelism: u32,
+    /// Container image.
+    pub image: Option<String>,
+    /// Kubernetes `resources` of the worker container, as they are.
+    pub resources: Option<BTreeMap<String, Value>>,
+    /// A raw overlay over the pod template, as it is.
+    pub pod_template: Option<BTreeMap<String, Value>>,
+}
+
+/// `spec.retention`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// Succeeded runs to keep for each date.
+    pub succeeded: u32,
+    /// Failed runs to keep for each date.
+    pub failed: u32,
+    /// How long the files of a superseded generation stay.
+    pub superseded: SignedDuration,
+}
+
+impl Spec {
+    /// Parses and checks the text of a spec; `file` is only used in messages.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place and what to write instead.
+    pub fn parse(file: &str, text: &str) -> Result<Self, SpecError> {
+        check::parse(file, text)
+    }
+
+    /// Whether runs of this spec have a date.
+    pub fn is_dated(&self) -> bool {
+        self.input.uri.has_date()
+    }
+
+    /// Whether this spec can have a run for `partition`.
+    pub fn accepts(&self, partition: Partition) -> bool {
+        self.is_dated() == matches!(partition, Partition::Date(_))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! Binding a spec to one partition: placeholders filled in, paths made absolute.
+
+use super::overlap::overlaps;
+use super::{Spec, SpecError, Template};
+use crate::ids::Partition;
+
+/// The places of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// Absolute path or pattern of the input.
+    pub input: String,
+    /// Absolute path of the model directory.
+    pub model: String,
+    /// Absolute path of the output root.
+    pub output: String,
+}
+
+/// Places given on the command line instead of the spec's, already absolute.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// Instead of `spec.input.uri`.
+    pub input: Option<Template>,
+    /// Instead of `spec.model.uri`.
+    pub model: Option<Template>,
+    /// Instead of `spec.output.uri`.
+    pub output: Option<Template>,
+}
+
+impl Spec {
+    /// Fills in placeholders and makes every path absolute against `base`, the absolute folder
+    /// of the spec file. `file` is only used in messages.
+    ///
+    /// # Errors
+    /// When a scheme is not known, or the output would be read as input.
+    pub fn bind(&self, file: &str, base: &str, partition: Partition) -> Result<Bound, SpecError> {
+        let version = self.model.version.as_deref().unwrap_or_default();
+        let place = |template: &Template, field: &str| {
+            let text = template.fill(&self.name, partition, version);
+            absolute(base, &text).map_err(|scheme| SpecError {
+                file: file.to_owned(),
+                line: 1,
+                column: 1,
+                field: field.to_owned(),
+                problem: format!("`{scheme}://` is not supported by this version"),
+                remedy: "name a path, or file:///…".to_owned(),
+            })
+        };
+        let bound = Bound {
+            input: place(&self.input.uri, "spec.input.uri")?,
+            model: place(&self.model.uri, "spec.model.uri")?,
+            output: place(&self.output.uri, "spec.output.uri")?,
+        };
+        // The pattern with its placeholders: an output that collides on another date collides.
+        let pattern = absolute(base, self.input.uri.as_str()).unwrap_or_else(|_| bound.input.clone());
+        if overlaps(&pattern, &bound.output) {
+            return Err(SpecError {
+                file: file.to_owned(),
+                line: 1,
+                column: 1,
+                field: "spec.output.uri".to_owned(),
+                problem: format!("the output {} lies where the input {pattern} is read", bound.output),
+                remedy: "choose an output folder outside the input".to_owned(),
+            });
+        }
+        Ok(bound)
+    }
+
+    /// The same spec with the places of the command line.
+    #[must_use]
+    pub fn with(mut self, overrides: Overrides) -> Self {
+        self.input.uri = overrides.input.unwrap_or(self.input.uri);
+        self.model.uri = overrides.model.unwrap_or(self.model.uri);
+        self.output.uri = overrides.output.unwrap_or(self.output.uri);
+        self
+    }
+}
+
+/// `text` as an absolute, lexically normalised path; the scheme if it is not a file.
+fn absolute(base: &str, text: &str) -> Result<String, String> {
+    let path = match text.split_once("://") {
+        Some(("file", path)) => path.to_owned(),
+        Some((scheme, _)) => return Err(scheme.chars().take(20).collect()),
+        None if text.starts_with('/') => text.to_owned(),
+        None => format!("{base}/{text}"),
+    };
+    let mut steps: Vec<&str> = Vec::new();
+    for step in path.split('/') {
+        match step {
+            "" | "." => {}
+            ".." => {
+                steps.pop();
+            }
+            step => steps.push(step),
+        }
+    }
+    Ok(format!("/{}", steps.join("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::absolute;
+
+    #[test]
+    fn paths_are_resolved_against_the_folder_of_the_spec() {
+        assert_eq!(absolute("/a/b", "c/*.parquet").unwrap(), "/a/b/c/*.parquet");
+        assert_eq!(absolute("/a/b", "../c/./d/").unwrap(), "/a/c/d");
+        assert_eq!(absolute("/a/b", "/x").unwrap(), "/x");
+        assert_eq!(absolute("/a/b", "file:///x/y").unwrap(), "/x/y");
+        assert_eq!(absolute("/a/b", "../../../../etc").unwrap(), "/etc");
+        assert_eq!(absolute("/a", "s3://b/k").unwrap_err(), "s3");
+    }
+}

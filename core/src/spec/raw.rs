@@ -1,0 +1,124 @@
+//! The spec as YAML spells it: shapes only, each value with its place.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_saphyr::Spanned;
+
+use crate::plan::{InputFormat, OutputFormat};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Document {
+    #[serde(rename = "apiVersion")]
+    pub(super) api_version: Spanned<String>,
+    pub(super) kind: Spanned<String>,
+    pub(super) metadata: Metadata,
+    pub(super) spec: Body,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Metadata {
+    pub(super) name: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Body {
+    pub(super) input: Input,
+    pub(super) model: Model,
+    pub(super) task: Task,
+    pub(super) output: Output,
+    pub(super) sharding: Option<Spanned<Sharding>>,
+    #[serde(default)]
+    pub(super) retries: Retries,
+    #[serde(default)]
+    pub(super) backfill: Backfill,
+    #[serde(default)]
+    pub(super) workers: Workers,
+    #[serde(default)]
+    pub(super) retention: Retention,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    pub(super) uri: Spanned<String>,
+    pub(super) format: Option<InputFormat>,
+    pub(super) id: Spanned<Vec<String>>,
+    pub(super) keep: Option<Spanned<Vec<String>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Model {
+    pub(super) uri: Spanned<String>,
+    pub(super) version: Option<Spanned<String>>,
+    pub(super) sha256: Option<Spanned<String>>,
+    pub(super) dtype: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Task {
+    pub(super) kind: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Output {
+    pub(super) uri: Spanned<String>,
+    pub(super) format: Option<OutputFormat>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sharding {
+    pub(super) rows: Option<Spanned<i64>>,
+    pub(super) count: Option<Spanned<i64>>,
+    pub(super) by: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Retries {
+    pub(super) crashes: Option<Spanned<i64>>,
+    #[serde(default)]
+    pub(super) rejects: Rejects,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rejects {
+    pub(super) max_ratio: Option<Spanned<f64>>,
+    pub(super) min: Option<Spanned<i64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Backfill {
+    pub(super) window: Option<Spanned<String>>,
+    pub(super) order: Option<Spanned<String>>,
+    pub(super) timezone: Option<Spanned<String>>,
+    pub(super) reprocess: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Workers {
+    pub(super) parallelism: Option<Spanned<i64>>,
+    pub(super) image: Option<String>,
+    pub(super) resources: Option<BTreeMap<String, Value>>,
+    #[serde(rename = "podTemplate")]
+    pub(super) pod_template: Option<BTreeMap<String, Value>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Retention {
+    pub(super) succeeded: Option<Spanned<i64>>,
+    pub(super) failed: Option<Spanned<i64>>,
+    pub(super) superseded: Option<Spanned<String>>,
+}

@@ -1,0 +1,134 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const GOOD: &str = r#"apiVersion: nightshift.dev/v1
+kind: BatchInference
+metadata: { name: flight-delays }
+spec:
+  input:   { uri: "data/date={date}/*.parquet", id: [flight_id] }
+  model:   { uri: models/delay-mlp, version: v3 }
+  task:    { kind: tabular }
+  output:  { uri: out/predictions }
+  sharding: { rows: 5000 }
+"#;
+
+fn refused(text: &str) -> SpecError {
+    Spec::parse("s.yaml", text).expect_err("the spec was accepted")
+}
+
+/// GOOD with one line (found by its start) replaced.
+fn with_line(start: &str, line: &str) -> String {
+    let lines = GOOD.lines().map(|old| if old.starts_with(start) { line } else { old });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_small_spec_gets_the_documented_defaults() {
+    let spec = Spec::parse("s.yaml", GOOD).unwrap();
+    assert_eq!(spec.name.as_str(), "flight-delays");
+    assert_eq!(spec.sharding, Sharding::Rows(5_000));
+    assert_eq!(spec.output.format, OutputFormat::Parquet);
+    assert_eq!(spec.retries, Retries { crashes: 4, rejects_max_ratio: 0.001, rejects_min: 10 });
+    assert_eq!(spec.backfill.window_days, 14);
+    assert_eq!(spec.backfill.reprocess, Reprocess::Never);
+    assert_eq!(spec.retention.superseded, SignedDuration::from_hours(24));
+    assert!(spec.is_dated());
+}
+
+#[test]
+fn the_full_spec_of_the_documentation_is_accepted() {
+    let text = format!(
+        "{GOOD}{}",
+        r#"  retries:  { crashes: 4, rejects: { max_ratio: 0.001, min: 10 } }
+  backfill: { window: 14d, order: oldest, timezone: Europe/Paris, reprocess: on-any-change }
+  workers:  { parallelism: 10, image: "registry/x:1", resources: { limits: { memory: 1Gi } }, podTemplate: { spec: { nodeSelector: { a: b } } } }
+  retention: { succeeded: 3, failed: 2, superseded: 24h }
+"#
+    );
+    let spec = Spec::parse("s.yaml", &text).unwrap();
+    assert_eq!(spec.workers.parallelism, 10);
+    assert_eq!(spec.backfill.reprocess, Reprocess::OnAnyChange);
+}
+
+#[test]
+fn each_mistake_names_place_field_and_remedy() {
+    let cases = [
+        ("  task:", "  tusk:    { kind: tabular }", "s.yaml:7:3: spec.tusk: unknown field; did you mean `task`?"),
+        ("  sharding:", "  sharding: { row: 5 }", "s.yaml:9:15: spec.sharding.row: unknown field; did you mean `rows`?"),
+        ("  sharding:", "  sharding: { rows: 0 }", "s.yaml:9:21: spec.sharding.rows: 0 is not possible; use 1 or more"),
+        ("  sharding:", "  sharding: { rows: -5 }", "s.yaml:9:21: spec.sharding.rows: -5 is not possible; use 1 or more"),
+        ("  sharding:", "  sharding: { count: 2000000 }", "s.yaml:9:22: spec.sharding.count: 2000000 is not possible; use a number from 1 to 1000000"),
+        ("  sharding:", "  sharding: { rows: many }", "s.yaml:9:21: spec.sharding.rows: expected a whole number; write a whole number"),
+        ("  sharding:", "  sharding: { rows: 5, count: 2 }", "s.yaml:9:13: spec.sharding: it needs exactly one of rows, count and by; write `{ rows: 50000 }`, `{ count: 200 }` or `{ by: file }`"),
+        ("  task:", "  task:    { kind: tabluar }", "s.yaml:7:20: spec.task.kind: `tabluar` is not possible here; did you mean `tabular`?"),
+        ("  output:", "  output:  { uri: ../../etc }", "s.yaml:8:19: spec.output.uri: `..` may not lead out of a folder; write the folder without `..`, or an absolute path"),
+        ("  output:", "  output:  { uri: \"out/{date}\" }", "s.yaml:8:19: spec.output.uri: the output root is one for all dates; remove {date}: each date gets its own date=… folder below the output"),
+        ("  input:", "  input:   { uri: \"d/{{yesterday}}\", id: [a] }", "s.yaml:5:19: spec.input.uri: `{{` is left over from a shell or template language; write {date} and choose the date on the command line, as in `--date yesterday`"),
+        ("  input:", "  input:   { uri: \"d/{day}\", id: [a] }", "s.yaml:5:19: spec.input.uri: `{day}` is not a placeholder; use {date}, {name} or {model_version}"),
+        ("  input:", "  input:   { uri: d, id: [] }", "s.yaml:5:26: spec.input.id: no column is named; name the columns that identify a row, as in `id: [flight_id]`"),
+        ("  input:", "  input:   { uri: d }", "s.yaml:5:14: spec.input.id: the field is missing; add `id:`"),
+        ("metadata:", "metadata: { name: Flight_Delays }", "s.yaml:3:19: metadata.name: `Flight_Delays` is not a name: use 1 to 45 lower-case letters, digits and `-`, starting and ending with a letter or digit; choose a short name such as `flight-delays`"),
+        ("apiVersion:", "apiVersion: nightshift.dev/v2", "s.yaml:1:13: apiVersion: `nightshift.dev/v2` is not possible here; did you mean `nightshift.dev/v1`?"),
+        ("  model:", "  model:   { uri: m, sha256: abc }", "s.yaml:6:30: spec.model.sha256: `abc` is not a SHA-256 digest: it has 64 hexadecimal digits; write what `sha256sum config.json model.safetensors | sha256sum` prints"),
+        ("  model:", "  model:   { uri: m, dtype: f64 }", "s.yaml:6:29: spec.model.dtype: `f64` is not possible here; did you mean `f32`?"),
+    ];
+    for (start, line, message) in cases {
+        assert_eq!(refused(&with_line(start, line)).to_string(), message);
+    }
+}
+
+#[test]
+fn duplicate_keys_are_refused() {
+    let error = refused(&format!("{GOOD}  task: {{ kind: tabular }}\n")).to_string();
+    assert!(error.starts_with("s.yaml:10:3: "), "{error}");
+    assert!(error.contains("task: the key occurs twice; keep one of the two"), "{error}");
+}
+
+#[test]
+fn what_is_not_a_spec_at_all_is_refused_in_one_line() {
+    let cases = ["", "  \n", "just text", "[1, 2]", "a: b: c", "\u{0}", "{", "---\na: 1\n---\nb: 2\n", "PAR1\u{1}"];
+    for text in cases {
+        let error = refused(text).to_string();
+        assert!(error.starts_with("s.yaml:"), "{error}");
+        assert!(!error.contains('\n'), "{error:?}");
+    }
+    assert!(refused(&"x".repeat(SPEC_MAX_BYTES + 1)).problem.contains("bytes are more than"));
+}
+
+#[test]
+fn an_output_inside_the_input_is_refused_when_bound() {
+    let text = with_line("  output:", "  output: { uri: \"data/date=x\" }");
+    let spec = Spec::parse("s.yaml", &text).unwrap();
+    let error = spec.bind("s.yaml", "/base", "2013-01-01".parse().unwrap()).unwrap_err();
+    assert_eq!(error.field, "spec.output.uri");
+    assert!(error.to_string().contains("choose an output folder outside the input"));
+}
+
+#[test]
+fn placeholders_are_filled_in() {
+    let text = with_line("  model:", "  model: { uri: \"m/{name}/{model_version}\", version: v3 }");
+    let spec = Spec::parse("s.yaml", &text).unwrap();
+    let bound = spec.bind("s.yaml", "/b", "2013-01-02".parse().unwrap()).unwrap();
+    assert_eq!(bound.input, "/b/data/date=2013-01-02/*.parquet");
+    assert_eq!(bound.model, "/b/m/flight-delays/v3");
+    assert_eq!(bound.output, "/b/out/predictions");
+}
+
+proptest! {
+    /// Any text is accepted or refused with a place; nothing panics.
+    #[test]
+    fn no_text_makes_the_parser_panic(text in ".{0,300}") {
+        let _ = Spec::parse("s.yaml", &text);
+    }
+
+    /// One damaged byte of a good spec never panics either.
+    #[test]
+    fn no_damage_makes_the_parser_panic(at in 0..GOOD.len(), byte in 0_u8..128) {
+        let mut bytes = GOOD.as_bytes().to_vec();
+        bytes[at] = byte;
+        if let Ok(text) = String::from_utf8(bytes) {
+            let _ = Spec::parse("s.yaml", &text);
+        }
+    }
+}
