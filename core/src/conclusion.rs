@@ -164,9 +164,7 @@ impl Final {
         let mut quarantined = Vec::new();
         let mut decided_at = plan.planned_at;
         for (&shard, record) in records {
-            record
-                .check(plan, shard)
-                .map_err(|source| NotConcluded::Invalid { shard, source })?;
+            record.check(plan, shard).map_err(|source| NotConcluded::Invalid { shard, source })?;
             decided_at = decided_at.max(record.decided_at);
             let rows = plan.shard(shard).map_or(0, crate::plan::Shard::rows);
             totals.add(record, rows);

@@ -168,7 +168,9 @@ pub enum InvalidRecord {
         shard: ShardIndex,
     },
     /// Rows are missing or too many.
-    #[error("{planned} rows are planned, but {rows_in} were read, {rows_out} written and {rows_rejected} rejected")]
+    #[error(
+        "{planned} rows are planned, but {rows_in} were read, {rows_out} written and {rows_rejected} rejected"
+    )]
     Rows {
         /// Rows in the plan.
         planned: u64,

@@ -51,14 +51,18 @@ impl Spec {
             output: place(&self.output.uri, "spec.output.uri")?,
         };
         // The pattern with its placeholders: an output that collides on another date collides.
-        let pattern = absolute(base, self.input.uri.as_str()).unwrap_or_else(|_| bound.input.clone());
+        let pattern =
+            absolute(base, self.input.uri.as_str()).unwrap_or_else(|_| bound.input.clone());
         if overlaps(&pattern, &bound.output) {
             return Err(SpecError {
                 file: file.to_owned(),
                 line: 1,
                 column: 1,
                 field: "spec.output.uri".to_owned(),
-                problem: format!("the output {} lies where the input {pattern} is read", bound.output),
+                problem: format!(
+                    "the output {} lies where the input {pattern} is read",
+                    bound.output
+                ),
                 remedy: "choose an output folder outside the input".to_owned(),
             });
         }

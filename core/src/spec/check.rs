@@ -5,8 +5,8 @@ use serde_saphyr::{Error as YamlError, Location, Spanned};
 
 use super::raw;
 use super::{
-    Backfill, DEFAULT_SHARD_ROWS, Dtype, Input, Model, Order, Output, Reprocess, Retention, Retries,
-    SPEC_MAX_BYTES, Spec, SpecError, Task, Template, Workers,
+    Backfill, DEFAULT_SHARD_ROWS, Dtype, Input, Model, Order, Output, Reprocess, Retention,
+    Retries, SPEC_MAX_BYTES, Spec, SpecError, Task, Template, Workers,
 };
 use crate::plan::{OutputFormat, SHARDS_MAX, Sharding};
 
@@ -19,7 +19,8 @@ const WINDOW_MAX_DAYS: u32 = 3_653;
 pub(super) fn parse(file: &str, text: &str) -> Result<Spec, SpecError> {
     let checker = Checker { file };
     if text.len() > SPEC_MAX_BYTES {
-        let problem = format!("{} bytes are more than the {SPEC_MAX_BYTES} a spec may have", text.len());
+        let problem =
+            format!("{} bytes are more than the {SPEC_MAX_BYTES} a spec may have", text.len());
         return Err(checker.whole_file(&problem, "name the YAML spec, not a data file"));
     }
     if text.trim().is_empty() {
@@ -42,7 +43,10 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Spec, SpecError> {
 
 /// The path without the steps that only our own wrapper for places adds.
 fn user_path(path: &str) -> String {
-    path.split('.').filter(|step| !matches!(*step, "value" | "?" | "")).collect::<Vec<_>>().join(".")
+    path.split('.')
+        .filter(|step| !matches!(*step, "value" | "?" | ""))
+        .collect::<Vec<_>>()
+        .join(".")
 }
 
 struct Checker<'a> {
@@ -70,7 +74,8 @@ impl Checker<'_> {
         let at = error.location().unwrap_or(Location::UNKNOWN);
         match error {
             YamlError::SerdeUnknownField { field, expected, .. } => {
-                let parent = path.strip_suffix(field.as_str()).unwrap_or(path).trim_end_matches('.');
+                let parent =
+                    path.strip_suffix(field.as_str()).unwrap_or(path).trim_end_matches('.');
                 let field_path = join(parent, &clip(field));
                 self.error(at, &field_path, "unknown field", &did_you_mean(field, expected))
             }
@@ -138,7 +143,12 @@ impl Checker<'_> {
         {
             let at = body.model.uri.referenced;
             let problem = "`{model_version}` is used, but there is no model version";
-            return Err(self.error(at, "spec.model.version", problem, "add `version:` to the model"));
+            return Err(self.error(
+                at,
+                "spec.model.version",
+                problem,
+                "add `version:` to the model",
+            ));
         }
         Ok(spec)
     }
@@ -147,13 +157,19 @@ impl Checker<'_> {
         let id = self.columns(&raw.id, "spec.input.id")?;
         if id.is_empty() {
             let remedy = "name the columns that identify a row, as in `id: [flight_id]`";
-            return Err(self.error(raw.id.referenced, "spec.input.id", "no column is named", remedy));
+            return Err(self.error(
+                raw.id.referenced,
+                "spec.input.id",
+                "no column is named",
+                remedy,
+            ));
         }
         let keep = match &raw.keep {
             Some(keep) => self.columns(keep, "spec.input.keep")?,
             None => Vec::new(),
         };
-        if let (Some(both), Some(raw)) = (keep.iter().find(|column| id.contains(column)), &raw.keep) {
+        if let (Some(both), Some(raw)) = (keep.iter().find(|column| id.contains(column)), &raw.keep)
+        {
             let problem = format!("`{both}` is an id column already");
             return Err(self.error(raw.referenced, "spec.input.keep", &problem, "remove it here"));
         }
@@ -172,7 +188,12 @@ impl Checker<'_> {
     fn columns(&self, raw: &Spanned<Vec<String>>, field: &str) -> Result<Vec<String>, SpecError> {
         for (position, column) in raw.value.iter().enumerate() {
             if column.is_empty() {
-                return Err(self.error(raw.referenced, field, "a column name is empty", "remove it"));
+                return Err(self.error(
+                    raw.referenced,
+                    field,
+                    "a column name is empty",
+                    "remove it",
+                ));
             }
             if raw.value[..position].contains(column) {
                 let problem = format!("`{}` occurs twice", clip(column));
@@ -195,7 +216,8 @@ impl Checker<'_> {
         let sha256 = match &raw.sha256 {
             None => None,
             Some(raw) => Some(raw.value.parse().map_err(|error: crate::ids::InvalidId| {
-                let remedy = "write what `sha256sum config.json model.safetensors | sha256sum` prints";
+                let remedy =
+                    "write what `sha256sum config.json model.safetensors | sha256sum` prints";
                 self.error(raw.referenced, "spec.model.sha256", &error.to_string(), remedy)
             })?),
         };
@@ -224,11 +246,21 @@ impl Checker<'_> {
         let uri = self.template(&raw.uri, field)?;
         if uri.as_str().split('/').any(|step| step == "..") {
             let remedy = "write the folder without `..`, or an absolute path";
-            return Err(self.error(raw.uri.referenced, field, "`..` may not lead out of a folder", remedy));
+            return Err(self.error(
+                raw.uri.referenced,
+                field,
+                "`..` may not lead out of a folder",
+                remedy,
+            ));
         }
         if uri.has_date() {
             let remedy = "remove {date}: each date gets its own date=… folder below the output";
-            return Err(self.error(raw.uri.referenced, field, "the output root is one for all dates", remedy));
+            return Err(self.error(
+                raw.uri.referenced,
+                field,
+                "the output root is one for all dates",
+                remedy,
+            ));
         }
         Ok(Output { uri, format: raw.format.unwrap_or(OutputFormat::Parquet) })
     }
@@ -269,7 +301,12 @@ impl Checker<'_> {
             Some(ratio) => {
                 let problem = format!("{} is not a share", ratio.value);
                 let field = "spec.retries.rejects.max_ratio";
-                return Err(self.error(ratio.referenced, field, &problem, "use a number from 0 to 1"));
+                return Err(self.error(
+                    ratio.referenced,
+                    field,
+                    &problem,
+                    "use a number from 0 to 1",
+                ));
             }
         };
         let min = self.or_within(&raw.rejects.min, "spec.retries.rejects.min", 10, 0, i64::MAX)?;
@@ -295,7 +332,12 @@ impl Checker<'_> {
                 if zone.value.is_empty() || !zone.value.chars().all(fine) {
                     let problem = format!("`{}` is not a time zone", clip(&zone.value));
                     let remedy = "use an IANA name such as `Europe/Paris`";
-                    return Err(self.error(zone.referenced, "spec.backfill.timezone", &problem, remedy));
+                    return Err(self.error(
+                        zone.referenced,
+                        "spec.backfill.timezone",
+                        &problem,
+                        remedy,
+                    ));
                 }
                 zone.value.clone()
             }
@@ -315,7 +357,8 @@ impl Checker<'_> {
     }
 
     fn workers(&self, raw: raw::Workers) -> Result<Workers, SpecError> {
-        let parallelism = self.or_within(&raw.parallelism, "spec.workers.parallelism", 1, 1, 10_000)?;
+        let parallelism =
+            self.or_within(&raw.parallelism, "spec.workers.parallelism", 1, 1, 10_000)?;
         Ok(Workers {
             parallelism: parallelism as u32,
             image: raw.image,
@@ -337,13 +380,20 @@ impl Checker<'_> {
             }
         };
         Ok(Retention {
-            succeeded: self.or_within(&raw.succeeded, "spec.retention.succeeded", 3, 1, 10_000)? as u32,
+            succeeded: self.or_within(&raw.succeeded, "spec.retention.succeeded", 3, 1, 10_000)?
+                as u32,
             failed: self.or_within(&raw.failed, "spec.retention.failed", 2, 0, 10_000)? as u32,
             superseded,
         })
     }
 
-    fn within(&self, raw: &Spanned<i64>, field: &str, min: i64, max: i64) -> Result<i64, SpecError> {
+    fn within(
+        &self,
+        raw: &Spanned<i64>,
+        field: &str,
+        min: i64,
+        max: i64,
+    ) -> Result<i64, SpecError> {
         if (min..=max).contains(&raw.value) {
             return Ok(raw.value);
         }

@@ -54,24 +54,96 @@ fn the_full_spec_of_the_documentation_is_accepted() {
 #[test]
 fn each_mistake_names_place_field_and_remedy() {
     let cases = [
-        ("  task:", "  tusk:    { kind: tabular }", "s.yaml:7:3: spec.tusk: unknown field; did you mean `task`?"),
-        ("  sharding:", "  sharding: { row: 5 }", "s.yaml:9:15: spec.sharding.row: unknown field; did you mean `rows`?"),
-        ("  sharding:", "  sharding: { rows: 0 }", "s.yaml:9:21: spec.sharding.rows: 0 is not possible; use 1 or more"),
-        ("  sharding:", "  sharding: { rows: -5 }", "s.yaml:9:21: spec.sharding.rows: -5 is not possible; use 1 or more"),
-        ("  sharding:", "  sharding: { count: 2000000 }", "s.yaml:9:22: spec.sharding.count: 2000000 is not possible; use a number from 1 to 1000000"),
-        ("  sharding:", "  sharding: { rows: many }", "s.yaml:9:21: spec.sharding.rows: expected a whole number; write a whole number"),
-        ("  sharding:", "  sharding: { rows: 5, count: 2 }", "s.yaml:9:13: spec.sharding: it needs exactly one of rows, count and by; write `{ rows: 50000 }`, `{ count: 200 }` or `{ by: file }`"),
-        ("  task:", "  task:    { kind: tabluar }", "s.yaml:7:20: spec.task.kind: `tabluar` is not possible here; did you mean `tabular`?"),
-        ("  output:", "  output:  { uri: ../../etc }", "s.yaml:8:19: spec.output.uri: `..` may not lead out of a folder; write the folder without `..`, or an absolute path"),
-        ("  output:", "  output:  { uri: \"out/{date}\" }", "s.yaml:8:19: spec.output.uri: the output root is one for all dates; remove {date}: each date gets its own date=… folder below the output"),
-        ("  input:", "  input:   { uri: \"d/{{yesterday}}\", id: [a] }", "s.yaml:5:19: spec.input.uri: `{{` is left over from a shell or template language; write {date} and choose the date on the command line, as in `--date yesterday`"),
-        ("  input:", "  input:   { uri: \"d/{day}\", id: [a] }", "s.yaml:5:19: spec.input.uri: `{day}` is not a placeholder; use {date}, {name} or {model_version}"),
-        ("  input:", "  input:   { uri: d, id: [] }", "s.yaml:5:26: spec.input.id: no column is named; name the columns that identify a row, as in `id: [flight_id]`"),
-        ("  input:", "  input:   { uri: d }", "s.yaml:5:14: spec.input.id: the field is missing; add `id:`"),
-        ("metadata:", "metadata: { name: Flight_Delays }", "s.yaml:3:19: metadata.name: `Flight_Delays` is not a name: use 1 to 45 lower-case letters, digits and `-`, starting and ending with a letter or digit; choose a short name such as `flight-delays`"),
-        ("apiVersion:", "apiVersion: nightshift.dev/v2", "s.yaml:1:13: apiVersion: `nightshift.dev/v2` is not possible here; did you mean `nightshift.dev/v1`?"),
-        ("  model:", "  model:   { uri: m, sha256: abc }", "s.yaml:6:30: spec.model.sha256: `abc` is not a SHA-256 digest: it has 64 hexadecimal digits; write what `sha256sum config.json model.safetensors | sha256sum` prints"),
-        ("  model:", "  model:   { uri: m, dtype: f64 }", "s.yaml:6:29: spec.model.dtype: `f64` is not possible here; did you mean `f32`?"),
+        (
+            "  task:",
+            "  tusk:    { kind: tabular }",
+            "s.yaml:7:3: spec.tusk: unknown field; did you mean `task`?",
+        ),
+        (
+            "  sharding:",
+            "  sharding: { row: 5 }",
+            "s.yaml:9:15: spec.sharding.row: unknown field; did you mean `rows`?",
+        ),
+        (
+            "  sharding:",
+            "  sharding: { rows: 0 }",
+            "s.yaml:9:21: spec.sharding.rows: 0 is not possible; use 1 or more",
+        ),
+        (
+            "  sharding:",
+            "  sharding: { rows: -5 }",
+            "s.yaml:9:21: spec.sharding.rows: -5 is not possible; use 1 or more",
+        ),
+        (
+            "  sharding:",
+            "  sharding: { count: 2000000 }",
+            "s.yaml:9:22: spec.sharding.count: 2000000 is not possible; use a number from 1 to 1000000",
+        ),
+        (
+            "  sharding:",
+            "  sharding: { rows: many }",
+            "s.yaml:9:21: spec.sharding.rows: expected a whole number; write a whole number",
+        ),
+        (
+            "  sharding:",
+            "  sharding: { rows: 5, count: 2 }",
+            "s.yaml:9:13: spec.sharding: it needs exactly one of rows, count and by; write `{ rows: 50000 }`, `{ count: 200 }` or `{ by: file }`",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: tabluar }",
+            "s.yaml:7:20: spec.task.kind: `tabluar` is not possible here; did you mean `tabular`?",
+        ),
+        (
+            "  output:",
+            "  output:  { uri: ../../etc }",
+            "s.yaml:8:19: spec.output.uri: `..` may not lead out of a folder; write the folder without `..`, or an absolute path",
+        ),
+        (
+            "  output:",
+            "  output:  { uri: \"out/{date}\" }",
+            "s.yaml:8:19: spec.output.uri: the output root is one for all dates; remove {date}: each date gets its own date=… folder below the output",
+        ),
+        (
+            "  input:",
+            "  input:   { uri: \"d/{{yesterday}}\", id: [a] }",
+            "s.yaml:5:19: spec.input.uri: `{{` is left over from a shell or template language; write {date} and choose the date on the command line, as in `--date yesterday`",
+        ),
+        (
+            "  input:",
+            "  input:   { uri: \"d/{day}\", id: [a] }",
+            "s.yaml:5:19: spec.input.uri: `{day}` is not a placeholder; use {date}, {name} or {model_version}",
+        ),
+        (
+            "  input:",
+            "  input:   { uri: d, id: [] }",
+            "s.yaml:5:26: spec.input.id: no column is named; name the columns that identify a row, as in `id: [flight_id]`",
+        ),
+        (
+            "  input:",
+            "  input:   { uri: d }",
+            "s.yaml:5:14: spec.input.id: the field is missing; add `id:`",
+        ),
+        (
+            "metadata:",
+            "metadata: { name: Flight_Delays }",
+            "s.yaml:3:19: metadata.name: `Flight_Delays` is not a name: use 1 to 45 lower-case letters, digits and `-`, starting and ending with a letter or digit; choose a short name such as `flight-delays`",
+        ),
+        (
+            "apiVersion:",
+            "apiVersion: nightshift.dev/v2",
+            "s.yaml:1:13: apiVersion: `nightshift.dev/v2` is not possible here; did you mean `nightshift.dev/v1`?",
+        ),
+        (
+            "  model:",
+            "  model:   { uri: m, sha256: abc }",
+            "s.yaml:6:30: spec.model.sha256: `abc` is not a SHA-256 digest: it has 64 hexadecimal digits; write what `sha256sum config.json model.safetensors | sha256sum` prints",
+        ),
+        (
+            "  model:",
+            "  model:   { uri: m, dtype: f64 }",
+            "s.yaml:6:29: spec.model.dtype: `f64` is not possible here; use `f32`",
+        ),
     ];
     for (start, line, message) in cases {
         assert_eq!(refused(&with_line(start, line)).to_string(), message);
@@ -87,7 +159,17 @@ fn duplicate_keys_are_refused() {
 
 #[test]
 fn what_is_not_a_spec_at_all_is_refused_in_one_line() {
-    let cases = ["", "  \n", "just text", "[1, 2]", "a: b: c", "\u{0}", "{", "---\na: 1\n---\nb: 2\n", "PAR1\u{1}"];
+    let cases = [
+        "",
+        "  \n",
+        "just text",
+        "[1, 2]",
+        "a: b: c",
+        "\u{0}",
+        "{",
+        "---\na: 1\n---\nb: 2\n",
+        "PAR1\u{1}",
+    ];
     for text in cases {
         let error = refused(text).to_string();
         assert!(error.starts_with("s.yaml:"), "{error}");
