@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod conclusion;
+pub mod report;
 pub mod decide;
 pub mod exit;
 pub mod ids;

@@ -1,0 +1,194 @@
+//! The command line: every flag, and the manual that `--help` prints.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+
+use crate::dates::{DateArg, DatesArg};
+
+/// Batch inference that finishes exactly once.
+///
+/// Reads a table, scores every row with a model and writes predictions, shard by shard; what
+/// is committed is never computed twice, whatever crashes. The spec is one YAML file; on a
+/// laptop `nightshift run` needs nothing else.
+#[derive(Debug, Parser)]
+#[command(name = "nightshift", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// How much to log to standard error: error, warn, info, debug, trace, or a filter
+    /// such as `nightshift_worker=debug`
+    #[arg(long, global = true, env = "NIGHTSHIFT_LOG", default_value = "warn", value_name = "FILTER")]
+    pub(crate) log: String,
+
+    /// Log as text for people or as JSON lines for machines
+    #[arg(long, global = true, env = "NIGHTSHIFT_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub(crate) log_format: LogFormatArg,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+   0  done and confirmed                  70  a bug; please report it
+  64  the command line is wrong           73  the output cannot be created
+  65  data beyond the error budget        74  reading or writing failed
+  66  input is missing                    75  drained or interrupted; run it again
+  69  the store is unavailable            77  permission denied
+                                          78  spec, model or configuration is wrong
+
+Settings come from flags, then NIGHTSHIFT_* variables, then the spec.";
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum LogFormatArg {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Score one or more dates on this machine; dates that are done are skipped
+    Run(RunArgs),
+    /// Show what a run would do: shards and rows of each date; writes nothing
+    Plan(PlanArgs),
+    /// Show the state of each date in the output
+    Status(StatusArgs),
+    /// Show the report of a finished run
+    Report(ReportArgs),
+    /// Re-hash and re-count the output of finished runs against plan and records
+    Verify(VerifyArgs),
+    /// Check spec, model, input and output, and say what is wrong
+    Doctor(DoctorArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Which spec, and what to use instead of its places.
+#[derive(Debug, Args)]
+pub(crate) struct SpecArgs {
+    /// The spec file (YAML); paths in it are relative to its folder
+    #[arg(value_name = "SPEC", value_hint = ValueHint::FilePath)]
+    pub(crate) spec: PathBuf,
+
+    /// Use this input instead of the spec's: a file, folder or glob; may hold {date}
+    #[arg(long, env = "NIGHTSHIFT_INPUT", value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) input: Option<String>,
+
+    /// Use this model folder instead of the spec's
+    #[arg(long, env = "NIGHTSHIFT_MODEL", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) model: Option<String>,
+
+    /// Use this output folder instead of the spec's
+    #[arg(long, env = "NIGHTSHIFT_OUTPUT", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) output: Option<String>,
+
+    /// Use this model version instead of the spec's
+    #[arg(long, env = "MODEL_VERSION", value_name = "VERSION")]
+    pub(crate) model_version: Option<String>,
+}
+
+/// Which dates.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct DateArgs {
+    /// One date: YYYY-MM-DD, today or yesterday (in the spec's backfill.timezone)
+    #[arg(long, env = "NIGHTSHIFT_DATE", value_name = "DATE")]
+    pub(crate) date: Option<DateArg>,
+
+    /// A range of dates, both ends included, as in 2013-01-01..2013-01-14
+    #[arg(long, value_name = "FROM..TO")]
+    pub(crate) dates: Option<DatesArg>,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormatArg {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FormatArgs {
+    /// Print the result as text or as one JSON document
+    #[arg(long, default_value = "text", value_name = "FORMAT")]
+    pub(crate) output_format: OutputFormatArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+    #[command(flatten)]
+    pub(crate) dates: DateArgs,
+
+    /// Inference threads; by default the cores that this process may use
+    #[arg(long, env = "NIGHTSHIFT_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) workers: Option<u16>,
+
+    /// Run dates that are done again, as a new generation; the old one stays until collected
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// Only show what would be done, like `nightshift plan`
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+    #[command(flatten)]
+    pub(crate) dates: DateArgs,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+    #[command(flatten)]
+    pub(crate) dates: DateArgs,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+    #[command(flatten)]
+    pub(crate) dates: DateArgs,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+    /// Without dates: every date that has a final
+    #[command(flatten)]
+    pub(crate) dates: DateArgs,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+    #[command(flatten)]
+    pub(crate) dates: DateArgs,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}

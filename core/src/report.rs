@@ -1,0 +1,69 @@
+//! The report of a run: what people and `_SUCCESS` are told, from plan and final alone.
+
+use serde::{Deserialize, Serialize};
+
+use crate::conclusion::Final;
+use crate::plan::{ModelIdentity, OutputFormat, Plan};
+
+/// Content of `_SUCCESS`, and what `nightshift report` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// Layout version of this document.
+    pub version: u32,
+    /// What was read.
+    pub input: InputSummary,
+    /// What scored it.
+    pub model: ModelIdentity,
+    /// The engine.
+    pub task: String,
+    /// Format of the visible files.
+    pub output_format: OutputFormat,
+    /// Folder of the visible files, relative to the output root.
+    pub output: String,
+    /// The verdict with its totals.
+    pub verdict: Final,
+}
+
+/// The inputs of a run, summed up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputSummary {
+    /// Input files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Their rows.
+    pub rows: u64,
+    /// The first file, as an example.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
+}
+
+impl Report {
+    /// Version that this build writes.
+    pub const VERSION: u32 = 1;
+
+    /// The report of a concluded run whose visible files are in `output`.
+    pub fn new(plan: &Plan, verdict: Final, output: String) -> Self {
+        Self {
+            version: Self::VERSION,
+            input: InputSummary {
+                files: plan.inputs.len() as u64,
+                bytes: plan.inputs.iter().map(|file| file.pin.size_bytes).sum(),
+                rows: plan.rows,
+                first: plan.inputs.first().map(|file| file.uri.clone()),
+            },
+            model: plan.model.clone(),
+            task: plan.task.kind.clone(),
+            output_format: plan.task.output_format,
+            output,
+            verdict,
+        }
+    }
+
+    /// Seconds from plan to the last decided shard.
+    pub fn elapsed_s(&self) -> f64 {
+        self.verdict.decided_at.duration_since(self.verdict.planned_at).as_secs_f64().max(0.0)
+    }
+}
