@@ -97,7 +97,11 @@ impl FromStr for SpecName {
             && bytes.iter().all(|&c| inner(c) || c == b'-')
             && bytes.first().is_some_and(|&c| inner(c))
             && bytes.last().is_some_and(|&c| inner(c));
-        if ok { Ok(Self(value.to_owned())) } else { Err(InvalidId::SpecName { value: clip(value) }) }
+        if ok {
+            Ok(Self(value.to_owned()))
+        } else {
+            Err(InvalidId::SpecName { value: clip(value) })
+        }
     }
 }
 
@@ -265,7 +269,11 @@ impl FromStr for AttemptId {
         let ok = bytes.len() == 26
             && bytes.iter().all(|&c| digit(c))
             && bytes.first().is_some_and(|&c| c <= b'7');
-        if ok { Ok(Self(value.to_owned())) } else { Err(InvalidId::AttemptId { value: clip(value) }) }
+        if ok {
+            Ok(Self(value.to_owned()))
+        } else {
+            Err(InvalidId::AttemptId { value: clip(value) })
+        }
     }
 }
 

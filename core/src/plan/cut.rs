@@ -32,7 +32,9 @@ pub enum CutError {
         rows: u64,
     },
     /// More shards than a run may have.
-    #[error("{shards} shards are more than the {SHARDS_MAX} a run may have; make each shard larger")]
+    #[error(
+        "{shards} shards are more than the {SHARDS_MAX} a run may have; make each shard larger"
+    )]
     TooMany {
         /// Shards that would be made.
         shards: u64,
@@ -62,7 +64,11 @@ pub fn cut(file_rows: &[u64], sharding: Sharding) -> Result<Vec<Shard>, CutError
         }
         Sharding::Count(shards) => {
             let shards = bounded(shards.into())?;
-            Sizes { shards, base: total / u64::from(shards), longer: (total % u64::from(shards)) as u32 }
+            Sizes {
+                shards,
+                base: total / u64::from(shards),
+                longer: (total % u64::from(shards)) as u32,
+            }
         }
         Sharding::File => {
             let files = file_rows.iter().filter(|&&rows| rows > 0).count();
@@ -180,7 +186,10 @@ mod tests {
             cut(&[10], Sharding::Count(11)),
             Err(CutError::MoreShardsThanRows { shards: 11, rows: 10 })
         );
-        assert_eq!(cut(&[2_000_000], Sharding::Rows(1)), Err(CutError::TooMany { shards: 2_000_000 }));
+        assert_eq!(
+            cut(&[2_000_000], Sharding::Rows(1)),
+            Err(CutError::TooMany { shards: 2_000_000 })
+        );
         assert_eq!(cut(&[], Sharding::Count(3)), Ok(vec![]));
     }
 }
