@@ -34,6 +34,29 @@ impl Claim {
     pub const VERSION: u32 = 1;
 }
 
+/// `runs/<run>/epoch/<n>.json`: an incarnation that took over the leases of a run.
+///
+/// Its number makes the tokens of a later incarnation greater than those of an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Epoch {
+    /// Layout version of this document.
+    pub version: u32,
+    /// The run.
+    pub run: RunId,
+    /// Its number, from 1.
+    pub number: u64,
+    /// Who opened it, for people: host and process.
+    pub opened_by: String,
+    /// When, by that process's clock.
+    pub opened_at: Timestamp,
+}
+
+impl Epoch {
+    /// Version that this build writes.
+    pub const VERSION: u32 = 1;
+}
+
 /// What the store says about one partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PartitionFacts {

@@ -31,7 +31,7 @@ impl Moment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token {
     /// Incarnation of the table's owner.
-    pub epoch: u32,
+    pub epoch: u64,
     /// Position within the epoch.
     pub sequence: u64,
 }
@@ -156,7 +156,7 @@ pub struct LeaseSettings {
 #[derive(Debug)]
 pub struct LeaseTable {
     settings: LeaseSettings,
-    epoch: u32,
+    epoch: u64,
     next_sequence: u64,
     /// By shard: whether it is decided, and what its attempts came to.
     slots: Vec<Slot>,
@@ -189,7 +189,7 @@ impl LeaseTable {
     /// incarnation `epoch`; shards are granted in the order of `order`.
     pub fn new(
         settings: LeaseSettings,
-        epoch: u32,
+        epoch: u64,
         shards: u32,
         decided: &BTreeSet<ShardIndex>,
         order: impl IntoIterator<Item = ShardIndex>,

@@ -1,13 +1,29 @@
-//! The pure domain of Nightshift. (story to come)
+//! The pure domain of Nightshift: every decision, and nothing that touches the world.
+//!
+//! There is no clock here, no randomness, no input or output and no logging. The shells read
+//! facts, call into this crate, and carry out what it says. In the order of the data:
+//!
+//! 1. [`ids`] names things; [`spec`] turns the user's YAML into values that need no more checks.
+//! 2. [`decide`] says what to do about one date; [`plan`] cuts its rows into shards.
+//! 3. [`lease`] says who may try which shard until when, and what a failed attempt means.
+//! 4. [`settle`] decides a conditional create, which makes a [`record`] happen once.
+//! 5. [`conclusion`] turns plan and records into the verdict of the run; [`report`] tells people.
+//!
+//! [`layout`] makes every path under the output root, [`document`] and [`root`] say what stored
+//! documents have in common, and [`exit`] what exit codes mean.
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod conclusion;
-pub mod report;
 pub mod decide;
+pub mod document;
 pub mod exit;
 pub mod ids;
+pub mod layout;
 pub mod lease;
 pub mod plan;
 pub mod record;
+pub mod report;
+pub mod root;
+pub mod settle;
 pub mod spec;

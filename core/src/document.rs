@@ -1,0 +1,96 @@
+//! What every stored document has in common: a kind, a version and a bound on its size.
+//!
+//! A document is JSON, created once and never changed. The reader refuses a version that it
+//! does not know, and bytes beyond the bound of the kind.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::conclusion::Final;
+use crate::decide::{Claim, Epoch};
+use crate::plan::Plan;
+use crate::record::Record;
+use crate::report::Report;
+
+/// The kinds of stored documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Identity of an output root.
+    Root,
+    /// Claim of a date.
+    Claim,
+    /// Plan of a run.
+    Plan,
+    /// Epoch of a run.
+    Epoch,
+    /// Verdict of a shard.
+    Record,
+    /// Verdict of a run.
+    Final,
+    /// Report of a run, also the content of `_SUCCESS`.
+    Report,
+}
+
+impl Kind {
+    /// The word for messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Root => "root identity",
+            Self::Claim => "claim",
+            Self::Plan => "plan",
+            Self::Epoch => "epoch",
+            Self::Record => "record",
+            Self::Final => "final",
+            Self::Report => "report",
+        }
+    }
+
+    /// Most bytes that a document of this kind may have, written or read.
+    pub fn size_max_bytes(self) -> u64 {
+        const KIB: u64 = 1 << 10;
+        const MIB: u64 = 1 << 20;
+        match self {
+            // A handful of identifiers, and room for the requester's words.
+            Self::Root | Self::Claim | Self::Epoch => 64 * KIB,
+            // Bounded by what a worker may report in one message.
+            Self::Record => 64 * KIB,
+            // 1,000,000 shards at some 150 bytes, and as many input files with long names.
+            Self::Plan => 1024 * MIB,
+            // Names the quarantined shards, each with a short reason.
+            Self::Final | Self::Report => 256 * MIB,
+        }
+    }
+}
+
+/// A type that is stored as a write-once JSON document.
+pub trait Document: Serialize + DeserializeOwned + Send + 'static {
+    /// What it is.
+    const KIND: Kind;
+    /// The version that this build writes, and the only one that it reads.
+    const VERSION: u32;
+
+    /// The version that this value carries.
+    fn version(&self) -> u32;
+}
+
+macro_rules! documents {
+    ($($type:ty => $kind:ident),* $(,)?) => {$(
+        impl Document for $type {
+            const KIND: Kind = Kind::$kind;
+            const VERSION: u32 = <$type>::VERSION;
+
+            fn version(&self) -> u32 {
+                self.version
+            }
+        }
+    )*};
+}
+
+documents! {
+    Claim => Claim,
+    Plan => Plan,
+    Epoch => Epoch,
+    Record => Record,
+    Final => Final,
+    Report => Report,
+}
