@@ -14,16 +14,16 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-pub mod conclusion;
-pub mod decide;
-pub mod document;
-pub mod exit;
 pub mod ids;
-pub mod layout;
-pub mod lease;
-pub mod plan;
-pub mod record;
-pub mod report;
-pub mod root;
-pub mod settle;
 pub mod spec;
+pub mod decide;
+pub mod plan;
+pub mod lease;
+pub mod settle;
+pub mod record;
+pub mod conclusion;
+pub mod report;
+pub mod layout;
+pub mod document;
+pub mod root;
+pub mod exit;
