@@ -1,0 +1,50 @@
+# The one door: people and CI use the same targets.
+
+DATES   ?= 2013-01-01..2013-01-14
+CARGO   ?= cargo
+PYTHON  ?= python3
+VENV    := .venv
+NIGHTSHIFT := target/release/nightshift
+
+.PHONY: help demo build test tools lint fmt docs deny unit examples bench clean-demo
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+build: ## Build the release binaries (needs the Rust toolchain alone)
+	$(CARGO) build --release --locked -p nightshift-cli -p nightshift-worker
+
+demo: build ## Score 14 real dates of flights on this machine
+	$(NIGHTSHIFT) run examples/flights/spec.yaml --dates $(DATES)
+
+clean-demo: ## Remove what the demo wrote
+	rm -rf examples/flights/out
+
+test: tools fmt lint docs deny unit ## Everything that CI checks, apart from the demo
+
+tools: ## Install what the tests need, where it is missing
+	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs"; exit 1; }
+	@$(CARGO) nextest --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-nextest
+	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
+	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing: apt-get install python3 python3-venv"; exit 1; }
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@cmp -s tests/requirements.txt $(VENV)/installed.txt || \
+		{ $(VENV)/bin/pip install --quiet -r tests/requirements.txt && cp tests/requirements.txt $(VENV)/installed.txt; }
+
+fmt:
+	$(CARGO) fmt --all --check
+
+lint:
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+docs:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+deny:
+	$(CARGO) deny --offline check bans licenses sources
+
+unit: ## All tests
+	$(CARGO) nextest run --workspace --locked
+
+bench: build ## Measure against a plain Python script; see docs/performance.md
+	benches/run.sh

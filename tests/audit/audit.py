@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""Judges an output root by its bytes, sharing no code with the writer.
+
+    audit.py OUTPUT [--id COLUMN] [--partition P]... [--open-ok] [--expect-dates N]
+
+For every partition that has a plan, the newest generation is checked:
+
+  I1  each planned input row is in exactly one of: committed output, committed rejects,
+      quarantined shard (ids are compared with the input files themselves)
+  I2  a committed record names files that exist, with that size and SHA-256
+  I5  one final, and its totals are the sums over the records
+  I6  visible files are exactly the committed attempts' bytes, one a shard, nothing else
+
+Prints one JSON line, and exits 1 when anything is wrong. `--open-ok` accepts a run that has
+no final yet (and then only checks what is there).
+"""
+
+import argparse
+import csv
+import gzip
+import hashlib
+import io
+import json
+import pathlib
+import re
+import sys
+
+import pyarrow.parquet as pq
+
+
+class Audit:
+    def __init__(self, root, id_column):
+        self.root = pathlib.Path(root)
+        self.meta = self.root / "_nightshift" / "v1"
+        self.id = id_column
+        self.faults = []
+        self.counts = {"runs": 0, "shards": 0, "rows_in": 0, "rows_out": 0, "rows_rejected": 0}
+
+    def fault(self, run, text):
+        self.faults.append(f"{run}: {text}")
+
+    def read_json(self, path):
+        return json.loads(path.read_text())
+
+    def input_ids(self, file):
+        """The id of every row of one input file, in order."""
+        path = pathlib.Path(file["uri"])
+        if file["format"] == "parquet":
+            return pq.read_table(path, columns=[self.id], partitioning=None).column(0).to_pylist()
+        raw = path.read_bytes()
+        kind = file.get("compression", "none")
+        if kind == "gzip":
+            raw = gzip.decompress(raw)
+        elif kind == "zstd":
+            import zstandard
+
+            raw = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(raw), read_across_frames=True).read()
+        if file["format"] == "jsonl":
+            return [json.loads(line)[self.id] for line in raw.splitlines() if line.strip()]
+        reader = csv.DictReader(io.StringIO(raw.decode(), newline=""))
+        return [row[self.id] for row in reader]
+
+    def output_ids(self, path, output_format):
+        if output_format == "parquet":
+            return pq.read_table(path, columns=[self.id], partitioning=None).column(0).to_pylist()
+        if output_format == "jsonl":
+            return [json.loads(line)[self.id] for line in path.read_text().splitlines()]
+        with path.open(newline="") as text:
+            return [row[self.id] for row in csv.DictReader(text)]
+
+    def check_file(self, run, stored, what):
+        for place in ("staged", "visible"):
+            path = self.root / stored[place]
+            if not path.is_file():
+                # A volume without hard links moves the staged file to its visible name.
+                if place == "visible" or not (self.root / stored["visible"]).is_file():
+                    self.fault(run, f"{what}: {stored[place]} does not exist")
+                continue
+            data = path.read_bytes()
+            if len(data) != stored["size_bytes"]:
+                self.fault(run, f"{what}: {stored[place]} has {len(data)} bytes, the record says {stored['size_bytes']}")
+            if hashlib.sha256(data).hexdigest() != stored["sha256"]:
+                self.fault(run, f"{what}: {stored[place]} has another digest than its record")
+
+    def check_run(self, run_dir, open_ok):
+        plan = self.read_json(run_dir / "plan.json")
+        run = plan["run"]
+        self.counts["runs"] += 1
+        match = re.fullmatch(r"(.+)-(all|\d{4}-\d\d-\d\d)-g(\d+)", run)
+        name, partition, generation = match.groups()
+        folder = "all" if partition == "all" else f"date={partition}"
+        visible_dir = self.root / folder / f"gen={generation}"
+        records = {}
+        for path in sorted((run_dir / "records").glob("*.json")):
+            record = self.read_json(path)
+            if int(path.stem) != record["shard"] or record["run"] != run:
+                self.fault(run, f"{path.name} is the record of shard {record['shard']} of {record['run']}")
+            records[record["shard"]] = record
+        self.counts["shards"] += len(records)
+
+        per_file = [self.input_ids(file) for file in plan["inputs"]]
+        for file, ids in zip(plan["inputs"], per_file):
+            if len(ids) != file["rows"]:
+                self.fault(run, f"{file['uri']} has {len(ids)} rows, the plan says {file['rows']}")
+        # The plan covers each input row once.
+        covered = [[0] * len(ids) for ids in per_file]
+        for shard in plan["shards"]:
+            for s in shard["slices"]:
+                for row in range(s["start"], s["start"] + s["rows"]):
+                    covered[s["input"]][row] += 1
+        if any(n != 1 for file in covered for n in file):
+            self.fault(run, "the plan leaves out or repeats input rows")
+
+        sums = {"committed": 0, "quarantined": 0, "rows_out": 0, "rows_rejected": 0, "rows_quarantined": 0}
+        expected_visible = set()
+        seen = set()
+        for index, record in records.items():
+            planned = [
+                per_file[s["input"]][row]
+                for s in plan["shards"][index]["slices"]
+                for row in range(s["start"], s["start"] + s["rows"])
+            ]
+            verdict = record["verdict"]
+            if "quarantined" in verdict:
+                sums["quarantined"] += 1
+                sums["rows_quarantined"] += len(planned)
+                continue
+            done = verdict["committed"]
+            sums["committed"] += 1
+            self.check_file(run, done["output"], f"shard {index}")
+            expected_visible.add(pathlib.Path(done["output"]["visible"]).name)
+            out = self.output_ids(self.root / done["output"]["staged"], plan["task"]["output_format"])
+            rejected = []
+            if done.get("rejects"):
+                self.check_file(run, done["rejects"], f"rejects of shard {index}")
+                expected_visible.add(pathlib.Path(done["rejects"]["visible"]).name)
+                for line in (self.root / done["rejects"]["staged"]).read_text().splitlines():
+                    reject = json.loads(line)
+                    uris = [file["uri"] for file in plan["inputs"]]
+                    rejected.append(per_file[uris.index(reject["input"])][reject["row"]])
+            as_text = lambda values: [str(value) for value in values]
+            gone = set(as_text(rejected))
+            if as_text(out) != [i for i in as_text(planned) if i not in gone]:
+                self.fault(run, f"shard {index}: output rows are not the planned rows in order")
+            if sorted(as_text(out) + as_text(rejected)) != sorted(as_text(planned)):
+                self.fault(run, f"shard {index}: a row is missing or double")
+            if seen & set(as_text(out)):
+                self.fault(run, f"shard {index}: a row is in two outputs")
+            seen |= set(as_text(out))
+            if (done["rows_in"], done["rows_out"], done["rows_rejected"]) != (len(planned), len(out), len(rejected)):
+                self.fault(run, f"shard {index}: the record's counts are wrong")
+            sums["rows_out"] += len(out)
+            sums["rows_rejected"] += len(rejected)
+        self.counts["rows_in"] += plan["rows"]
+        self.counts["rows_out"] += sums["rows_out"]
+        self.counts["rows_rejected"] += sums["rows_rejected"]
+
+        found = {p.name for p in visible_dir.iterdir() if "#" not in p.name} if visible_dir.is_dir() else set()
+        final_path = self.meta / "finals" / partition / f"g{generation}.json"
+        if not final_path.is_file():
+            if not open_ok:
+                self.fault(run, f"no final; {len(plan['shards']) - len(records)} shards are undecided")
+            if found - expected_visible:
+                self.fault(run, f"visible files without a record: {sorted(found - expected_visible)[:3]}")
+            return
+        final = self.read_json(final_path)
+        if len(records) != len(plan["shards"]):
+            self.fault(run, "there is a final, but shards are undecided")
+        for key, value in sums.items():
+            if final["totals"][key] != value:
+                self.fault(run, f"the final says {key} = {final['totals'][key]}, the records say {value}")
+        if plan["rows"] != sums["rows_out"] + sums["rows_rejected"] + sums["rows_quarantined"]:
+            self.fault(run, "rows in is not rows out + rejected + quarantined")
+        state = "succeeded" if not sums["quarantined"] else "partial" if sums["committed"] else "failed"
+        if final["state"] != state:
+            self.fault(run, f"the final says {final['state']}, the records say {state}")
+        success = visible_dir / "_SUCCESS"
+        if state == "succeeded":
+            expected_visible.add("_SUCCESS")
+            if success.is_file() and self.read_json(success)["verdict"] != final:
+                self.fault(run, "_SUCCESS tells another story than the final")
+        if found != expected_visible:
+            self.fault(run, f"visible files differ from the records: {sorted(found ^ expected_visible)[:3]}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("output")
+    parser.add_argument("--id", default="flight_id")
+    parser.add_argument("--open-ok", action="store_true")
+    parser.add_argument("--expect-runs", type=int)
+    args = parser.parse_args()
+    audit = Audit(args.output, args.id)
+    runs = sorted((audit.meta / "runs").glob("*/plan.json")) if audit.meta.is_dir() else []
+    for plan in runs:
+        audit.check_run(plan.parent, args.open_ok)
+    if args.expect_runs is not None and audit.counts["runs"] != args.expect_runs:
+        audit.faults.append(f"{audit.counts['runs']} runs were found, {args.expect_runs} expected")
+    print(json.dumps({**audit.counts, "faults": audit.faults[:20], "fault_count": len(audit.faults)}))
+    return 1 if audit.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,348 @@
+//! One attempt at one shard: read → infer → write, into staged files.
+//!
+//! Nothing here decides anything: an attempt that ends well leaves staged files and counts for
+//! [`commit`](crate::commit); one that ends badly leaves an error with its class.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use nightshift_core::ids::{AttemptId, ShardIndex};
+use nightshift_core::layout::StagedName;
+use nightshift_core::plan::{Plan, Shard};
+use nightshift_core::record::Timing;
+use nightshift_storage::staged::{StagedFile, StagedObject, Staging};
+
+use crate::engine::Engine;
+use crate::read::{ReadBatch, Reader};
+use crate::reject::RowReject;
+use crate::write::{RejectsWriter, RowWriter};
+
+mod error;
+
+pub use error::ShardError;
+
+/// What every attempt of a run shares.
+pub struct Scorer {
+    plan: Arc<Plan>,
+    engine: Arc<dyn Engine>,
+    reader: Reader,
+    /// Columns of a read batch that are carried over: first the id, then the kept ones.
+    carried: usize,
+}
+
+/// An attempt that ended well: all rows of its shard are in staged files.
+#[derive(Debug)]
+pub struct ScoredShard {
+    /// The shard.
+    pub shard: ShardIndex,
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// The scored rows.
+    pub output: StagedObject,
+    /// The rejected rows, where there are any.
+    pub rejects: Option<StagedObject>,
+    /// Rows read.
+    pub rows_in: u64,
+    /// Rows in `output`.
+    pub rows_out: u64,
+    /// Rejected rows by reason.
+    pub rejects_by_reason: BTreeMap<String, u64>,
+    /// Where the time went.
+    pub timing: Timing,
+}
+
+/// What an attempt tells while it goes on; returning `false` makes it give up.
+pub trait Watcher: Sync {
+    /// `rows` more rows were scored.
+    fn scored(&self, rows: u64) -> bool;
+}
+
+impl Scorer {
+    /// A scorer for the shards of `plan`. `reader` yields the carried columns first, as
+    /// [`read_columns`] orders them.
+    pub fn new(plan: Arc<Plan>, engine: Arc<dyn Engine>, reader: Reader) -> Self {
+        let carried = plan.task.id.len() + plan.task.keep.len();
+        Self { plan, engine, reader, carried }
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// Scores `shard` into files of `staging`.
+    ///
+    /// A panic of a library is caught here, at the border of the shard: it becomes
+    /// [`ShardError::Panicked`], and the staged files of the attempt are never named anywhere.
+    ///
+    /// # Errors
+    /// See [`ShardError`].
+    pub fn score(
+        &self,
+        shard: ShardIndex,
+        attempt: &AttemptId,
+        staging: &Staging,
+        watcher: &dyn Watcher,
+    ) -> Result<ScoredShard, ShardError> {
+        // The closure owns nothing that outlives a panic half changed: files are abandoned.
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            Attempt::new(self, shard, attempt, staging)?.run(watcher)
+        }));
+        outcome.unwrap_or_else(|panic| Err(ShardError::from_panic(&*panic)))
+    }
+}
+
+/// Columns to read for `plan` with `engine`: id, kept, then what the engine needs, each once.
+pub fn read_columns(plan: &Plan, engine: &dyn Engine) -> Vec<String> {
+    let carried = plan.task.id.iter().chain(&plan.task.keep).cloned();
+    let mut columns: Vec<String> = carried.collect();
+    for needed in engine.input_columns() {
+        if !columns.iter().any(|column| **column == *needed.name) {
+            columns.push(needed.name.to_string());
+        }
+    }
+    columns
+}
+
+/// The state of one attempt.
+struct Attempt<'a> {
+    scorer: &'a Scorer,
+    shard_index: ShardIndex,
+    shard: &'a Shard,
+    attempt: &'a AttemptId,
+    staging: &'a Staging,
+    output: Option<RowWriter<StagedFile>>,
+    rejects: Option<RejectsWriter<StagedFile>>,
+    schema: Option<SchemaRef>,
+    rows_in: u64,
+    rejects_by_reason: BTreeMap<String, u64>,
+    examples: Vec<String>,
+    clock: Clock,
+}
+
+/// Rejects that an error message spells out.
+const EXAMPLES_MAX: usize = 3;
+
+impl<'a> Attempt<'a> {
+    fn new(
+        scorer: &'a Scorer,
+        shard_index: ShardIndex,
+        attempt: &'a AttemptId,
+        staging: &'a Staging,
+    ) -> Result<Self, ShardError> {
+        let shard = scorer.plan.shard(shard_index);
+        let shard = shard.ok_or(ShardError::NoSuchShard { shard: shard_index })?;
+        Ok(Self {
+            scorer,
+            shard_index,
+            shard,
+            attempt,
+            staging,
+            output: None,
+            rejects: None,
+            schema: None,
+            rows_in: 0,
+            rejects_by_reason: BTreeMap::new(),
+            examples: Vec::new(),
+            clock: Clock::default(),
+        })
+    }
+
+    fn run(mut self, watcher: &dyn Watcher) -> Result<ScoredShard, ShardError> {
+        let plan = &self.scorer.plan;
+        for slice in &self.shard.slices {
+            let file = plan.inputs.get(slice.input as usize);
+            let file = file.ok_or(ShardError::NoSuchShard { shard: self.shard_index })?;
+            let started = Instant::now();
+            let mut batches = self.scorer.reader.open(file, slice)?;
+            self.clock.read += started.elapsed();
+            loop {
+                let started = Instant::now();
+                let Some(batch) = batches.next() else { break };
+                let batch = batch?;
+                self.clock.read += started.elapsed();
+                let rows = batch.batch.num_rows() as u64;
+                self.batch(&file.uri, batch)?;
+                if !watcher.scored(rows) {
+                    return Err(ShardError::Drained);
+                }
+            }
+        }
+        self.check_budget()?;
+        self.finish()
+    }
+
+    fn batch(&mut self, uri: &str, read: ReadBatch) -> Result<(), ShardError> {
+        let ReadBatch { first_row, batch, rejects: unreadable } = read;
+        self.rows_in += batch.num_rows() as u64;
+        let started = Instant::now();
+        let scored = self.scorer.engine.run(&batch)?;
+        self.clock.infer += started.elapsed();
+
+        let started = Instant::now();
+        let rejects = merge(unreadable, scored.rejects);
+        let out = self.output_batch(&batch, scored.columns)?;
+        let out = if rejects.is_empty() {
+            out
+        } else {
+            self.reject(uri, first_row, &batch, &rejects)?;
+            filter_record_batch(&out, &kept(batch.num_rows(), &rejects))?
+        };
+        self.writer(out.schema())?.write(&out)?;
+        self.clock.write += started.elapsed();
+        Ok(())
+    }
+
+    /// Carried columns, then the engine's.
+    fn output_batch(
+        &mut self,
+        batch: &RecordBatch,
+        scores: Vec<ArrayRef>,
+    ) -> Result<RecordBatch, ShardError> {
+        let carried = self.scorer.carried;
+        let schema = self.schema.get_or_insert_with(|| {
+            let fields = batch.schema_ref().fields().iter().take(carried).cloned();
+            let outputs = self.scorer.engine.output_fields().iter().cloned();
+            Arc::new(Schema::new(fields.chain(outputs).collect::<Vec<Arc<Field>>>()))
+        });
+        let mut columns: Vec<ArrayRef> = batch.columns().iter().take(carried).cloned().collect();
+        columns.extend(scores);
+        Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+    }
+
+    fn writer(&mut self, schema: SchemaRef) -> Result<&mut RowWriter<StagedFile>, ShardError> {
+        let writer = match self.output.take() {
+            Some(writer) => writer,
+            None => {
+                let format = self.scorer.plan.task.output_format;
+                let file = self.staging.create(StagedName::Data(format))?;
+                RowWriter::create(format, schema, &self.metadata(), file)?
+            }
+        };
+        Ok(self.output.insert(writer))
+    }
+
+    /// What the footer of a Parquet output names, so that a file found alone tells its story.
+    fn metadata(&self) -> [(String, String); 5] {
+        let plan = &self.scorer.plan;
+        [
+            ("nightshift.run".to_owned(), plan.run.to_string()),
+            ("nightshift.shard".to_owned(), self.shard_index.to_string()),
+            ("nightshift.attempt".to_owned(), self.attempt.to_string()),
+            ("nightshift.model".to_owned(), plan.model.uri.clone()),
+            ("nightshift.model_digest".to_owned(), plan.model.digest.to_string()),
+        ]
+    }
+
+    fn reject(
+        &mut self,
+        uri: &str,
+        first_row: u64,
+        batch: &RecordBatch,
+        rejects: &[RowReject],
+    ) -> Result<(), ShardError> {
+        let mut writer = match self.rejects.take() {
+            Some(writer) => writer,
+            None => RejectsWriter::new(self.staging.create(StagedName::Rejects)?),
+        };
+        let id = batch.project(&(0..self.scorer.plan.task.id.len()).collect::<Vec<_>>())?;
+        for reject in rejects {
+            writer.write(uri, first_row, &id, reject)?;
+            *self.rejects_by_reason.entry(reject.reason.as_str().to_owned()).or_default() += 1;
+            if self.examples.len() < EXAMPLES_MAX {
+                let row = first_row + reject.row as u64;
+                let column = reject.column.as_deref().unwrap_or("row");
+                self.examples.push(format!(
+                    "{uri} row {row}: {} in {column}: {}",
+                    reject.reason, reject.detail
+                ));
+            }
+        }
+        self.rejects = Some(writer);
+        Ok(())
+    }
+
+    /// More rejects than the budget allows mean that the shard as a whole is wrong.
+    fn check_budget(&self) -> Result<(), ShardError> {
+        let rejected: u64 = self.rejects_by_reason.values().sum();
+        let task = &self.scorer.plan.task;
+        let share = (self.rows_in as f64 * task.rejects_max_ratio).floor() as u64;
+        let allowed = task.rejects_min.max(share);
+        if rejected <= allowed {
+            return Ok(());
+        }
+        let rows = self.rows_in;
+        Err(ShardError::OverBudget { rejected, rows, allowed, examples: self.examples.join("; ") })
+    }
+
+    fn finish(mut self) -> Result<ScoredShard, ShardError> {
+        let started = Instant::now();
+        let Some(output) = self.output.take() else {
+            return Err(ShardError::NoSuchShard { shard: self.shard_index });
+        };
+        let (file, rows_out) = output.finish()?;
+        let output = file.finish()?;
+        let rejects = match self.rejects.take() {
+            Some(writer) => Some(writer.finish()?.finish()?),
+            None => None,
+        };
+        self.clock.write += started.elapsed();
+        Ok(ScoredShard {
+            shard: self.shard_index,
+            attempt: self.attempt.clone(),
+            output,
+            rejects,
+            rows_in: self.rows_in,
+            rows_out,
+            rejects_by_reason: self.rejects_by_reason,
+            timing: self.clock.timing(),
+        })
+    }
+}
+
+/// One reject a row, in row order; what the reader found wrong comes before what the engine did.
+fn merge(read: Vec<RowReject>, scored: Vec<RowReject>) -> Vec<RowReject> {
+    if read.is_empty() {
+        return scored;
+    }
+    let mut all = read;
+    all.extend(scored);
+    // A stable sort keeps the reader's reject of a row in front of the engine's.
+    all.sort_by_key(|reject| reject.row);
+    all.dedup_by_key(|reject| reject.row);
+    all
+}
+
+/// A mask of the rows that are not rejected.
+fn kept(rows: usize, rejects: &[RowReject]) -> BooleanArray {
+    let mut kept = vec![true; rows];
+    for reject in rejects {
+        if let Some(kept) = kept.get_mut(reject.row) {
+            *kept = false;
+        }
+    }
+    kept.into()
+}
+
+/// Time spent by stage.
+#[derive(Debug, Default)]
+struct Clock {
+    read: Duration,
+    infer: Duration,
+    write: Duration,
+}
+
+impl Clock {
+    fn timing(&self) -> Timing {
+        Timing {
+            read_s: self.read.as_secs_f64(),
+            infer_s: self.infer.as_secs_f64(),
+            write_s: self.write.as_secs_f64(),
+        }
+    }
+}

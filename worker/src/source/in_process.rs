@@ -1,0 +1,126 @@
+//! Leases of a table in this process.
+
+use std::collections::BTreeSet;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use nightshift_core::ids::ShardIndex;
+use nightshift_core::lease::{
+    Effect, Event, Lease, LeaseSettings, LeaseTable, Moment, RetryRules, WorkerId,
+};
+
+use super::{Acquired, Failure, ShardSource, Verdict};
+
+/// A lease never expires in one process: its holder is a thread that always answers.
+const TTL_MS: u64 = u64::MAX / 2;
+/// Longest sleep of a thread that waits for work; it is woken by every change before that.
+const WAIT_MAX: Duration = Duration::from_millis(500);
+/// The threads of this process are one worker to the table.
+const WORKER: WorkerId = WorkerId(0);
+
+/// A lease table behind a lock, with a clock.
+#[derive(Debug)]
+pub struct InProcess {
+    state: Mutex<State>,
+    changed: Condvar,
+    started: Instant,
+}
+
+#[derive(Debug)]
+struct State {
+    table: LeaseTable,
+    draining: bool,
+}
+
+impl InProcess {
+    /// A source over `shards` shards of which `decided` are done, granted in `order`, owned by
+    /// incarnation `epoch` of the run.
+    pub fn new(
+        epoch: u64,
+        shards: u32,
+        decided: &BTreeSet<ShardIndex>,
+        order: impl IntoIterator<Item = ShardIndex>,
+        crash_budget: u32,
+    ) -> Self {
+        let retry = RetryRules::with_crash_budget(crash_budget);
+        let settings = LeaseSettings { ttl_ms: TTL_MS, retry };
+        let table = LeaseTable::new(settings, epoch, shards, decided, order);
+        Self {
+            state: Mutex::new(State { table, draining: false }),
+            changed: Condvar::new(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Shards without a record.
+    pub fn undecided(&self) -> u64 {
+        self.lock().table.undecided()
+    }
+
+    fn now(&self) -> Moment {
+        Moment(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// The table is a value that is whole between calls, so a panic elsewhere cannot break it.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn apply(&self, event: Event) -> Vec<Effect> {
+        let now = self.now();
+        let effects = self.lock().table.apply(now, event);
+        self.changed.notify_all();
+        effects
+    }
+}
+
+impl ShardSource for InProcess {
+    fn acquire(&self) -> Acquired {
+        let mut state = self.lock();
+        loop {
+            let now = self.now();
+            let effects = state.table.apply(now, Event::WorkWanted { worker: WORKER });
+            for effect in effects {
+                match effect {
+                    Effect::Grant { lease, .. } => return Acquired::Lease(lease),
+                    Effect::Retire { .. } => return Acquired::Retire,
+                    _ => {}
+                }
+            }
+            let woken = self.changed.wait_timeout(state, WAIT_MAX);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn decided(&self, shard: ShardIndex) {
+        self.apply(Event::ShardDecided { shard });
+    }
+
+    fn failed(&self, lease: Lease, failure: Failure) -> Verdict {
+        let Failure { class, reason, message } = failure;
+        let event = Event::AttemptFailed { token: lease.token, class, reason, message };
+        for effect in self.apply(event) {
+            match effect {
+                Effect::WriteQuarantine { class, reason, message, attempts, .. } => {
+                    let failure = Failure { class, reason, message };
+                    return Verdict::Quarantine { failure, attempts: attempts.max(1) };
+                }
+                Effect::StopRun { reason, message } => {
+                    let class = nightshift_core::record::FailureClass::Config;
+                    return Verdict::StopRun(Failure { class, reason, message });
+                }
+                _ => {}
+            }
+        }
+        Verdict::Handled
+    }
+
+    fn drain(&self) {
+        self.lock().draining = true;
+        self.apply(Event::DrainRequested);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.lock().draining
+    }
+}
