@@ -24,7 +24,7 @@
 use std::fmt;
 
 use crate::ids::{AttemptId, Generation, Partition, RunId, ShardIndex};
-use crate::plan::OutputFormat;
+use crate::plan::{OutputFormat, Plan};
 
 /// Directory of everything that is not a visible output file.
 const PRIVATE: &str = "_nightshift";
@@ -139,6 +139,8 @@ pub enum Prefix {
     Claims(Partition),
     /// Finals of one partition.
     Finals(Partition),
+    /// Claims of every partition.
+    AllClaims,
     /// Finals of every partition.
     AllFinals,
     /// Epochs of a run.
@@ -185,7 +187,7 @@ impl Prefix {
 
     /// Whether every object below lies directly in the directory.
     pub fn is_flat(&self) -> bool {
-        !matches!(self, Self::AllFinals | Self::Attempts(_) | Self::ShardAttempts(..))
+        !matches!(self, Self::AllClaims | Self::AllFinals | Self::Attempts(_) | Self::ShardAttempts(..))
     }
 }
 
@@ -195,6 +197,7 @@ impl fmt::Display for Prefix {
         match self {
             Self::Claims(partition) => write!(f, "{base}/claims/{partition}"),
             Self::Finals(partition) => write!(f, "{base}/finals/{partition}"),
+            Self::AllClaims => write!(f, "{base}/claims"),
             Self::AllFinals => write!(f, "{base}/finals"),
             Self::Epochs(run) => write!(f, "{base}/runs/{run}/epoch"),
             Self::Records(run) => write!(f, "{base}/runs/{run}/records"),
@@ -213,6 +216,27 @@ impl fmt::Display for Prefix {
 // === impl Object ===
 
 impl Object {
+    /// The visible output file of a planned shard.
+    pub fn part(plan: &Plan, shard: ShardIndex) -> Self {
+        Self::Part {
+            partition: plan.partition(),
+            generation: plan.generation(),
+            shard,
+            shards: plan.shard_count(),
+            format: plan.task.output_format,
+        }
+    }
+
+    /// The visible rejects file of a planned shard.
+    pub fn rejects(plan: &Plan, shard: ShardIndex) -> Self {
+        Self::Rejects {
+            partition: plan.partition(),
+            generation: plan.generation(),
+            shard,
+            shards: plan.shard_count(),
+        }
+    }
+
     /// The path relative to the output root, without a leading slash.
     pub fn path(&self) -> String {
         self.to_string()

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::ids::{AttemptId, Digest, RunId, ShardIndex};
+use crate::layout::Object;
 use crate::plan::Plan;
 
 /// Largest stored record, in bytes.
@@ -78,14 +79,34 @@ pub struct Committed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoredFile {
-    /// Where it was staged, relative to the output root.
-    pub staged: String,
-    /// Where people see it, relative to the output root.
-    pub visible: String,
+    /// Where it was staged, as a path relative to the output root.
+    #[serde(with = "object_path")]
+    pub staged: Object,
+    /// Where people see it, likewise.
+    #[serde(with = "object_path")]
+    pub visible: Object,
     /// Length in bytes.
     pub size_bytes: u64,
     /// SHA-256 of the content.
     pub sha256: Digest,
+}
+
+/// Paths in stored documents go through the layout both ways, so that a document that names a
+/// place outside of it cannot be read.
+mod object_path {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::layout::Object;
+
+    pub(super) fn serialize<S: Serializer>(object: &Object, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(object)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Object, D::Error> {
+        let text = String::deserialize(from)?;
+        Object::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom(format!("`{text:.100}` is not a path of the layout")))
+    }
 }
 
 /// Where one attempt's time went, in seconds of its worker's clock.

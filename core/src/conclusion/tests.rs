@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ids::{AttemptId, Digest};
+use crate::layout::{Object, StagedName};
 use crate::plan::{ModelIdentity, OutputFormat, Sharding, TaskSettings, cut};
 use crate::record::{Committed, Quarantined, StoredFile, Timing};
 
@@ -37,9 +38,15 @@ fn record(plan: &Plan, shard: u32, rejected: u64, committed: bool) -> Record {
     let shard = ShardIndex(shard);
     let rows = plan.shard(shard).unwrap().rows();
     let rejected = rejected.min(rows);
-    let file = |name: &str| StoredFile {
-        staged: name.into(),
-        visible: name.into(),
+    let attempt: AttemptId = "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
+    let output = StoredFile {
+        staged: Object::Staged {
+            run: plan.run.clone(),
+            shard,
+            attempt: attempt.clone(),
+            file: StagedName::Data(OutputFormat::Parquet),
+        },
+        visible: Object::part(plan, shard),
         size_bytes: 10,
         sha256: Digest([3; 32]),
     };
@@ -49,7 +56,7 @@ fn record(plan: &Plan, shard: u32, rejected: u64, committed: bool) -> Record {
             rows_out: rows - rejected,
             rows_rejected: rejected,
             rejects_by_reason: BTreeMap::from([("bad_value".to_owned(), rejected)]),
-            output: file("o"),
+            output,
             rejects: None,
             model_digest: plan.model.digest,
             timing: Timing::default(),
@@ -62,7 +69,6 @@ fn record(plan: &Plan, shard: u32, rejected: u64, committed: bool) -> Record {
             attempts: 1,
         })
     };
-    let attempt: AttemptId = "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
     Record {
         version: Record::VERSION,
         run: plan.run.clone(),

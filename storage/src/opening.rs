@@ -1,0 +1,241 @@
+//! Opening a run: claim → plan → epoch → what is done already. Every step is created once, so
+//! any number of processes may open the same run at the same time, and all work from the
+//! stored plan.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use jiff::Timestamp;
+use nightshift_core::decide::{Claim, Decision, Epoch, decide, run_id};
+use nightshift_core::ids::{Generation, Partition, RunId, ShardIndex, SpecName};
+use nightshift_core::layout::{Object, Prefix};
+use nightshift_core::plan::{Inheritance, Plan};
+use nightshift_core::record::{Record, Verdict};
+use thiserror::Error;
+
+use crate::documents::Settled;
+use crate::error::StoreError;
+use crate::root::{Probed, Reader};
+
+/// Claims that are tried before the store counts as unusable: each lost one means that another
+/// process went one generation further in between.
+const CLAIMS_MAX: u32 = 16;
+/// Epochs that are tried: each lost one means that another process opened the run meanwhile.
+const EPOCHS_MAX: u64 = 1_000;
+
+/// Who opens a run, and how.
+#[derive(Debug, Clone)]
+pub struct Opener {
+    /// The spec's name.
+    pub name: SpecName,
+    /// Host and process, for people.
+    pub who: String,
+    /// A random id of this request.
+    pub request: String,
+    /// Now, by this process's clock.
+    pub now: Timestamp,
+    /// Execute again what is done, and why.
+    pub force: Option<String>,
+}
+
+/// A run that is open for work.
+#[derive(Debug)]
+pub struct OpenRun {
+    /// The stored plan.
+    pub plan: Arc<Plan>,
+    /// Whether this process claimed the run, and so goes first.
+    pub claimed: bool,
+    /// Number of this incarnation.
+    pub epoch: u64,
+    /// Records that exist already.
+    pub records: BTreeMap<ShardIndex, Record>,
+}
+
+/// Why a run could not be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Other processes kept claiming generations.
+    #[error(
+        "the claim of {partition} was lost {CLAIMS_MAX} times in a row; see who else runs this spec"
+    )]
+    Contended {
+        /// The date, or `all`.
+        partition: Partition,
+    },
+}
+
+/// What is to be done about `partition`, without touching the root.
+///
+/// # Errors
+/// If the store does not answer.
+pub async fn decision_for(
+    root: &Reader,
+    partition: Partition,
+    force: bool,
+) -> Result<Decision, StoreError> {
+    Ok(decide(root.partition_facts(partition).await?, force))
+}
+
+/// Opens the run that `decision` names, with `fresh` as its plan if it has none yet.
+///
+/// The run of `fresh` is replaced by the run that is opened. When a shard of the generation to
+/// inherit from is committed and both plans are the same work, its record is taken over.
+///
+/// # Errors
+/// See [`OpenError`].
+pub async fn open_run(
+    root: &Probed,
+    opener: &Opener,
+    partition: Partition,
+    decision: Decision,
+    fresh: Plan,
+) -> Result<OpenRun, OpenError> {
+    let (generation, inherit, claimed) = claim(root, opener, partition, decision).await?;
+    let run = run_id(&opener.name, partition, generation);
+    let plan = stored_plan(root, run, inherit, fresh).await?;
+    let epoch = next_epoch(root, opener, &plan.run).await?;
+    if let Some(inheritance) = &plan.inherits {
+        take_over(root, &plan, inheritance).await?;
+    }
+    let decided = root.decided_shards(&plan.run).await?;
+    let records = root.records(&plan.run, decided).await?;
+    Ok(OpenRun { plan: Arc::new(plan), claimed, epoch, records })
+}
+
+/// Claims the generation to execute, or finds the one that another process claimed.
+async fn claim(
+    root: &Probed,
+    opener: &Opener,
+    partition: Partition,
+    mut decision: Decision,
+) -> Result<(Generation, Option<Generation>, bool), OpenError> {
+    for _ in 0..CLAIMS_MAX {
+        let (generation, inherit) = match decision {
+            // A run that was concluded since the decision is opened like any other: all of its
+            // records exist, so there is nothing left to do in it.
+            Decision::Join(generation) | Decision::Done(generation) => {
+                return Ok((generation, None, false));
+            }
+            Decision::Start { generation, inherit } => (generation, inherit),
+        };
+        let claim = Claim {
+            version: Claim::VERSION,
+            run: run_id(&opener.name, partition, generation),
+            request: opener.request.clone(),
+            claimed_by: opener.who.clone(),
+            claimed_at: opener.now,
+            forced: opener.force.clone(),
+            inherits: inherit.map(|from| run_id(&opener.name, partition, from)),
+        };
+        match root.create_once(&Object::Claim { partition, generation }, &claim).await? {
+            Settled::Created => return Ok((generation, inherit, true)),
+            Settled::Existing(other) if other.request == opener.request => {
+                return Ok((generation, inherit, true));
+            }
+            Settled::Existing(_) if opener.force.is_some() => {
+                decision = decision_for(root, partition, true).await?;
+            }
+            Settled::Existing(_) => return Ok((generation, inherit, false)),
+        }
+    }
+    Err(OpenError::Contended { partition })
+}
+
+/// The plan of `run`: the stored one, or `fresh` if there is none.
+async fn stored_plan(
+    root: &Probed,
+    run: RunId,
+    inherit: Option<Generation>,
+    mut fresh: Plan,
+) -> Result<Plan, StoreError> {
+    let object = Object::Plan { run: run.clone() };
+    if let Some(stored) = root.read(&object).await? {
+        return Ok(stored);
+    }
+    if let Some(generation) = inherit {
+        let from = RunId { generation, ..run.clone() };
+        fresh.inherits = inheritance(root, from, &fresh).await?;
+    }
+    fresh.run = run;
+    match root.create_once(&object, &fresh).await? {
+        Settled::Created => Ok(fresh),
+        Settled::Existing(stored) => Ok(stored),
+    }
+}
+
+/// The committed shards of `from`, if its plan is the same work cut the same way.
+async fn inheritance(
+    root: &Reader,
+    from: RunId,
+    fresh: &Plan,
+) -> Result<Option<Inheritance>, StoreError> {
+    let Some(plan) = root.read::<Plan>(&Object::Plan { run: from.clone() }).await? else {
+        return Ok(None);
+    };
+    if plan.fingerprint != fresh.fingerprint || plan.shards != fresh.shards {
+        return Ok(None);
+    }
+    let records = root.records(&from, plan.indexes()).await?;
+    let committed = records.into_iter().filter(|(_, record)| record.committed().is_some());
+    let shards: Vec<ShardIndex> = committed.map(|(shard, _)| shard).collect();
+    Ok((!shards.is_empty()).then_some(Inheritance { from, shards }))
+}
+
+/// Writes the records of inherited shards; their data stays where the first attempt staged it.
+async fn take_over(
+    root: &Probed,
+    plan: &Plan,
+    inheritance: &Inheritance,
+) -> Result<(), StoreError> {
+    let decided = root.decided_shards(&plan.run).await?;
+    let missing = inheritance.shards.iter().copied().filter(|shard| !decided.contains(shard));
+    let earlier = root.records(&inheritance.from, missing).await?;
+    for (shard, record) in earlier {
+        let Verdict::Committed(mut committed) = record.verdict else { continue };
+        committed.output.visible = Object::part(plan, shard);
+        if let Some(rejects) = &mut committed.rejects {
+            rejects.visible = Object::rejects(plan, shard);
+        }
+        let origin = record.inherited_from.unwrap_or(record.run);
+        let inherited = Record {
+            run: plan.run.clone(),
+            inherited_from: Some(origin),
+            verdict: Verdict::Committed(committed),
+            ..record
+        };
+        let attempt = inherited.attempt.clone();
+        // Whoever wrote it, the shard has its record now.
+        let _ = root.quarantine(&plan.run, shard, &attempt, &inherited).await?;
+    }
+    Ok(())
+}
+
+/// Opens the next epoch of `run`.
+async fn next_epoch(root: &Probed, opener: &Opener, run: &RunId) -> Result<u64, StoreError> {
+    let objects = root.list(&Prefix::Epochs(run.clone()));
+    let newest = objects.try_fold(0, async |newest: u64, listed| {
+        Ok(match listed.object {
+            Some(Object::Epoch { number, .. }) => newest.max(number),
+            _ => newest,
+        })
+    });
+    let mut number = newest.await? + 1;
+    for _ in 0..EPOCHS_MAX {
+        let epoch = Epoch {
+            version: Epoch::VERSION,
+            run: run.clone(),
+            number,
+            opened_by: opener.who.clone(),
+            opened_at: opener.now,
+        };
+        match root.create_once(&Object::Epoch { run: run.clone(), number }, &epoch).await? {
+            Settled::Created => break,
+            Settled::Existing(_) => number += 1,
+        }
+    }
+    Ok(number)
+}

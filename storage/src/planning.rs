@@ -1,0 +1,96 @@
+//! Planning a run: survey the input (facts), then make the plan (arithmetic).
+
+use arrow::datatypes::Schema;
+use jiff::Timestamp;
+use nightshift_core::decide::{FingerprintParts, run_id};
+use nightshift_core::ids::{Generation, Partition};
+use nightshift_core::plan::{
+    CutError, InputFile, InputFormat, Mark, ModelIdentity, Plan, Sharding, TaskSettings, cut,
+};
+use nightshift_core::spec::Spec;
+use thiserror::Error;
+
+use crate::input::{InputError, discover, inspect_all, place_marks};
+
+/// What the input of one partition is: its files with their versions, rows and columns.
+#[derive(Debug)]
+pub struct Survey {
+    /// The files, in the order in which rows are counted.
+    pub inputs: Vec<InputFile>,
+    /// Columns that rows have; the same for every file.
+    pub schema: Schema,
+    /// Rows over all files.
+    pub rows: u64,
+    marks: Vec<Vec<Mark>>,
+}
+
+/// Why a plan cannot be made from a survey.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// The rows cannot be cut as asked.
+    #[error("spec.sharding: {0}")]
+    Cut(#[from] CutError),
+    /// A setting cannot be written as JSON.
+    #[error("the settings of the run cannot be written down")]
+    Settings(#[from] serde_json::Error),
+}
+
+/// Looks at the input: blocks while it reads footers and counts rows of text files.
+///
+/// With `needed` empty all columns are taken, otherwise those named there.
+///
+/// # Errors
+/// See [`InputError`].
+pub fn survey(
+    pattern: &str,
+    format: Option<InputFormat>,
+    needed: &[String],
+) -> Result<Survey, InputError> {
+    let found = discover(pattern, format)?;
+    let inspected = inspect_all(&found, needed)?;
+    let schema = inspected.first().map_or_else(Schema::empty, |first| first.schema.clone());
+    let rows = inspected.iter().map(|one| one.file.rows).sum();
+    let (inputs, marks) = inspected.into_iter().map(|one| (one.file, one.marks)).unzip();
+    Ok(Survey { inputs, schema, rows, marks })
+}
+
+/// Makes the plan of generation 1 of `partition`; whoever opens the run sets its generation.
+///
+/// # Errors
+/// See [`PlanError`].
+pub fn make_plan(
+    survey: Survey,
+    spec: &Spec,
+    sharding: Sharding,
+    partition: Partition,
+    model: ModelIdentity,
+    now: Timestamp,
+) -> Result<Plan, PlanError> {
+    let Survey { inputs, rows, marks, .. } = survey;
+    let file_rows: Vec<u64> = inputs.iter().map(|file| file.rows).collect();
+    let mut shards = cut(&file_rows, sharding)?;
+    place_marks(&mut shards, &marks);
+    let task = TaskSettings {
+        kind: spec.task.kind().to_owned(),
+        id: spec.input.id.clone(),
+        keep: spec.input.keep.clone(),
+        output_format: spec.output.format,
+        rejects_max_ratio: spec.retries.rejects_max_ratio,
+        rejects_min: spec.retries.rejects_min,
+        crash_budget: spec.retries.crashes,
+    };
+    let fingerprint =
+        FingerprintParts { inputs: &inputs, model: model.digest, task: &task }.digest()?;
+    Ok(Plan {
+        version: Plan::VERSION,
+        run: run_id(&spec.name, partition, Generation::FIRST),
+        planned_at: now,
+        fingerprint,
+        model,
+        task,
+        inputs,
+        rows,
+        shards,
+        inherits: None,
+    })
+}
