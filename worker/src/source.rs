@@ -3,6 +3,10 @@
 //! [`InProcess`] hands out leases of a table in this process; [`StaticIndex`] hands out one
 //! fixed shard, for processes that share nothing but the output root.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nightshift_core::exit::Exit;
 use nightshift_core::ids::ShardIndex;
 use nightshift_core::lease::Lease;
 use nightshift_core::record::FailureClass;
@@ -24,11 +28,28 @@ pub trait ShardSource: Send + Sync {
     /// An attempt ended without a record. What comes back is to be done by the caller.
     fn failed(&self, lease: Lease, failure: Failure) -> Verdict;
 
-    /// Hands out nothing more; attempts that are not committing yet give up.
-    fn drain(&self);
+}
 
-    /// Whether [`drain`](Self::drain) was called.
-    fn is_draining(&self) -> bool;
+/// A request to stop at the next border: no new shard is handed out, attempts that are not
+/// committing yet give up, commits go on to their end. Cheap to clone; set from a signal.
+#[derive(Debug, Clone, Default)]
+pub struct Drain(Arc<AtomicBool>);
+
+impl Drain {
+    /// Asks to stop.
+    pub fn request(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody asked to stop.
+    pub fn is_requested(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// The flag itself, for a signal handler.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
 }
 
 /// Answer to a request for work.
@@ -49,6 +70,8 @@ pub struct Failure {
     pub reason: String,
     /// What happened and what to do.
     pub message: String,
+    /// Exit code of the process, if this failure ends it.
+    pub exit: Exit,
 }
 
 /// What a failed attempt means.

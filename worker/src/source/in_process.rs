@@ -9,7 +9,9 @@ use nightshift_core::lease::{
     Effect, Event, Lease, LeaseSettings, LeaseTable, Moment, RetryRules, WorkerId,
 };
 
-use super::{Acquired, Failure, ShardSource, Verdict};
+use nightshift_core::record::FailureClass;
+
+use super::{Acquired, Drain, Failure, ShardSource, Verdict};
 
 /// A lease never expires in one process: its holder is a thread that always answers.
 const TTL_MS: u64 = u64::MAX / 2;
@@ -21,15 +23,10 @@ const WORKER: WorkerId = WorkerId(0);
 /// A lease table behind a lock, with a clock.
 #[derive(Debug)]
 pub struct InProcess {
-    state: Mutex<State>,
+    table: Mutex<LeaseTable>,
     changed: Condvar,
     started: Instant,
-}
-
-#[derive(Debug)]
-struct State {
-    table: LeaseTable,
-    draining: bool,
+    drain: Drain,
 }
 
 impl InProcess {
@@ -41,20 +38,22 @@ impl InProcess {
         decided: &BTreeSet<ShardIndex>,
         order: impl IntoIterator<Item = ShardIndex>,
         crash_budget: u32,
+        drain: Drain,
     ) -> Self {
         let retry = RetryRules::with_crash_budget(crash_budget);
         let settings = LeaseSettings { ttl_ms: TTL_MS, retry };
         let table = LeaseTable::new(settings, epoch, shards, decided, order);
         Self {
-            state: Mutex::new(State { table, draining: false }),
+            table: Mutex::new(table),
             changed: Condvar::new(),
             started: Instant::now(),
+            drain,
         }
     }
 
     /// Shards without a record.
     pub fn undecided(&self) -> u64 {
-        self.lock().table.undecided()
+        self.lock().undecided()
     }
 
     fn now(&self) -> Moment {
@@ -62,13 +61,13 @@ impl InProcess {
     }
 
     /// The table is a value that is whole between calls, so a panic elsewhere cannot break it.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, LeaseTable> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn apply(&self, event: Event) -> Vec<Effect> {
         let now = self.now();
-        let effects = self.lock().table.apply(now, event);
+        let effects = self.lock().apply(now, event);
         self.changed.notify_all();
         effects
     }
@@ -76,10 +75,13 @@ impl InProcess {
 
 impl ShardSource for InProcess {
     fn acquire(&self) -> Acquired {
-        let mut state = self.lock();
+        let mut table = self.lock();
         loop {
             let now = self.now();
-            let effects = state.table.apply(now, Event::WorkWanted { worker: WORKER });
+            if self.drain.is_requested() {
+                table.apply(now, Event::DrainRequested);
+            }
+            let effects = table.apply(now, Event::WorkWanted { worker: WORKER });
             for effect in effects {
                 match effect {
                     Effect::Grant { lease, .. } => return Acquired::Lease(lease),
@@ -87,8 +89,8 @@ impl ShardSource for InProcess {
                     _ => {}
                 }
             }
-            let woken = self.changed.wait_timeout(state, WAIT_MAX);
-            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+            let woken = self.changed.wait_timeout(table, WAIT_MAX);
+            table = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -97,30 +99,21 @@ impl ShardSource for InProcess {
     }
 
     fn failed(&self, lease: Lease, failure: Failure) -> Verdict {
-        let Failure { class, reason, message } = failure;
+        let Failure { class, reason, message, exit } = failure;
         let event = Event::AttemptFailed { token: lease.token, class, reason, message };
         for effect in self.apply(event) {
             match effect {
                 Effect::WriteQuarantine { class, reason, message, attempts, .. } => {
-                    let failure = Failure { class, reason, message };
+                    let failure = Failure { class, reason, message, exit };
                     return Verdict::Quarantine { failure, attempts: attempts.max(1) };
                 }
                 Effect::StopRun { reason, message } => {
-                    let class = nightshift_core::record::FailureClass::Config;
-                    return Verdict::StopRun(Failure { class, reason, message });
+                    let class = FailureClass::Config;
+                    return Verdict::StopRun(Failure { class, reason, message, exit });
                 }
                 _ => {}
             }
         }
         Verdict::Handled
-    }
-
-    fn drain(&self) {
-        self.lock().draining = true;
-        self.apply(Event::DrainRequested);
-    }
-
-    fn is_draining(&self) -> bool {
-        self.lock().draining
     }
 }

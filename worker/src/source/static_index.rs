@@ -6,27 +6,27 @@ use nightshift_core::ids::ShardIndex;
 use nightshift_core::lease::{Lease, Token};
 use nightshift_core::record::FailureClass;
 
-use super::{Acquired, Failure, ShardSource, Verdict};
+use super::{Acquired, Drain, Failure, ShardSource, Verdict};
 
 /// A shard that is handed out once. What happens after a failure is the business of whoever
 /// started the process: it ends with the exit code that says whether another try makes sense.
 #[derive(Debug)]
 pub struct StaticIndex {
     shard: ShardIndex,
+    drain: Drain,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     handed_out: bool,
-    draining: bool,
     failure: Option<Failure>,
 }
 
 impl StaticIndex {
     /// The source of `shard`.
-    pub fn new(shard: ShardIndex) -> Self {
-        Self { shard, state: Mutex::new(State::default()) }
+    pub fn new(shard: ShardIndex, drain: Drain) -> Self {
+        Self { shard, drain, state: Mutex::new(State::default()) }
     }
 
     /// Why the attempt ended without a record, if it did.
@@ -42,7 +42,7 @@ impl StaticIndex {
 impl ShardSource for StaticIndex {
     fn acquire(&self) -> Acquired {
         let mut state = self.lock();
-        if state.draining || std::mem::replace(&mut state.handed_out, true) {
+        if self.drain.is_requested() || std::mem::replace(&mut state.handed_out, true) {
             return Acquired::Retire;
         }
         let token = Token { epoch: 0, sequence: 0 };
@@ -64,13 +64,5 @@ impl ShardSource for StaticIndex {
                 Verdict::Handled
             }
         }
-    }
-
-    fn drain(&self) {
-        self.lock().draining = true;
-    }
-
-    fn is_draining(&self) -> bool {
-        self.lock().draining
     }
 }

@@ -1,0 +1,269 @@
+//! The threads of one worker: compute threads that score, and commits that run beside them.
+//!
+//! A compute thread never waits for the disk: it hands a scored shard to a commit task and
+//! takes the next lease. At most [`COMMITS_MAX`] commits are under way; past that the compute
+//! threads wait, which bounds memory and open files. Many commits at a time also make durable
+//! writes cheap, since the file system then syncs them together.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use nightshift_core::exit::Exit;
+use nightshift_core::ids::ShardIndex;
+use nightshift_core::layout::Object;
+use nightshift_core::lease::Lease;
+use nightshift_core::record::{FailureClass, Record};
+use nightshift_storage::error::StoreError;
+use nightshift_storage::root::Probed;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use crate::commit::{commit, quarantine};
+use crate::identity::{Identity, new_attempt};
+use crate::score::{ScoredShard, Scorer, Watcher};
+use crate::source::{Acquired, Drain, Failure, ShardSource, Verdict};
+
+/// Commits under way at a time. Each holds one or two open files and no rows.
+pub const COMMITS_MAX: u32 = 32;
+
+/// What a run tells about its progress; called from many threads.
+pub trait Observer: Send + Sync {
+    /// An attempt at a shard began.
+    fn started(&self, _shard: ShardIndex) {}
+    /// Rows were scored.
+    fn scored(&self, _rows: u64) {}
+    /// A shard is decided; `won` says whether by this process.
+    fn decided(&self, _record: &Record, _won: bool) {}
+}
+
+/// An observer that looks away.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoObserver;
+
+impl Observer for NoObserver {}
+
+/// What the threads share.
+pub struct Pool {
+    /// The output root.
+    pub root: Probed,
+    /// Scores shards of the plan.
+    pub scorer: Scorer,
+    /// Where shards come from.
+    pub source: Arc<dyn ShardSource>,
+    /// This process.
+    pub who: Identity,
+    /// Told about progress.
+    pub observer: Arc<dyn Observer>,
+    /// Stops the run at the next border.
+    pub drain: Drain,
+    /// Runs the commits.
+    pub runtime: Handle,
+}
+
+/// What became of the shards that a pool worked on.
+#[derive(Debug, Default)]
+pub struct Worked {
+    /// Records of shards that are decided, as far as this process saw them.
+    pub records: BTreeMap<ShardIndex, Record>,
+    /// Why the pool stopped before the end.
+    pub stopped: Option<Failure>,
+    /// What was done.
+    pub effort: Effort,
+}
+
+/// Work done by one process, whatever came of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Effort {
+    /// Attempts that were scored to the end.
+    pub attempts_scored: u64,
+    /// Commits that another attempt had won already.
+    pub commits_lost: u64,
+    /// Seconds that commits took, added up over commits that ran at the same time.
+    pub commit_s: f64,
+}
+
+impl Pool {
+    /// Works on `threads` threads until the source has no more shards.
+    pub fn run(self, threads: usize) -> Worked {
+        let shared = Arc::new(Shared {
+            pool: self,
+            commits: Arc::new(Semaphore::new(COMMITS_MAX as usize)),
+            worked: Mutex::new(Worked::default()),
+        });
+        std::thread::scope(|scope| {
+            for index in 1..threads.max(1) {
+                let name = format!("score-{index}");
+                let shared = &shared;
+                let spawned =
+                    std::thread::Builder::new().name(name).spawn_scoped(scope, || shared.compute());
+                if let Err(error) = spawned {
+                    // The remaining threads do the work; fewer is slower, not wrong.
+                    tracing::warn!(%error, "a compute thread could not be started");
+                }
+            }
+            shared.compute();
+        });
+        // Every commit holds a permit: when all are free, all commits have ended.
+        let all = shared.pool.runtime.block_on(shared.commits.acquire_many(COMMITS_MAX));
+        drop(all);
+        std::mem::take(&mut *shared.lock())
+    }
+}
+
+struct Shared {
+    pool: Pool,
+    commits: Arc<Semaphore>,
+    worked: Mutex<Worked>,
+}
+
+/// Lets an attempt go on until a drain is requested.
+struct Ticker<'a>(&'a Pool);
+
+impl Watcher for Ticker<'_> {
+    fn scored(&self, rows: u64) -> bool {
+        self.0.observer.scored(rows);
+        !self.0.drain.is_requested()
+    }
+}
+
+impl Shared {
+    /// What was worked is whole between calls, so a panic elsewhere cannot break it.
+    fn lock(&self) -> MutexGuard<'_, Worked> {
+        self.worked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One compute thread: until there is no more work.
+    fn compute(self: &Arc<Self>) {
+        while let Acquired::Lease(lease) = self.pool.source.acquire() {
+            if let Err(failure) = self.attempt(lease) {
+                self.pool.runtime.block_on(self.failed(lease, failure));
+            }
+        }
+    }
+
+    /// One attempt, up to handing it over to a commit task.
+    fn attempt(self: &Arc<Self>, lease: Lease) -> Result<(), Failure> {
+        let Pool { root, scorer, observer, runtime, .. } = &self.pool;
+        let run = &scorer.plan().run;
+        let object = Object::Record { run: run.clone(), shard: lease.shard };
+        // Another process may have decided the shard since the run was opened.
+        let existing = runtime.block_on(root.read::<Record>(&object));
+        if let Some(record) = existing.map_err(|error| Failure::from_store(&error))? {
+            self.decided(record, false);
+            return Ok(());
+        }
+        let attempt = new_attempt().map_err(|error| Failure::bug(&error))?;
+        observer.started(lease.shard);
+        tracing::info!(%run, shard = %lease.shard, %attempt, "inference started");
+        let staging = root.stage(run, lease.shard, &attempt);
+        let staging = staging.map_err(|error| Failure::from_store(&error))?;
+        let scored = scorer.score(lease.shard, &attempt, &staging, &Ticker(&self.pool));
+        let scored = scored.map_err(|error| error.failure())?;
+        self.lock().effort.attempts_scored += 1;
+        self.hand_over(lease, scored);
+        Ok(())
+    }
+
+    /// Starts a commit task, waiting while too many are under way.
+    fn hand_over(self: &Arc<Self>, lease: Lease, scored: ScoredShard) {
+        let commits = Arc::clone(&self.commits);
+        // The semaphore is never closed, so a permit always comes.
+        let Ok(permit) = self.pool.runtime.block_on(commits.acquire_owned()) else { return };
+        let shared = Arc::clone(self);
+        let task = async move {
+            let started = Instant::now();
+            let Pool { root, scorer, who, .. } = &shared.pool;
+            let committed = commit(root, scorer.plan(), who, scored).await;
+            shared.spent(started.elapsed());
+            match committed {
+                Ok(outcome) => {
+                    tracing::info!(
+                        run = %outcome.record.run, shard = %lease.shard,
+                        attempt = %outcome.record.attempt, won = outcome.won, "shard committed"
+                    );
+                    shared.decided(outcome.record, outcome.won);
+                }
+                Err(error) => shared.failed(lease, Failure::from_store(&error)).await,
+            }
+            drop(permit);
+        };
+        let _entered = self.pool.runtime.enter();
+        nightshift_telemetry::spawn("commit", task);
+    }
+
+    fn spent(&self, time: Duration) {
+        self.lock().effort.commit_s += time.as_secs_f64();
+    }
+
+    fn decided(&self, record: Record, won: bool) {
+        let shard = record.shard;
+        self.pool.observer.decided(&record, won);
+        let mut worked = self.lock();
+        worked.effort.commits_lost += u64::from(!won);
+        worked.records.insert(shard, record);
+        drop(worked);
+        // Last: the source may end the run at once.
+        self.pool.source.decided(shard);
+    }
+
+    async fn failed(&self, lease: Lease, failure: Failure) {
+        let Failure { class, reason, message, .. } = &failure;
+        let run = &self.pool.scorer.plan().run;
+        if *class == FailureClass::Preempted {
+            tracing::info!(%run, shard = %lease.shard, "attempt given up to drain");
+        } else {
+            tracing::warn!(%run, shard = %lease.shard, class = class.as_str(), reason, message, "attempt failed");
+        }
+        match self.pool.source.failed(lease, failure) {
+            Verdict::Handled => {}
+            Verdict::StopRun(failure) => self.lock().stopped = Some(failure),
+            Verdict::Quarantine { failure, attempts } => {
+                if let Err(failure) = self.give_up(lease.shard, failure, attempts).await {
+                    // Without a record the shard stays undecided: stop, so that a person looks.
+                    self.pool.drain.request();
+                    self.lock().stopped.get_or_insert(failure);
+                }
+            }
+        }
+    }
+
+    async fn give_up(
+        &self,
+        shard: ShardIndex,
+        failure: Failure,
+        attempts: u32,
+    ) -> Result<(), Failure> {
+        let Pool { root, scorer, who, .. } = &self.pool;
+        let attempt = new_attempt().map_err(|error| Failure::bug(&error))?;
+        let record = quarantine(root, scorer.plan(), who, shard, attempt, failure, attempts).await;
+        self.decided(record.map_err(|error| Failure::from_store(&error))?, true);
+        Ok(())
+    }
+}
+
+impl Failure {
+    /// A failure of the store. What waiting cannot mend stops the run, and burns no shard.
+    pub fn from_store(error: &StoreError) -> Self {
+        use nightshift_storage::error::Class;
+        let lasting = matches!(error, StoreError::NoSpace { .. } | StoreError::ReadOnly { .. })
+            || matches!(error.class(), Class::Permission | Class::Invalid);
+        let class = if lasting { FailureClass::Config } else { FailureClass::Transient };
+        Self {
+            class,
+            reason: "store".to_owned(),
+            message: crate::describe(error),
+            exit: crate::store_exit(error),
+        }
+    }
+
+    /// Something that cannot happen, happened.
+    fn bug(error: &dyn std::error::Error) -> Self {
+        Self {
+            class: FailureClass::Config,
+            reason: "bug".to_owned(),
+            message: crate::describe(error),
+            exit: Exit::Software,
+        }
+    }
+}
