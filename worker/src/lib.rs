@@ -2,4 +2,6 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod read;
 pub mod reject;
+pub mod write;
