@@ -1,0 +1,128 @@
+//! One input file, opened: positioned reads, its version, and the faults of its device.
+//!
+//! Everything that reads input goes through [`InputObject`], so that ranged reads from an
+//! object store have one place to come in.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nightshift_core::plan::{InputFile, Pin};
+
+use super::InputError;
+
+/// An input file held open; cheap to share between threads, since reads carry their position.
+#[derive(Debug)]
+pub struct InputObject {
+    file: File,
+    uri: String,
+    pin: Pin,
+    fault: Mutex<Option<io::Error>>,
+}
+
+impl InputObject {
+    /// Opens the regular file at the absolute path `uri` and takes its version.
+    ///
+    /// # Errors
+    /// [`InputError::Missing`] if nothing is there, [`InputError::NotAFile`] for anything but a
+    /// regular file (a pipe would block for ever), [`InputError::Io`] for the rest.
+    pub fn open(uri: &str) -> Result<Self, InputError> {
+        let io = |source| InputError::from_io(uri, source);
+        if !std::fs::metadata(uri).map_err(io)?.is_file() {
+            return Err(InputError::NotAFile { uri: uri.to_owned() });
+        }
+        let file = File::open(uri).map_err(io)?;
+        let pin = pin_of(&file.metadata().map_err(io)?);
+        Ok(Self { file, uri: uri.to_owned(), pin, fault: Mutex::new(None) })
+    }
+
+    /// The version at the time of opening.
+    pub fn pin(&self) -> &Pin {
+        &self.pin
+    }
+
+    /// The absolute path.
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// Length in bytes at the time of opening; reads end there, even if the file has grown.
+    pub fn size_bytes(&self) -> u64 {
+        self.pin.size_bytes
+    }
+
+    /// Refuses if the open file is not, or no longer, the version `planned`.
+    ///
+    /// # Errors
+    /// [`InputError::Changed`], or [`InputError::Io`] if the version cannot be read.
+    pub fn check(&self, planned: &Pin) -> Result<(), InputError> {
+        let metadata = self.file.metadata().map_err(|source| InputError::from_io(&self.uri, source))?;
+        let found = pin_of(&metadata);
+        if found == *planned { Ok(()) } else { Err(InputError::changed(&self.uri, planned, &found)) }
+    }
+
+    /// Reads bytes from `offset` on; 0 at the end of the file.
+    ///
+    /// # Errors
+    /// What the device says; also kept for [`InputObject::take_fault`].
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.pin.size_bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let wanted = left.min(buffer.len());
+        let Some(buffer) = buffer.get_mut(..wanted) else { return Ok(0) };
+        loop {
+            match self.file.read_at(buffer, offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let told = io::Error::new(error.kind(), error.to_string());
+                    *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    return Err(told);
+                }
+                read => return read,
+            }
+        }
+    }
+
+    /// The last failure of the device itself, if a read met one. Decoders turn an I/O error
+    /// into their own error type and often into text; this tells a broken disk (try again)
+    /// from a broken file (do not).
+    pub fn take_fault(&self) -> Option<io::Error> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// A sequential reader that starts at `offset`.
+    pub fn stream(self: &Arc<Self>, offset: u64) -> ObjectStream {
+        ObjectStream { object: Arc::clone(self), offset }
+    }
+}
+
+/// Reads an [`InputObject`] front to back.
+#[derive(Debug)]
+pub struct ObjectStream {
+    object: Arc<InputObject>,
+    offset: u64,
+}
+
+impl Read for ObjectStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.object.read_at(self.offset, buffer)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
+}
+
+/// Checks that the file at the path of `file` still is the version that was planned.
+///
+/// # Errors
+/// [`InputError::Changed`] naming both versions, or why the file cannot be looked at.
+pub fn verify_pin(file: &InputFile) -> Result<(), InputError> {
+    let metadata = std::fs::metadata(&file.uri).map_err(|source| InputError::from_io(&file.uri, source))?;
+    let found = pin_of(&metadata);
+    if found == file.pin { Ok(()) } else { Err(InputError::changed(&file.uri, &file.pin, &found)) }
+}
+
+/// Size and modification time: what a volume tells about a version.
+fn pin_of(metadata: &Metadata) -> Pin {
+    let nanos = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
+    Pin { size_bytes: metadata.len(), version: format!("mtime:{nanos}") }
+}

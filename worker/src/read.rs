@@ -1,0 +1,158 @@
+//! Reading slices: from a plan's rows to batches of the columns that the run needs.
+//!
+//! [`Reader::open`] gives an iterator over one slice. Each [`ReadBatch`] has one row for every
+//! input row, in order, all requested columns in the requested order; a row that cannot be read
+//! is all null and named in `rejects`, so that nothing is lost silently and nothing stops the
+//! rest of the shard.
+//!
+//! Opening is cheap, since shards are small: footers and headers are read once per file
+//! (`files.rs`), and a decoder that has just finished one slice goes on with the next one if
+//! that is where it stands (`idle.rs`), so that pages and compressed text are decoded about
+//! once per thread instead of once per shard. What comes out never depends on that.
+//!
+//! Memory per open slice is one page per column, one decoded batch (about 8 MiB, or one row) and
+//! one converted batch; the size of the file does not matter. A Parquet page is decompressed
+//! whole: its writer decides its size, up to the 2 GiB of the format.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
+use nightshift_core::plan::{InputFile, Slice};
+
+use crate::reject::RowReject;
+
+mod columns;
+mod convert;
+mod csv;
+mod cursor;
+mod error;
+mod files;
+mod idle;
+mod jsonl;
+mod parquet;
+mod sizing;
+
+pub use error::{ErrorClass, ReadError};
+
+use cursor::Cursor;
+use files::Files;
+use idle::Idle;
+
+/// One column that the run needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnRequest {
+    /// Its name in the file or in the path.
+    pub name: String,
+    /// The type to hand it on with; without one, the type that the file has (text as `Utf8`).
+    /// A value that does not convert is null and its row a reject.
+    pub as_type: Option<DataType>,
+}
+
+/// Consecutive rows of one input file.
+#[derive(Debug, Clone)]
+pub struct ReadBatch {
+    /// Position in the input file of the batch's first row, from 0.
+    pub first_row: u64,
+    /// The requested columns in the requested order, all nullable.
+    pub batch: RecordBatch,
+    /// Rows that could not be read, at most one entry a row, in order.
+    pub rejects: Vec<RowReject>,
+}
+
+/// Reads slices of input files; cheap to clone, and clones share what they have learned.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    columns: Vec<ColumnRequest>,
+    batch_rows: usize,
+    files: Files,
+    idle: Idle,
+}
+
+impl Reader {
+    /// A reader of `columns`, in batches of at most `batch_rows` rows (at least one), fewer where
+    /// rows are wide. Name each column once.
+    pub fn new(columns: Vec<ColumnRequest>, batch_rows: usize) -> Self {
+        let batch_rows = batch_rows.max(1);
+        let (files, idle) = (Files::default(), Idle::default());
+        Self { shared: Arc::new(Shared { columns, batch_rows, files, idle }) }
+    }
+
+    /// Opens `slice` of `file`.
+    ///
+    /// # Errors
+    /// [`ReadError::Changed`] if the file is not the version that was planned, and whatever is
+    /// wrong with its footer or header.
+    pub fn open(&self, file: &InputFile, slice: &Slice) -> Result<SliceReader, ReadError> {
+        let shared = Arc::clone(&self.shared);
+        let end = slice.start.checked_add(slice.rows).filter(|&end| end <= file.rows);
+        let end = end.ok_or_else(|| ReadError::OutOfRange {
+            uri: file.uri.clone(),
+            start: slice.start,
+            rows: slice.rows,
+            file_rows: file.rows,
+        })?;
+        let open = shared.files.open(file, &shared.columns)?;
+        open.check()?;
+        let cursor = match shared.idle.take(&open, slice) {
+            Some(mut idle) => {
+                idle.skip_to(slice.start)?;
+                idle
+            }
+            None => Cursor::start(open, slice, shared.batch_rows)?,
+        };
+        Ok(SliceReader { shared, cursor: Some(cursor), next: slice.start, end })
+    }
+}
+
+/// Iterates over the batches of one slice; ends after the slice's last row or the first error.
+#[derive(Debug)]
+pub struct SliceReader {
+    shared: Arc<Shared>,
+    /// Gone after the last row or an error.
+    cursor: Option<Cursor>,
+    next: u64,
+    end: u64,
+}
+
+impl Iterator for SliceReader {
+    type Item = Result<ReadBatch, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut cursor = self.cursor.take()?;
+        let left = usize::try_from(self.end - self.next).unwrap_or(usize::MAX);
+        if left == 0 {
+            self.shared.idle.put(cursor);
+            return None;
+        }
+        let read = cursor.read(left.min(self.shared.batch_rows), &self.shared.columns);
+        let (batch, rejects) = match read {
+            Ok(read) => read,
+            Err(error) => return Some(Err(error)),
+        };
+        if batch.num_rows() == 0 {
+            return Some(Err(cursor.short(self.next)));
+        }
+        let first_row = self.next;
+        self.next += batch.num_rows() as u64;
+        if self.next < self.end {
+            self.cursor = Some(cursor);
+        } else if let Err(error) = cursor.file().check() {
+            return Some(Err(error));
+        } else {
+            // Given back before the batch is worked on, so that the next slice finds it.
+            self.shared.idle.put(cursor);
+        }
+        Some(Ok(ReadBatch { first_row, batch, rejects }))
+    }
+}
+
+impl std::iter::FusedIterator for SliceReader {}
+
+#[cfg(test)]
+mod tests;
