@@ -1,5 +1,46 @@
-//! The output and input roots. (story to come)
+//! Truth in the store: what a run reads, what it decides once, and what people see.
+//!
+//! In the order in which a run meets them:
+//!
+//! 1. [`location`]: what a user writes in `uri:` becomes a path.
+//! 2. [`model`]: the model is found and hashed.
+//! 3. [`input`]: the input files are found, counted and pinned; [`planning`] makes the plan.
+//! 4. [`root`]: the output root is opened, and probed: only a [`Probed`] root is written to.
+//! 5. [`documents`]: claims, plans, records and finals, each created once and settled;
+//!    [`partition`] reads them as facts, [`opening`] opens a run from them.
+//! 6. [`staged`]: an attempt writes its files, and seals them.
+//! 7. [`publish`]: with the permit that its record gives, they get their visible names.
+//! 8. [`concluding`]: when every shard is decided, the final and the report are made.
+//!
+//! Underneath, `settling` performs the decisions of [`nightshift_core::settle`], `volume` makes
+//! conditional creates on a file system, and [`sync`] makes things durable. Nothing here
+//! deletes what a run has made; that is the collector's, after it has read a verdict.
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod location;
+pub mod model;
 pub mod input;
+pub mod planning;
+pub mod root;
+pub mod documents;
+pub mod partition;
+pub mod opening;
+pub mod staged;
+pub mod publish;
+pub mod concluding;
+pub mod error;
+#[cfg(any(test, feature = "testing"))]
+pub mod faulty;
+mod probe;
+mod settling;
+pub mod sync;
+mod volume;
+
+pub use documents::{Committed, Listed, Settled};
+pub use error::{Class, StoreError};
+pub use model::{ModelError, resolve_model};
+pub use publish::{Publication, VisibleState};
+pub use root::{OutputRoot, Probed, Reader};
+pub use staged::{Sealed, SealedFile, StagedFile, StagedObject, Staging};
+pub use sync::{Durability, SyncCounters};

@@ -33,3 +33,34 @@ pub mod pool;
 pub mod session;
 pub mod single;
 pub mod identity;
+
+use nightshift_core::exit::Exit;
+use nightshift_storage::error::{Class, StoreError};
+
+/// An error and its causes in one line, as in `cannot write x: permission denied`.
+pub fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // A transparent error is its own cause: said once is enough.
+        if !text.ends_with(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// The exit code of a process that a store error ends.
+pub fn store_exit(error: &StoreError) -> Exit {
+    match (error, error.class()) {
+        (_, Class::Permission) => Exit::Permission,
+        (StoreError::NoSpace { .. }, _) => Exit::Io,
+        (StoreError::ReadOnly { .. } | StoreError::NotADirectory { .. }, _) => Exit::CannotCreate,
+        (_, Class::Io) => Exit::Io,
+        (_, Class::Unavailable) => Exit::Unavailable,
+        (_, Class::Invalid) => Exit::Config,
+    }
+}

@@ -8,8 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use nightshift_core::ids::{AttemptId, ShardIndex};
 use nightshift_core::layout::StagedName;
@@ -20,7 +19,7 @@ use nightshift_storage::staged::{StagedFile, StagedObject, Staging};
 use crate::engine::Engine;
 use crate::read::{ReadBatch, Reader};
 use crate::reject::RowReject;
-use crate::write::{RejectsWriter, RowWriter};
+use crate::write::{RejectsWriter, RowWriter, without_rejected};
 
 mod error;
 
@@ -187,12 +186,10 @@ impl<'a> Attempt<'a> {
         let started = Instant::now();
         let rejects = merge(unreadable, scored.rejects);
         let out = self.output_batch(&batch, scored.columns)?;
-        let out = if rejects.is_empty() {
-            out
-        } else {
+        if !rejects.is_empty() {
             self.reject(uri, first_row, &batch, &rejects)?;
-            filter_record_batch(&out, &kept(batch.num_rows(), &rejects))?
-        };
+        }
+        let out = without_rejected(&out, &rejects)?;
         self.writer(out.schema())?.write(&out)?;
         self.clock.write += started.elapsed();
         Ok(())
@@ -248,11 +245,11 @@ impl<'a> Attempt<'a> {
     ) -> Result<(), ShardError> {
         let mut writer = match self.rejects.take() {
             Some(writer) => writer,
-            None => RejectsWriter::new(self.staging.create(StagedName::Rejects)?),
+            None => RejectsWriter::create(self.staging.create(StagedName::Rejects)?),
         };
-        let id = batch.project(&(0..self.scorer.plan.task.id.len()).collect::<Vec<_>>())?;
+        let id: Vec<usize> = (0..self.scorer.plan.task.id.len()).collect();
+        writer.write(uri, first_row, batch, &id, rejects)?;
         for reject in rejects {
-            writer.write(uri, first_row, &id, reject)?;
             *self.rejects_by_reason.entry(reject.reason.as_str().to_owned()).or_default() += 1;
             if self.examples.len() < EXAMPLES_MAX {
                 let row = first_row + reject.row as u64;
@@ -288,7 +285,7 @@ impl<'a> Attempt<'a> {
         let (file, rows_out) = output.finish()?;
         let output = file.finish()?;
         let rejects = match self.rejects.take() {
-            Some(writer) => Some(writer.finish()?.finish()?),
+            Some(writer) => Some(writer.finish()?.0.finish()?),
             None => None,
         };
         self.clock.write += started.elapsed();
@@ -316,17 +313,6 @@ fn merge(read: Vec<RowReject>, scored: Vec<RowReject>) -> Vec<RowReject> {
     all.sort_by_key(|reject| reject.row);
     all.dedup_by_key(|reject| reject.row);
     all
-}
-
-/// A mask of the rows that are not rejected.
-fn kept(rows: usize, rejects: &[RowReject]) -> BooleanArray {
-    let mut kept = vec![true; rows];
-    for reject in rejects {
-        if let Some(kept) = kept.get_mut(reject.row) {
-            *kept = false;
-        }
-    }
-    kept.into()
 }
 
 /// Time spent by stage.

@@ -1,0 +1,106 @@
+//! How an attempt fails: with a class that says what happens to its shard.
+
+use std::any::Any;
+
+use arrow::error::ArrowError;
+use nightshift_core::exit::Exit;
+use nightshift_core::ids::ShardIndex;
+use nightshift_core::record::FailureClass;
+use nightshift_storage::error::StoreError;
+use thiserror::Error;
+
+use crate::engine::{EngineError, ErrorClass as EngineErrorClass};
+use crate::read::{ErrorClass as ReadErrorClass, ReadError};
+use crate::source::Failure;
+use crate::write::WriteError;
+
+/// Why an attempt ended without staged files.
+#[derive(Debug, Error)]
+pub enum ShardError {
+    /// The rows cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The model cannot take them.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The results cannot be encoded or written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The staged file cannot be made.
+    #[error(transparent)]
+    Stage(#[from] StoreError),
+    /// The carried columns and the results do not make a table.
+    #[error("the output columns do not fit together")]
+    Columns(#[from] ArrowError),
+    /// More rows were rejected than the budget allows.
+    #[error(
+        "{rejected} of {rows} rows were rejected, {allowed} are allowed by spec.retries.rejects; mend the rows or raise the budget; for example: {examples}"
+    )]
+    OverBudget {
+        /// Rows rejected.
+        rejected: u64,
+        /// Rows of the shard.
+        rows: u64,
+        /// Rows that may be rejected.
+        allowed: u64,
+        /// The first few rejects.
+        examples: String,
+    },
+    /// A library panicked.
+    #[error("a library panicked on this shard ({message}); please report it")]
+    Panicked {
+        /// The panic's message.
+        message: String,
+    },
+    /// The plan has no such shard, or a shard without rows.
+    #[error("the plan has no rows for shard {shard}")]
+    NoSuchShard {
+        /// The shard.
+        shard: ShardIndex,
+    },
+    /// The attempt was given up to drain.
+    #[error("the attempt was given up to drain")]
+    Drained,
+}
+
+impl ShardError {
+    /// The error for a panic that was caught.
+    pub(super) fn from_panic(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let message = text.unwrap_or("no message").chars().take(200).collect();
+        Self::Panicked { message }
+    }
+
+    /// What the failure means for the shard and for the process.
+    pub fn failure(&self) -> Failure {
+        let (class, reason, exit) = match self {
+            Self::Stage(error) => return Failure::from_store(error),
+            Self::Read(error) => match error.class() {
+                ReadErrorClass::Data => (FailureClass::Data, "unreadable", Exit::Data),
+                ReadErrorClass::Changed => (FailureClass::Data, "input_changed", Exit::Data),
+                ReadErrorClass::Transient => (FailureClass::Transient, "read", Exit::Io),
+            },
+            Self::Engine(error) => match error.class() {
+                EngineErrorClass::Configuration => (FailureClass::Config, "engine", Exit::Config),
+                EngineErrorClass::Io => (FailureClass::Transient, "engine", Exit::Io),
+                EngineErrorClass::Bug => (FailureClass::Data, "engine", Exit::Software),
+            },
+            // A volume that is full or read-only is as full for every other shard.
+            Self::Write(WriteError::Io { source }) => match source.kind() {
+                std::io::ErrorKind::StorageFull
+                | std::io::ErrorKind::QuotaExceeded
+                | std::io::ErrorKind::ReadOnlyFilesystem => {
+                    (FailureClass::Config, "no_space", Exit::Io)
+                }
+                _ => (FailureClass::Transient, "write", Exit::Io),
+            },
+            Self::Write(_) | Self::Columns(_) => (FailureClass::Config, "write", Exit::Config),
+            Self::OverBudget { .. } => (FailureClass::Data, "rejects_over_budget", Exit::Data),
+            Self::Panicked { .. } => (FailureClass::Lost, "panicked", Exit::Software),
+            Self::NoSuchShard { .. } => (FailureClass::Config, "no_such_shard", Exit::Config),
+            Self::Drained => (FailureClass::Preempted, "drained", Exit::Temporary),
+        };
+        Failure { class, reason: reason.to_owned(), message: crate::describe(self), exit }
+    }
+}

@@ -1,0 +1,350 @@
+//! A whole run in one process: spec → plan → shards → records → final → report.
+//!
+//! Nothing is written before everything that can be known to be wrong has been checked: the
+//! spec, the model, the input and its columns. Then the run is opened, its shards are scored
+//! by a [`Pool`], and when all are decided the verdict is made. Any number of processes may do
+//! this for the same date at the same time; they share the work's outcome, not its state.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use nightshift_core::decide::{Decision, run_id};
+use nightshift_core::ids::{Partition, RunId, ShardIndex};
+use nightshift_core::layout::Object;
+use nightshift_core::plan::{ModelIdentity, Plan, Sharding};
+use nightshift_core::report::Report;
+use nightshift_core::spec::{Bound, Spec};
+use nightshift_storage::concluding::{ConcludeError, conclude};
+use nightshift_storage::error::StoreError;
+use nightshift_storage::model::resolve_model;
+use nightshift_storage::opening::{OpenRun, Opener, decision_for, open_run};
+use nightshift_storage::planning::{Survey, make_plan, survey};
+use nightshift_storage::root::{OutputRoot, Probed, Reader as RootReader};
+use nightshift_storage::sync::Durability;
+use tokio::runtime::Handle;
+
+use crate::engine::{self, Engine};
+use crate::identity::Identity;
+use crate::pool::{Effort, Observer, Pool};
+use crate::read::{ColumnRequest, Reader};
+use crate::score::{Scorer, read_columns};
+use crate::source::{Drain, InProcess, StaticIndex};
+
+mod check;
+mod error;
+
+pub use error::RunError;
+
+/// Rows that are read, scored and written at a time.
+const BATCH_ROWS: usize = 8_192;
+
+/// What the runs of one process share.
+pub struct Session {
+    /// Runs everything asynchronous.
+    pub runtime: Handle,
+    /// This process.
+    pub who: Identity,
+    /// Compute threads.
+    pub threads: usize,
+    /// Stops at the next border.
+    pub drain: Drain,
+    /// Told about progress.
+    pub observer: Arc<dyn Observer>,
+    /// Whether data is made durable; anything but full is for benchmarks.
+    pub durability: Durability,
+    loaded: Mutex<Option<Loaded>>,
+}
+
+/// One partition to run.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// The spec.
+    pub spec: Arc<Spec>,
+    /// Its places for this partition.
+    pub bound: Bound,
+    /// The date, or `all`.
+    pub partition: Partition,
+    /// Run it again although it is done, and why.
+    pub force: Option<String>,
+    /// Cut into this many shards, instead of as the spec says.
+    pub shards: Option<u32>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It had succeeded before; nothing was done.
+    AlreadyDone(Box<Report>),
+    /// It is concluded now.
+    Concluded(Box<Report>, Effort),
+    /// It was drained, or other processes still work on it.
+    Open {
+        /// The run.
+        run: RunId,
+        /// Shards without a record.
+        undecided: u64,
+    },
+}
+
+/// A model in memory.
+#[derive(Clone)]
+pub struct Loaded {
+    /// What it is.
+    pub identity: ModelIdentity,
+    /// What runs it.
+    pub engine: Arc<dyn Engine>,
+}
+
+/// A task whose spec, model and input were checked, and its plan if it were run now.
+pub struct Prepared {
+    /// The plan, as generation 1.
+    pub plan: Plan,
+    /// The model.
+    pub loaded: Loaded,
+}
+
+impl Session {
+    /// A session of `threads` compute threads with full durability.
+    pub fn new(
+        runtime: Handle,
+        threads: usize,
+        drain: Drain,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        Self {
+            runtime,
+            who: Identity::of_this_process(),
+            threads,
+            drain,
+            observer,
+            durability: Durability::Full,
+            loaded: Mutex::new(None),
+        }
+    }
+
+    /// What is to be done about the partition of `task`; looks at the output, changes nothing.
+    ///
+    /// # Errors
+    /// If the output cannot be looked at.
+    pub fn decide(&self, task: &Task) -> Result<Decision, RunError> {
+        let facts = async {
+            match RootReader::open(&task.bound.output).await {
+                Ok(root) => decision_for(&root, task.partition, task.force.is_some()).await,
+                // No output yet: the first generation starts.
+                Err(StoreError::Missing { .. }) => {
+                    Ok(nightshift_core::decide::decide(Default::default(), task.force.is_some()))
+                }
+                Err(error) => Err(error),
+            }
+        };
+        Ok(self.runtime.block_on(facts)?)
+    }
+
+    /// Checks spec, model and input of `task` and plans it; changes nothing.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn prepare(&self, task: &Task) -> Result<Prepared, RunError> {
+        let loaded = self.load(task)?;
+        let needed = check::needed_columns(&task.spec, &*loaded.engine);
+        let survey: Survey = survey(&task.bound.input, task.spec.input.format, &needed)?;
+        check::columns(&task.spec, &*loaded.engine, &survey)?;
+        let sharding = task.shards.map_or(task.spec.sharding, Sharding::Count);
+        let identity = loaded.identity.clone();
+        let plan =
+            make_plan(survey, &task.spec, sharding, task.partition, identity, self.who.now())?;
+        Ok(Prepared { plan, loaded })
+    }
+
+    /// Runs `task` to its verdict with the leases of this process.
+    ///
+    /// # Errors
+    /// See [`RunError`]. What was committed before stays committed.
+    pub fn run(&self, task: &Task) -> Result<Outcome, RunError> {
+        let (root, open, loaded) = match self.open(task)? {
+            Opened::Done(report) => return Ok(Outcome::AlreadyDone(report)),
+            Opened::Work { root, open, loaded } => (root, open, loaded),
+        };
+        let plan = &open.plan;
+        let decided = open.records.keys().copied().collect();
+        // Who joins another process's run starts at the other end, so that they meet once.
+        let forward = plan.indexes();
+        let order: Vec<ShardIndex> =
+            if open.claimed { forward.collect() } else { forward.rev().collect() };
+        let budget = plan.task.crash_budget;
+        let drain = self.drain.clone();
+        let source =
+            Arc::new(InProcess::new(open.epoch, plan.shard_count(), &decided, order, budget, drain));
+        self.work(root, open, loaded, source)
+    }
+
+    /// Scores one shard of `task`, which is cut into as many shards as there are processes;
+    /// whoever sees the last record makes the verdict.
+    ///
+    /// # Errors
+    /// See [`RunError`].
+    pub fn run_shard(&self, task: &Task, shard: ShardIndex) -> Result<Outcome, RunError> {
+        let (root, open, loaded) = match self.open(task)? {
+            Opened::Done(report) => return Ok(Outcome::AlreadyDone(report)),
+            Opened::Work { root, open, loaded } => (root, open, loaded),
+        };
+        if open.plan.shard(shard).is_none() {
+            let shards = open.plan.shard_count();
+            return Err(RunError::NoSuchShard { run: open.plan.run.clone(), shard, shards });
+        }
+        let source = Arc::new(StaticIndex::new(shard, self.drain.clone()));
+        if open.records.contains_key(&shard) {
+            return self.finish(&root, &open.plan, open.records, Effort::default());
+        }
+        self.work(root, open, loaded, source)
+    }
+
+    fn work(
+        &self,
+        root: Probed,
+        open: OpenRun,
+        loaded: Loaded,
+        source: Arc<dyn crate::source::ShardSource>,
+    ) -> Result<Outcome, RunError> {
+        let OpenRun { plan, mut records, .. } = open;
+        let columns = read_columns(&plan, &*loaded.engine)
+            .into_iter()
+            .map(|name| ColumnRequest { name, as_type: None })
+            .collect();
+        let reader = Reader::new(columns, BATCH_ROWS);
+        let pool = Pool {
+            root: root.clone(),
+            scorer: Scorer::new(Arc::clone(&plan), loaded.engine, reader),
+            source,
+            who: self.who.clone(),
+            observer: Arc::clone(&self.observer),
+            drain: self.drain.clone(),
+            runtime: self.runtime.clone(),
+        };
+        let mut worked = pool.run(self.threads);
+        records.append(&mut worked.records);
+        let finished = self.finish(&root, &plan, records, worked.effort)?;
+        match (finished, worked.stopped) {
+            (Outcome::Open { run, .. }, Some(failure)) => Err(RunError::Stopped { run, failure }),
+            (outcome, _) => Ok(outcome),
+        }
+    }
+
+    /// Makes the verdict if every shard is decided.
+    fn finish(
+        &self,
+        root: &Probed,
+        plan: &Plan,
+        mut records: std::collections::BTreeMap<ShardIndex, nightshift_core::record::Record>,
+        effort: Effort,
+    ) -> Result<Outcome, RunError> {
+        let started = Instant::now();
+        let concluded = self.runtime.block_on(async {
+            if records.len() < plan.shards.len() {
+                // Other processes may have decided the rest in the meantime.
+                let decided = root.decided_shards(&plan.run).await?;
+                let missing = decided.into_iter().filter(|shard| !records.contains_key(shard));
+                let missing: Vec<ShardIndex> = missing.collect();
+                records.append(&mut root.records(&plan.run, missing).await?);
+            }
+            conclude(root, plan, &records).await
+        });
+        tracing::debug!(run = %plan.run, seconds = started.elapsed().as_secs_f64(), "concluded");
+        match concluded {
+            Ok(report) => Ok(Outcome::Concluded(Box::new(report), effort)),
+            Err(ConcludeError::NotConcluded(
+                nightshift_core::conclusion::NotConcluded::Undecided { undecided, .. },
+            )) => Ok(Outcome::Open { run: plan.run.clone(), undecided }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Everything up to the first shard.
+    fn open(&self, task: &Task) -> Result<Opened, RunError> {
+        let decision = self.decide(task)?;
+        if let Decision::Done(generation) = decision {
+            let run = run_id(&task.spec.name, task.partition, generation);
+            if let Some(report) = self.report(task, &run)? {
+                return Ok(Opened::Done(Box::new(report)));
+            }
+        }
+        let Prepared { plan, loaded } = self.prepare(task)?;
+        let opener = Opener {
+            name: task.spec.name.clone(),
+            who: self.who.to_string(),
+            request: crate::identity::new_attempt()?.to_string(),
+            now: self.who.now(),
+            force: task.force.clone(),
+        };
+        let opened = self.runtime.block_on(async {
+            let root = OutputRoot::open(&task.bound.output, self.durability).await?;
+            let root = root.probe().await?;
+            root.identify(&task.spec.name).await?;
+            let open = open_run(&root, &opener, task.partition, decision, plan).await?;
+            Ok::<_, RunError>((root, open))
+        });
+        let (root, open) = opened?;
+        if open.plan.model.digest != loaded.identity.digest {
+            return Err(RunError::ModelChanged {
+                run: open.plan.run.clone(),
+                planned: open.plan.model.digest,
+                found: loaded.identity.digest,
+            });
+        }
+        Ok(Opened::Work { root, open, loaded })
+    }
+
+    /// The report of a concluded run, from its stored documents.
+    ///
+    /// # Errors
+    /// If a document cannot be read.
+    pub fn report(&self, task: &Task, run: &RunId) -> Result<Option<Report>, RunError> {
+        let stored = async {
+            let root = RootReader::open(&task.bound.output).await?;
+            let verdict = Object::Final { partition: run.partition, generation: run.generation };
+            let plan: Option<Plan> = root.read(&Object::Plan { run: run.clone() }).await?;
+            Ok::<_, StoreError>(plan.zip(root.read(&verdict).await?))
+        };
+        let stored = self.runtime.block_on(stored)?;
+        Ok(stored.map(|(plan, verdict)| {
+            let visible = nightshift_core::layout::Prefix::Visible(run.partition, run.generation);
+            Report::new(&plan, verdict, visible.path())
+        }))
+    }
+
+    /// The model of `task`, loaded once and kept while its folder is the same.
+    ///
+    /// # Errors
+    /// If the model is missing, damaged, or not the pinned one.
+    pub fn load(&self, task: &Task) -> Result<Loaded, RunError> {
+        let mut kept = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(loaded) = &*kept
+            && loaded.identity.uri == task.bound.model
+        {
+            return Ok(loaded.clone());
+        }
+        let version = task.spec.model.version.as_deref();
+        let resolved = resolve_model(&task.bound.model, version);
+        let mut identity = self.runtime.block_on(resolved)?;
+        identity.uri.clone_from(&task.bound.model);
+        if let Some(pinned) = task.spec.model.sha256
+            && pinned != identity.digest
+        {
+            return Err(RunError::ModelPin {
+                uri: identity.uri,
+                pinned,
+                found: identity.digest,
+            });
+        }
+        let engine = engine::load(Path::new(&task.bound.model))?;
+        let loaded = Loaded { identity, engine: engine.into() };
+        *kept = Some(loaded.clone());
+        Ok(loaded)
+    }
+}
+
+enum Opened {
+    Done(Box<Report>),
+    Work { root: Probed, open: OpenRun, loaded: Loaded },
+}

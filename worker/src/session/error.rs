@@ -1,0 +1,160 @@
+//! Why a run could not be done, and the exit code that says it.
+
+use nightshift_core::exit::Exit;
+use nightshift_core::ids::{Digest, InvalidId, RunId, ShardIndex};
+use nightshift_core::spec::SpecError;
+use nightshift_storage::concluding::ConcludeError;
+use nightshift_storage::error::{Class, StoreError};
+use nightshift_storage::input::InputError;
+use nightshift_storage::model::ModelError;
+use nightshift_storage::opening::OpenError;
+use nightshift_storage::planning::PlanError;
+use thiserror::Error;
+
+use crate::engine::{EngineError, ErrorClass, LoadError};
+use crate::source::Failure;
+
+/// Why a run could not be done.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The spec is wrong.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The model cannot be found or named.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The model cannot be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The model is not the one that the spec pins.
+    #[error("the model at {uri} has the digest {found}, but spec.model.sha256 is {pinned}; restore that model, or change the pin")]
+    ModelPin {
+        /// The model directory.
+        uri: String,
+        /// The digest in the spec.
+        pinned: Digest,
+        /// The digest of what is there.
+        found: Digest,
+    },
+    /// The model changed while the run was under way.
+    #[error("run {run} was planned with the model {planned}, now there is {found}; restore that model to finish the run, or start a new generation with --force")]
+    ModelChanged {
+        /// The run.
+        run: RunId,
+        /// The digest in the plan.
+        planned: Digest,
+        /// The digest of what is there.
+        found: Digest,
+    },
+    /// The input is missing or damaged.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The input does not have the model's columns.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The spec names a column that the input does not have.
+    #[error("{field}: the input has no column `{column}`; its columns are {columns}")]
+    NoSuchColumn {
+        /// Where the spec names it.
+        field: &'static str,
+        /// The column.
+        column: String,
+        /// The columns that there are.
+        columns: String,
+    },
+    /// A carried column has the name of one of the model's outputs.
+    #[error("the model writes a column `{column}`, which spec.input carries over too; remove it from id and keep")]
+    OutputColumnTaken {
+        /// The column.
+        column: String,
+    },
+    /// The rows cannot be cut as the spec says.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The output failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The run could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The verdict could not be made.
+    #[error(transparent)]
+    Conclude(#[from] ConcludeError),
+    /// The shard is not one of the plan's.
+    #[error("run {run} has no shard {shard}; its shards are 0 to {}", shards.saturating_sub(1))]
+    NoSuchShard {
+        /// The run.
+        run: RunId,
+        /// The shard asked for.
+        shard: ShardIndex,
+        /// Shards in the plan.
+        shards: u32,
+    },
+    /// The run stopped before its verdict, since no shard could succeed.
+    #[error("run {run} stopped: {}", failure.message)]
+    Stopped {
+        /// The run.
+        run: RunId,
+        /// Why.
+        failure: Failure,
+    },
+    /// An identifier could not be made.
+    #[error("an identifier could not be made")]
+    Id(#[from] InvalidId),
+}
+
+impl RunError {
+    /// The exit code of a process that ends with this error.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Spec(_)
+            | Self::ModelPin { .. }
+            | Self::ModelChanged { .. }
+            | Self::NoSuchColumn { .. }
+            | Self::OutputColumnTaken { .. }
+            | Self::Plan(_) => Exit::Config,
+            Self::Model(error) => match error.class() {
+                Class::Permission => Exit::Permission,
+                Class::Io => Exit::Io,
+                Class::Unavailable => Exit::Unavailable,
+                Class::Invalid => Exit::Config,
+            },
+            Self::Load(error) => engine_exit(error.class()),
+            Self::Engine(error) => engine_exit(error.class()),
+            Self::Input(error) => input_exit(error),
+            Self::Store(error) => crate::store_exit(error),
+            Self::Open(OpenError::Store(error)) => crate::store_exit(error),
+            Self::Open(OpenError::Contended { .. }) => Exit::Temporary,
+            Self::Conclude(ConcludeError::Store(error)) => crate::store_exit(error),
+            Self::Conclude(_) => Exit::Io,
+            Self::NoSuchShard { .. } => Exit::Usage,
+            Self::Stopped { failure, .. } => failure.exit,
+            Self::Id(_) => Exit::Software,
+        }
+    }
+}
+
+fn engine_exit(class: ErrorClass) -> Exit {
+    match class {
+        ErrorClass::Configuration => Exit::Config,
+        ErrorClass::Io => Exit::Io,
+        ErrorClass::Bug => Exit::Software,
+    }
+}
+
+fn input_exit(error: &InputError) -> Exit {
+    match error {
+        InputError::Missing { .. } => Exit::NoInput,
+        InputError::Pattern { .. }
+        | InputError::TooManyFiles { .. }
+        | InputError::UnknownFormat { .. }
+        | InputError::MixedFormats { .. }
+        | InputError::NotAFile { .. }
+        | InputError::MissingColumn { .. } => Exit::Config,
+        InputError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            Exit::Permission
+        }
+        InputError::Io { .. } => Exit::Io,
+        _ => Exit::Data,
+    }
+}
