@@ -29,7 +29,7 @@ async fn requests_that_wait_share_one_sync() {
 }
 
 #[tokio::test]
-async fn a_request_is_not_served_by_a_sync_that_began_before_it() {
+async fn a_request_never_rests_on_an_earlier_sync() {
     let root = tempfile::tempdir().unwrap();
     let syncer = syncer(root.path());
     for served in 1..=3 {
