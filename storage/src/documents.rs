@@ -1,0 +1,307 @@
+//! Write-once documents: created once, read with bounds, listed as a stream.
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use nightshift_core::document::{Document, Kind};
+use nightshift_core::ids::{AttemptId, RunId, ShardIndex};
+use nightshift_core::layout::{Object, Prefix};
+use nightshift_core::settle::{AwaitReply, CommitPermit, settle_document, settle_record};
+use object_store::path::Path;
+use object_store::{Error, ObjectStoreExt};
+use serde::Deserialize;
+
+use crate::error::StoreError;
+use crate::root::{Probed, Reader, key};
+use crate::settling::{Candidate, Settlement, settle};
+use crate::staged::Sealed;
+
+/// Most bytes of an object that is stored as given, such as `_SUCCESS`.
+const BYTES_MAX: u64 = 256 << 20;
+
+/// What a create that has been settled found out. Both are success: the thing is decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Settled<T> {
+    /// The stored object is the one given. It may have been stored by an earlier try, or by
+    /// somebody who gave the same bytes.
+    Created,
+    /// Another was there first; this is it.
+    Existing(T),
+}
+
+/// How the contest for the record of a shard ended. Both are success: the shard is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Committed<T> {
+    /// This attempt's record is the verdict, and its files may be published.
+    Won(CommitPermit),
+    /// Another attempt's record is the verdict.
+    Lost(T),
+}
+
+/// One object of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The object, if its name is one that the layout makes.
+    pub object: Option<Object>,
+    /// Its path relative to the root.
+    pub path: String,
+    /// Its length in bytes.
+    pub size_bytes: u64,
+}
+
+impl Probed {
+    /// Creates a document once and settles the outcome. When this returns `Ok`, the stored
+    /// document is durable, whoever stored it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsettled`] if the outcome stayed unknown; nothing was deleted, and the
+    /// object may still appear. Denials, a full volume, and an existing object that is no
+    /// valid document.
+    pub async fn create_once<T: Document>(
+        &self,
+        object: &Object,
+        document: &T,
+    ) -> Result<Settled<T>, StoreError> {
+        match self.settle_document(object, document, settle_document(self.backoff)).await? {
+            Settlement::Won(()) => Ok(Settled::Created),
+            Settlement::Lost(bytes) => parse(&key(object), &bytes).map(Settled::Existing),
+        }
+    }
+
+    /// Creates the record that makes a sealed attempt the verdict of its shard.
+    ///
+    /// `record` must name exactly the files of `sealed`, with their sizes and digests.
+    ///
+    /// # Errors
+    /// As [`Probed::create_once`].
+    pub async fn commit<T: Document>(
+        &self,
+        sealed: &Sealed,
+        record: &T,
+    ) -> Result<Committed<T>, StoreError> {
+        let (run, shard, attempt) = (sealed.run(), sealed.shard(), sealed.attempt());
+        self.settle_record(run, shard, attempt, record).await
+    }
+
+    /// Creates a record without data, which quarantines the shard.
+    ///
+    /// # Errors
+    /// As [`Probed::create_once`].
+    pub async fn quarantine<T: Document>(
+        &self,
+        run: &RunId,
+        shard: ShardIndex,
+        attempt: &AttemptId,
+        record: &T,
+    ) -> Result<Settled<T>, StoreError> {
+        match self.settle_record(run, shard, attempt, record).await? {
+            Committed::Won(_) => Ok(Settled::Created),
+            Committed::Lost(winner) => Ok(Settled::Existing(winner)),
+        }
+    }
+
+    /// Creates an object with the given bytes once, such as `_SUCCESS`.
+    ///
+    /// # Errors
+    /// As [`Probed::create_once`].
+    pub async fn put_once(
+        &self,
+        object: &Object,
+        bytes: impl Into<Bytes>,
+    ) -> Result<Settled<Bytes>, StoreError> {
+        let start = settle_document(self.backoff);
+        match self.settle_bytes(object, bytes.into(), "file", BYTES_MAX, start).await? {
+            Settlement::Won(()) => Ok(Settled::Created),
+            Settlement::Lost(bytes) => Ok(Settled::Existing(bytes)),
+        }
+    }
+
+    async fn settle_record<T: Document>(
+        &self,
+        run: &RunId,
+        shard: ShardIndex,
+        attempt: &AttemptId,
+        record: &T,
+    ) -> Result<Committed<T>, StoreError> {
+        let object = Object::Record { run: run.clone(), shard };
+        let start = settle_record(run.clone(), shard, attempt.clone(), self.backoff);
+        match self.settle_document(&object, record, start).await? {
+            Settlement::Won(permit) => Ok(Committed::Won(permit)),
+            Settlement::Lost(bytes) => parse(&key(&object), &bytes).map(Committed::Lost),
+        }
+    }
+
+    async fn settle_document<T: Document, P>(
+        &self,
+        object: &Object,
+        document: &T,
+        start: AwaitReply<P>,
+    ) -> Result<Settlement<P>, StoreError> {
+        let kind = T::KIND.name();
+        let mut bytes = serde_json::to_vec(document).map_err(|source| StoreError::Malformed {
+            path: object.path(),
+            kind,
+            source,
+        })?;
+        bytes.push(b'\n');
+        self.settle_bytes(object, bytes.into(), kind, T::KIND.size_max_bytes(), start).await
+    }
+
+    async fn settle_bytes<P>(
+        &self,
+        object: &Object,
+        bytes: Bytes,
+        kind: &'static str,
+        size_max_bytes: u64,
+        start: AwaitReply<P>,
+    ) -> Result<Settlement<P>, StoreError> {
+        let path = key(object);
+        check_size(&path, kind, bytes.len() as u64, size_max_bytes)?;
+        let candidate =
+            Candidate { store: self.store(), path: &path, bytes: &bytes, kind, size_max_bytes };
+        let outcome = settle(candidate, start).await?;
+        if outcome.read_back {
+            self.make_durable(object).await?;
+        }
+        Ok(outcome.settlement)
+    }
+}
+
+impl Reader {
+    /// Reads a document; none if it does not exist.
+    ///
+    /// A document that is read from a [`Probed`] root is durable, unless it is a record: those
+    /// are many, and become durable when [`Reader::list`] has listed them.
+    ///
+    /// # Errors
+    /// Beyond the bound of its kind, malformed, of an unknown version, or unreadable.
+    pub async fn read<T: Document>(&self, object: &Object) -> Result<Option<T>, StoreError> {
+        let (kind, limit) = (T::KIND.name(), T::KIND.size_max_bytes());
+        match self.read_bytes(object, kind, limit).await? {
+            Some(bytes) => {
+                let document = parse(&key(object), &bytes)?;
+                if T::KIND != Kind::Record {
+                    self.make_durable(object).await?;
+                }
+                Ok(Some(document))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Reads an object that is no document, such as `_SUCCESS`; none if it does not exist.
+    ///
+    /// # Errors
+    /// Beyond the bound, or unreadable.
+    pub async fn get(&self, object: &Object) -> Result<Option<Bytes>, StoreError> {
+        self.read_bytes(object, "file", BYTES_MAX).await
+    }
+
+    /// Whether an object exists.
+    ///
+    /// # Errors
+    /// If the store does not say.
+    pub async fn exists(&self, object: &Object) -> Result<bool, StoreError> {
+        let path = key(object);
+        match self.store().head(&path).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(StoreError::from_store("look for", &path, error)),
+        }
+    }
+
+    /// Lists what lies under a prefix, in no order and with bounded memory; a prefix that does
+    /// not exist is empty. Temporary names are left out.
+    ///
+    /// A flat prefix is synced when the listing has ended: when the stream ends without an
+    /// error, every name that it gave is durable, so that a verdict may rest on it.
+    pub fn list(&self, prefix: &Prefix) -> BoxStream<'static, Result<Listed, StoreError>> {
+        let path = Path::from(prefix.path());
+        let objects = self.store().list(Some(&path)).map(move |listed| match listed {
+            Ok(meta) => {
+                let path = meta.location.to_string();
+                Ok(Listed { object: Object::parse(&path), path, size_bytes: meta.size })
+            }
+            Err(error) => Err(StoreError::from_store("list", &path, error)),
+        });
+        if !prefix.is_flat() {
+            return objects.boxed();
+        }
+        let (syncer, directory) = (self.syncer().clone(), self.path_of_prefix(prefix));
+        let sync = stream::once(async move {
+            match syncer.sync_entries(&directory).await {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+                Err(error) => Some(Err(StoreError::from_io("sync", &directory, error))),
+                Ok(()) => None,
+            }
+        });
+        objects.chain(sync.filter_map(std::future::ready)).boxed()
+    }
+
+    /// Syncs the directory of an object that exists: another process may have created it, and
+    /// not have synced it yet. What is built on an object must not outlive it.
+    async fn make_durable(&self, object: &Object) -> Result<(), StoreError> {
+        let path = self.path_of(object);
+        let Some(directory) = path.parent() else { return Ok(()) };
+        let synced = self.syncer().sync_entries(directory).await;
+        synced.map_err(|source| StoreError::from_io("sync", directory, source))
+    }
+
+    async fn read_bytes(
+        &self,
+        object: &Object,
+        kind: &'static str,
+        size_max_bytes: u64,
+    ) -> Result<Option<Bytes>, StoreError> {
+        let path = key(object);
+        let failed = |error| StoreError::from_store("read", &path, error);
+        let found = match self.store().get(&path).await {
+            Err(Error::NotFound { .. }) => return Ok(None),
+            found => found.map_err(failed)?,
+        };
+        check_size(&path, kind, found.meta.size, size_max_bytes)?;
+        found.bytes().await.map(Some).map_err(failed)
+    }
+}
+
+/// The only part of a document that every version has.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u64,
+}
+
+fn parse<T: Document>(path: &Path, bytes: &[u8]) -> Result<T, StoreError> {
+    let kind = T::KIND.name();
+    let unknown = |found| StoreError::UnknownVersion {
+        path: path.to_string(),
+        kind,
+        found,
+        known: T::VERSION,
+    };
+    match serde_json::from_slice::<T>(bytes) {
+        Ok(document) if document.version() == T::VERSION => Ok(document),
+        Ok(document) => Err(unknown(u64::from(document.version()))),
+        // Another version rarely has the same fields; its number is the better message.
+        Err(source) => match serde_json::from_slice::<Versioned>(bytes) {
+            Ok(Versioned { version }) if version != u64::from(T::VERSION) => Err(unknown(version)),
+            _ => Err(StoreError::Malformed { path: path.to_string(), kind, source }),
+        },
+    }
+}
+
+fn check_size(
+    path: &Path,
+    kind: &'static str,
+    size_bytes: u64,
+    limit_bytes: u64,
+) -> Result<(), StoreError> {
+    if size_bytes <= limit_bytes {
+        return Ok(());
+    }
+    Err(StoreError::TooLarge { path: path.to_string(), kind, size_bytes, limit_bytes })
+}
+
+#[cfg(test)]
+mod tests;

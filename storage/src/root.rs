@@ -1,0 +1,278 @@
+//! The output root: where everything that is decided, and everything that is read, lies.
+//!
+//! [`OutputRoot::open`] finds the directory, [`OutputRoot::probe`] proves that it keeps the
+//! promises that exactly-once rests on, and only the [`Probed`] that this gives can create,
+//! stage and publish. [`Reader`] looks at a root without touching it.
+
+use std::fmt;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nightshift_core::document::Document;
+use nightshift_core::ids::SpecName;
+use nightshift_core::layout::{self, Object, Prefix};
+use nightshift_core::root::Root;
+use nightshift_core::settle::Backoff;
+use object_store::ObjectStore;
+use object_store::path::Path as ObjectPath;
+
+use crate::documents::Settled;
+use crate::error::StoreError;
+use crate::location::local_path;
+use crate::probe;
+use crate::sync::{Durability, SyncCounters, Syncer, create_directories};
+use crate::volume::Volume;
+
+/// An output root that exists and has not been probed yet.
+#[derive(Debug)]
+pub struct OutputRoot {
+    reader: Reader,
+}
+
+/// An output root that keeps its promises; the capability to write. Cheap to clone.
+///
+/// It reads too: everything of [`Reader`] is at hand.
+#[derive(Debug, Clone)]
+pub struct Probed {
+    reader: Reader,
+    pub(crate) backoff: Backoff,
+}
+
+/// An output root to look at. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// The absolute directory, without symbolic links.
+    directory: PathBuf,
+    store: Arc<dyn ObjectStore>,
+    syncer: Arc<Syncer>,
+}
+
+// === impl OutputRoot ===
+
+impl OutputRoot {
+    /// Opens the output root at `uri`, a path or a `file://` URI, and makes the directory if it
+    /// is missing.
+    ///
+    /// # Errors
+    /// An unusable location, a file in the way, a read-only or full volume, a missing right.
+    pub async fn open(uri: &str, durability: Durability) -> Result<Self, StoreError> {
+        let wanted = local_path(uri)?;
+        blocking(move || {
+            let what = "create the output directory";
+            let private = wanted.join(layout::private_directory());
+            create_directories(&private, durability)
+                .map_err(|source| open_error(what, &wanted, source))?;
+            let reader = Reader::at(&wanted, durability)?;
+            Ok(Self { reader })
+        })
+        .await
+    }
+
+    /// Tests that the root keeps its promises: create, a second create refused, the first
+    /// bytes read back, the object listed, and exactly one winner among 20 racing creates.
+    /// Takes a few milliseconds and leaves nothing behind.
+    ///
+    /// # Errors
+    /// [`StoreError::ProbeFailed`] with the check that failed, or why the store did not answer.
+    pub async fn probe(self) -> Result<Probed, StoreError> {
+        let directory = self.reader.directory().to_path_buf();
+        // What is probed is who wins, not what survives a power failure.
+        let syncer = Syncer::new(directory.clone(), Durability::None);
+        let volume = Volume::new(&directory, syncer)
+            .map_err(|error| StoreError::from_store("open", directory.display(), error))?;
+        probe::check(&volume, &directory.display().to_string(), |probed| {
+            let probed = directory.join(probed);
+            async move { tokio::fs::remove_dir(probed).await }
+        })
+        .await?;
+        Ok(Probed { reader: self.reader, backoff: Backoff::DEFAULT })
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> &Path {
+        self.reader.directory()
+    }
+}
+
+// === impl Probed ===
+
+impl Probed {
+    /// Makes sure that the root belongs to the spec `name`, and returns its identity; the first
+    /// spec that comes gets it.
+    ///
+    /// # Errors
+    /// [`StoreError::ForeignRoot`] if another spec was first, and those of
+    /// [`Probed::create_once`].
+    pub async fn identify(&self, name: &SpecName) -> Result<Root, StoreError> {
+        let root = match self.read::<Root>(&Object::Root).await? {
+            Some(root) => root,
+            None => {
+                let root_id = ulid::Ulid::generate().to_string().parse();
+                let root_id = root_id.map_err(|_| StoreError::InvalidUri {
+                    uri: self.directory().display().to_string(),
+                    reason: "no identity could be made for it",
+                })?;
+                let root = Root { version: Root::VERSION, root_id, name: name.clone() };
+                match self.create_once(&Object::Root, &root).await? {
+                    Settled::Created => root,
+                    Settled::Existing(root) => root,
+                }
+            }
+        };
+        if root.name == *name {
+            return Ok(root);
+        }
+        Err(StoreError::ForeignRoot {
+            root: self.directory().display().to_string(),
+            found: root.name,
+            wanted: name.clone(),
+        })
+    }
+
+    /// The same root, to look at only.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// What syncing has cost so far.
+    pub fn sync_counters(&self) -> SyncCounters {
+        self.reader.inner.syncer.counters()
+    }
+
+    /// Whether data is made durable before it is named.
+    pub fn durability(&self) -> Durability {
+        self.reader.inner.syncer.durability()
+    }
+
+    /// The same root with other bounds for settling.
+    #[must_use]
+    pub fn with_backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// The same root with its documents behind another store, for tests that inject faults.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn with_store(
+        self,
+        wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
+    ) -> Self {
+        let inner = &self.reader.inner;
+        let inner = Inner {
+            directory: inner.directory.clone(),
+            store: wrap(Arc::clone(&inner.store)),
+            syncer: Arc::clone(&inner.syncer),
+        };
+        Self { reader: Reader { inner: Arc::new(inner) }, backoff: self.backoff }
+    }
+}
+
+impl Deref for Probed {
+    type Target = Reader;
+    fn deref(&self) -> &Reader {
+        &self.reader
+    }
+}
+
+// === impl Reader ===
+
+impl Reader {
+    /// Opens an output root that exists, to look at it.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] if there is nothing at `uri`, and the errors of an unusable
+    /// location.
+    pub async fn open(uri: &str) -> Result<Self, StoreError> {
+        let wanted = local_path(uri)?;
+        blocking(move || Self::at(&wanted, Durability::None)).await
+    }
+
+    /// Blocks.
+    fn at(wanted: &Path, durability: Durability) -> Result<Self, StoreError> {
+        let error = |source| open_error("open", wanted, source);
+        let directory = wanted.canonicalize().map_err(error)?;
+        if !directory.is_dir() {
+            return Err(StoreError::NotADirectory { path: directory.display().to_string() });
+        }
+        let syncer = Syncer::new(directory.clone(), durability);
+        let volume = Volume::new(&directory, Arc::clone(&syncer))
+            .map_err(|error| StoreError::from_store("open", directory.display(), error))?;
+        let inner = Inner { directory, store: Arc::new(volume), syncer };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> &Path {
+        &self.inner.directory
+    }
+
+    /// Where an object is in the file system.
+    pub fn path_of(&self, object: &Object) -> PathBuf {
+        self.inner.directory.join(object.path())
+    }
+
+    /// Where a listed directory is in the file system.
+    pub fn path_of_prefix(&self, prefix: &Prefix) -> PathBuf {
+        self.inner.directory.join(prefix.path())
+    }
+
+    pub(crate) fn store(&self) -> &dyn ObjectStore {
+        self.inner.store.as_ref()
+    }
+
+    pub(crate) fn syncer(&self) -> &Arc<Syncer> {
+        &self.inner.syncer
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+/// The store's name for an object.
+pub(crate) fn key(object: &Object) -> ObjectPath {
+    // The layout makes only names that the store takes as they are.
+    ObjectPath::from(object.path())
+}
+
+/// Runs blocking work apart from the runtime's threads.
+pub(crate) async fn blocking<T, F>(work: F) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, StoreError> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(source) => Err(StoreError::Failed {
+            what: "finish",
+            path: "blocking work".to_owned(),
+            source: Box::new(source),
+        }),
+    }
+}
+
+/// Says what is in the way when a directory cannot be opened or made.
+fn open_error(what: &'static str, wanted: &Path, source: std::io::Error) -> StoreError {
+    let file_in_the_way = wanted
+        .ancestors()
+        .find(|path| path.symlink_metadata().is_ok())
+        .filter(|path| !path.is_dir());
+    match (file_in_the_way, source.kind()) {
+        (Some(path), _) => StoreError::NotADirectory { path: path.display().to_string() },
+        (None, std::io::ErrorKind::NotFound) => {
+            StoreError::Missing { path: wanted.display().to_string() }
+        }
+        (None, _) => StoreError::from_io(what, wanted, source),
+    }
+}
+
+#[cfg(test)]
+mod tests;
