@@ -16,6 +16,8 @@ mod featurize;
 mod fused;
 mod model;
 mod reference;
+#[cfg(test)]
+mod samples;
 mod vocabulary;
 mod weights;
 

@@ -294,3 +294,6 @@ impl Engine for TabularEngine {
         (BATCH_NUMBERS / numbers.max(1)).clamp(BATCH_ROWS_MIN, BATCH_ROWS_MAX)
     }
 }
+
+#[cfg(test)]
+mod tests;
