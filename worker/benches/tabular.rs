@@ -90,7 +90,7 @@ fn mixed() -> Result<(Config, RecordBatch), Box<dyn Error>> {
     let mut features: Vec<Feature> = (0..10).map(|i| numeric(format!("x{i}"))).collect();
     let mut columns: Vec<(String, ArrayRef)> = Vec::new();
     for i in 0..10 {
-        let mut value = || (random.next() % 100 > 0).then(|| 90.0 * random.unit());
+        let mut value = || (!random.next().is_multiple_of(100)).then(|| 90.0 * random.unit());
         let name = format!("x{i}");
         if i % 2 == 0 {
             columns.push((name, Arc::new((0..ROWS).map(|_| value()).collect::<Float64Array>())));

@@ -35,7 +35,7 @@ fn raw(features: &Features) -> Vec<f32> {
 
 #[test]
 fn numbers_of_every_type_are_the_same_numbers() {
-    let values = vec![Some(0), None, Some(1), Some(100)];
+    let values = [Some(0), None, Some(1), Some(100)];
     let int8: ArrayRef = Arc::new(Int8Array::from(
         values.iter().map(|value| value.map(|value| value as i8)).collect::<Vec<_>>(),
     ));
