@@ -11,13 +11,18 @@
 mod block;
 mod calendar;
 mod config;
+mod engine;
 mod featurize;
+mod fused;
 mod model;
 mod reference;
+#[cfg(test)]
+mod samples;
 mod vocabulary;
 mod weights;
 
 pub use config::*;
+pub use engine::TabularEngine;
 pub use featurize::{Features, Featurizer};
 pub use model::{CONFIG_BYTES_MAX, CONFIG_FILE, Model, SaveError, WEIGHTS_FILE, save};
 pub use reference::{Inputs, ModelError, Prediction, Reference};
