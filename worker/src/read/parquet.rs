@@ -12,7 +12,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema};
 use nightshift_core::plan::{InputFile, Slice};
 use nightshift_storage::input::parquet::{ObjectChunks, arrow_schema, read_footer};
