@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use nightshift_core::ids::ShardIndex;
+use nightshift_core::plan::Plan;
 use nightshift_core::record::Record;
 use nightshift_worker::pool::Observer;
 
@@ -35,10 +36,10 @@ impl Progress {
     }
 
     /// A partition begins; its rows are known once it is planned.
-    pub(crate) fn begin(&self, partition: &str, rows: u64) {
+    pub(crate) fn begin(&self, partition: &str) {
         let bar = self.bars.insert_before(
             &self.dates,
-            ProgressBar::new(rows).with_style(style(
+            ProgressBar::new(0).with_style(style(
                 "{prefix:<12} {bar:24.green} {human_pos}/{human_len} rows  {per_sec}  {msg}",
             )),
         );
@@ -79,6 +80,13 @@ impl Progress {
 }
 
 impl Observer for Progress {
+    fn planned(&self, plan: &Plan, done: u64) {
+        self.with_rows(|bar| {
+            bar.set_length(plan.rows);
+            bar.set_position(done);
+        });
+    }
+
     fn started(&self, shard: ShardIndex) {
         self.with_rows(|bar| bar.set_message(format!("shard {shard}")));
     }

@@ -324,3 +324,9 @@ pub(crate) fn denial_of(error: &(dyn StdError + 'static)) -> Option<Denial> {
         _ => None,
     }
 }
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &dyn StdError) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -29,6 +29,7 @@ pub mod opening;
 pub mod staged;
 pub mod publish;
 pub mod concluding;
+pub mod verifying;
 pub mod error;
 #[cfg(any(test, feature = "testing"))]
 pub mod faulty;

@@ -13,6 +13,7 @@ use nightshift_core::exit::Exit;
 use nightshift_core::ids::ShardIndex;
 use nightshift_core::layout::Object;
 use nightshift_core::lease::Lease;
+use nightshift_core::plan::Plan;
 use nightshift_core::record::{FailureClass, Record};
 use nightshift_storage::error::StoreError;
 use nightshift_storage::root::Probed;
@@ -29,6 +30,8 @@ pub const COMMITS_MAX: u32 = 32;
 
 /// What a run tells about its progress; called from many threads.
 pub trait Observer: Send + Sync {
+    /// A run is about to begin, of whose rows `done` are in decided shards already.
+    fn planned(&self, _plan: &Plan, _done: u64) {}
     /// An attempt at a shard began.
     fn started(&self, _shard: ShardIndex) {}
     /// Rows were scored.

@@ -12,7 +12,7 @@ use std::time::Instant;
 use nightshift_core::decide::{Decision, run_id};
 use nightshift_core::ids::{Partition, RunId, ShardIndex};
 use nightshift_core::layout::Object;
-use nightshift_core::plan::{ModelIdentity, Plan, Sharding};
+use nightshift_core::plan::{ModelIdentity, Plan, Shard, Sharding};
 use nightshift_core::report::Report;
 use nightshift_core::spec::{Bound, Spec};
 use nightshift_storage::concluding::{ConcludeError, conclude};
@@ -208,6 +208,8 @@ impl Session {
         source: Arc<dyn crate::source::ShardSource>,
     ) -> Result<Outcome, RunError> {
         let OpenRun { plan, mut records, .. } = open;
+        let done = records.keys().filter_map(|shard| plan.shard(*shard)).map(Shard::rows).sum();
+        self.observer.planned(&plan, done);
         let columns = read_columns(&plan, &*loaded.engine)
             .into_iter()
             .map(|name| ColumnRequest { name, as_type: None })

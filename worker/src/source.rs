@@ -90,3 +90,19 @@ pub enum Verdict {
     /// No shard of the run can succeed; the source hands out nothing more.
     StopRun(Failure),
 }
+
+/// Requests a drain on the first SIGINT or SIGTERM, also as process 1 of a container; a second
+/// one ends the process at once with the exit code for a temporary failure.
+///
+/// # Errors
+/// If the system refuses a handler.
+pub fn drain_on_signals(drain: &Drain) -> std::io::Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    for signal in [SIGINT, SIGTERM] {
+        let code = i32::from(Exit::Temporary.code());
+        // In this order: the second signal finds the flag that the first one set.
+        signal_hook::flag::register_conditional_shutdown(signal, code, drain.flag())?;
+        signal_hook::flag::register(signal, drain.flag())?;
+    }
+    Ok(())
+}

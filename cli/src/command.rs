@@ -1,0 +1,64 @@
+//! The commands, one file each, in the order of `--help`.
+
+use std::io::Write;
+
+use clap::CommandFactory;
+use nightshift_core::exit::Exit;
+use serde::Serialize;
+
+use crate::args::{Cli, Command, LogFormatArg};
+use crate::failure::Failure;
+
+mod doctor;
+mod plan;
+mod report;
+mod run;
+mod status;
+mod verify;
+
+/// Performs one command.
+pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
+    let format = match cli.log_format {
+        LogFormatArg::Text => nightshift_telemetry::LogFormat::Text,
+        LogFormatArg::Json => nightshift_telemetry::LogFormat::Json,
+    };
+    nightshift_telemetry::init(format, &cli.log)
+        .map_err(|error| Failure::new(Exit::Usage, format_args!("--log: {error}")))?;
+    if let Command::Completions { shell } = cli.command {
+        clap_complete::generate(shell, &mut Cli::command(), "nightshift", &mut std::io::stdout());
+        return Ok(Exit::Done);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("nightshift-io")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Io, format_args!("no threads to work with: {error}")))?;
+    let handle = runtime.handle().clone();
+    match cli.command {
+        Command::Run(args) => run::perform(handle, &args),
+        Command::Plan(args) => plan::perform(handle, &args),
+        Command::Status(args) => status::perform(&handle, &args),
+        Command::Report(args) => report::perform(handle, &args),
+        Command::Verify(args) => verify::perform(&handle, &args),
+        Command::Doctor(args) => doctor::perform(handle, &args),
+        Command::Completions { .. } => Ok(Exit::Done),
+    }
+}
+
+/// Writes text to standard output. A reader that has gone, as in `… | head`, is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Writes one JSON document to standard output.
+fn print_json(document: &impl Serialize) -> Result<(), Failure> {
+    let mut text = serde_json::to_string_pretty(document)
+        .map_err(|error| Failure::new(Exit::Software, format_args!("no JSON: {error}")))?;
+    text.push('\n');
+    print(&text)
+}
