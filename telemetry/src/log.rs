@@ -1,0 +1,138 @@
+//! Setting up the log of a process.
+
+use std::env;
+use std::io::{IsTerminal, Write, stderr};
+
+use thiserror::Error;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry};
+
+use crate::line::{Fields, Line};
+
+/// Environment variable with the filter, such as `debug` or `info,nightshift_storage=trace`.
+pub const FILTER_VARIABLE: &str = "NIGHTSHIFT_LOG";
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum LogFormat {
+    /// For people: time, level, message, `key=value`.
+    #[default]
+    Text,
+    /// For machines: one JSON object a line, fields flattened.
+    Json,
+}
+
+/// Why the log could not be set up.
+#[derive(Debug, Error)]
+pub enum InitError {
+    /// The filter does not parse.
+    #[error(
+        "`{filter}` is not a log filter; write a level such as info or debug, or target=level pairs (from {FILTER_VARIABLE} or --log)"
+    )]
+    Filter {
+        /// The filter as given.
+        filter: String,
+        /// Where and why.
+        #[source]
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// The process has a log already.
+    #[error("the log of this process is set up already; set it up once, in main")]
+    Again,
+}
+
+/// Sets up the log of this process on standard error, in colour if that is a terminal and
+/// `NO_COLOR` is not set. The filter is `default_filter` unless [`FILTER_VARIABLE`] has one.
+///
+/// # Errors
+/// A filter that does not parse, or a second call.
+pub fn init(format: LogFormat, default_filter: &str) -> Result<(), InitError> {
+    let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colours = !plain && stderr().is_terminal();
+    init_to(format, default_filter, colours, |line| {
+        // A process whose standard error is gone has nowhere to complain.
+        let _ = stderr().lock().write_all(line.as_bytes());
+    })
+}
+
+/// Like [`init`], with the lines handed to `write`, such as one that draws progress bars below
+/// them. Each call has one line, with its line break.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_to(
+    format: LogFormat,
+    default_filter: &str,
+    colours: bool,
+    write: impl Fn(&str) + Send + Sync + 'static,
+) -> Result<(), InitError> {
+    let from_env = env::var(FILTER_VARIABLE).ok().filter(|filter| !filter.trim().is_empty());
+    let filter = parse_filter(from_env.as_deref().unwrap_or(default_filter))?;
+    Registry::default()
+        .with(filter)
+        .with(Lines { format, colours, write })
+        .try_init()
+        .map_err(|_| InitError::Again)
+}
+
+fn parse_filter(text: &str) -> Result<EnvFilter, InitError> {
+    EnvFilter::try_new(text).map_err(|source| InitError::Filter {
+        filter: text.chars().take(200).flat_map(char::escape_debug).collect(),
+        source,
+    })
+}
+
+/// Writes one line for each event.
+pub(crate) struct Lines<W> {
+    pub(crate) format: LogFormat,
+    pub(crate) colours: bool,
+    pub(crate) write: W,
+}
+
+impl<S, W> Layer<S> for Lines<W>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: Fn(&str) + 'static,
+{
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        span.extensions_mut().replace(fields);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        if let Some(fields) = span.extensions_mut().get_mut::<Fields>() {
+            values.record(fields);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
+            if let Some(outer) = span.extensions().get::<Fields>() {
+                fields.extend(outer);
+            }
+        }
+        let message = fields.record_event(event);
+        let line = Line {
+            timestamp: jiff::Timestamp::now(),
+            level: *event.metadata().level(),
+            target: event.metadata().target(),
+            message: &message,
+            fields: &fields,
+        };
+        (self.write)(&match self.format {
+            LogFormat::Text => line.to_text(self.colours),
+            LogFormat::Json => line.to_json(),
+        });
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
