@@ -1,0 +1,82 @@
+//! What turns a batch of rows into scores.
+//!
+//! An [`Engine`] is synchronous and single-threaded per call: the worker gives each core a
+//! batch, and all of them share one engine with one read-only copy of the weights. [`load`]
+//! reads a model directory and picks the engine that its `config.json` asks for; today that is
+//! always [`tabular`].
+//!
+//! Data never makes an engine fail: a row that cannot be scored is a
+//! [`RowReject`], a batch with a wrong schema is an [`EngineError`].
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{FieldRef, Schema};
+
+mod error;
+mod files;
+pub mod tabular;
+
+pub use error::{EngineError, ErrorClass, LoadError};
+
+use crate::reject::RowReject;
+
+/// What a column must hold for an engine to use it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ColumnRole {
+    /// Integers, floats, decimals, booleans, or text that holds numbers.
+    Number,
+    /// Text, dictionary-encoded or not; integers and booleans are taken as their text.
+    Text,
+    /// Dates, timestamps, or ISO 8601 text.
+    Moment,
+}
+
+/// One column that an engine reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineColumn {
+    /// Name of the column in the input.
+    pub name: Arc<str>,
+    /// What it must hold.
+    pub accepts: ColumnRole,
+}
+
+/// The result of one batch.
+#[derive(Debug, Clone)]
+pub struct Scored {
+    /// One array per field of [`Engine::output_fields`], one value per row of the batch. Rows
+    /// in `rejects` hold a placeholder: 0 or empty text.
+    pub columns: Vec<ArrayRef>,
+    /// Rows without a score, sorted by row, at most one entry a row.
+    pub rejects: Vec<RowReject>,
+}
+
+/// A loaded model.
+///
+/// The score of a row depends on that row and the model only: alone, in any batch, beside any
+/// other rows and on every retry it has the same bits.
+pub trait Engine: Send + Sync {
+    /// The columns that [`run`](Self::run) reads, in the model's order.
+    fn input_columns(&self) -> &[EngineColumn];
+
+    /// Whether batches of `schema` can be scored.
+    ///
+    /// # Errors
+    /// The first column that is missing or has a type that cannot be used.
+    fn check_input(&self, schema: &Schema) -> Result<(), EngineError>;
+
+    /// The columns that [`run`](Self::run) returns; none is nullable.
+    fn output_fields(&self) -> &[FieldRef];
+
+    /// Scores every row of `batch`, on the calling thread only.
+    ///
+    /// # Errors
+    /// As [`check_input`](Self::check_input). Values never cause an error, only rejects.
+    fn run(&self, batch: &RecordBatch) -> Result<Scored, EngineError>;
+
+    /// Bytes of weights held in memory, shared by all threads.
+    fn weights_bytes(&self) -> u64;
+
+    /// Rows a batch should have for the cost of a call to vanish beside its work.
+    fn rows_per_batch_hint(&self) -> usize;
+}
