@@ -8,6 +8,7 @@
 //! Data never makes an engine fail: a row that cannot be scored is a
 //! [`RowReject`], a batch with a wrong schema is an [`EngineError`].
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -18,6 +19,8 @@ mod files;
 pub mod tabular;
 
 pub use error::{EngineError, ErrorClass, LoadError};
+
+use tabular::TabularEngine;
 
 use crate::reject::RowReject;
 
@@ -79,4 +82,12 @@ pub trait Engine: Send + Sync {
 
     /// Rows a batch should have for the cost of a call to vanish beside its work.
     fn rows_per_batch_hint(&self) -> usize;
+}
+/// Loads the model in directory `dir`.
+///
+/// # Errors
+/// Anything that keeps the model from being used; see [`LoadError`]. The files may hold any
+/// bytes: memory and time stay bounded by the limits in [`tabular`].
+pub fn load(dir: &Path) -> Result<Box<dyn Engine>, LoadError> {
+    Ok(Box::new(TabularEngine::load(dir)?))
 }

@@ -11,13 +11,16 @@
 mod block;
 mod calendar;
 mod config;
+mod engine;
 mod featurize;
+mod fused;
 mod model;
 mod reference;
 mod vocabulary;
 mod weights;
 
 pub use config::*;
+pub use engine::TabularEngine;
 pub use featurize::{Features, Featurizer};
 pub use model::{CONFIG_BYTES_MAX, CONFIG_FILE, Model, SaveError, WEIGHTS_FILE, save};
 pub use reference::{Inputs, ModelError, Prediction, Reference};

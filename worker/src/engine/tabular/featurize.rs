@@ -77,6 +77,11 @@ impl Featurizer {
     /// As [`Config::check`].
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
         config.check()?;
+        Ok(Self::of_checked(config))
+    }
+
+    /// The featuriser of a configuration that was checked.
+    pub(super) fn of_checked(config: &Config) -> Self {
         let mut made = Self {
             features: Vec::with_capacity(config.features.len()),
             columns: Vec::with_capacity(config.features.len()),
@@ -108,7 +113,7 @@ impl Featurizer {
             made.features.push(prepared);
             made.columns.push(EngineColumn { name, accepts });
         }
-        Ok(made)
+        made
     }
 
     /// The columns that are read, in the order of the features.

@@ -142,10 +142,15 @@ impl BoundCategorical<'_> {
             let row = first + lane;
             if is_missing(self.array, row) {
                 let detail = || "no value".to_owned();
-                rejects.reject(lane, RejectReason::MissingValue, &self.feature.name, detail);
+                rejects.reject(lane, RejectReason::MissingValue, Some(&self.feature.name), detail);
             } else {
                 let detail = || shown(self.array, row);
-                rejects.reject(lane, RejectReason::UnknownCategory, &self.feature.name, detail);
+                rejects.reject(
+                    lane,
+                    RejectReason::UnknownCategory,
+                    Some(&self.feature.name),
+                    detail,
+                );
             }
         }
     }

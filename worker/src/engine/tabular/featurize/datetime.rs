@@ -155,7 +155,7 @@ impl BoundDatetime<'_> {
 
     /// The moment to take for the one at `row`, which cannot be used.
     fn replacement(&self, row: usize, lane: usize, rejects: &mut BlockRejects) -> i64 {
-        let name = &self.feature.name;
+        let name = Some(&self.feature.name);
         let bad = text_at(self.array, row).filter(|text| !text.trim_ascii().is_empty());
         match (bad, self.feature.fill) {
             (Some(_), _) => {

@@ -182,7 +182,7 @@ impl BoundNumeric<'_> {
                         RejectReason::MissingValue => "no value".to_owned(),
                         _ => shown(self.array, first + lane),
                     };
-                    rejects.reject(lane, reason, &self.feature.name, detail);
+                    rejects.reject(lane, reason, Some(&self.feature.name), detail);
                 }
             }
         }

@@ -28,14 +28,14 @@ impl BlockRejects {
         &mut self,
         lane: usize,
         reason: RejectReason,
-        column: &Arc<str>,
+        column: Option<&Arc<str>>,
         detail: impl FnOnce() -> String,
     ) {
         debug_assert!(lane < BLOCK_ROWS, "a block has {BLOCK_ROWS} rows");
         if self.mask >> lane & 1 == 0 {
             self.mask |= 1 << lane;
             let row = self.first_row + lane;
-            self.rows.push(RowReject::new(row, reason, Some(column.clone()), &detail()));
+            self.rows.push(RowReject::new(row, reason, column.cloned(), &detail()));
         }
     }
 
