@@ -5,11 +5,12 @@
 //! rows are therefore repeated with a value taken away. It is taken away before featurisation: the
 //! serving code then sees it exactly as it will see a cancelled flight.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array, new_null_array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Field, Schema};
-use std::sync::Arc;
 
 use crate::random::Random;
 
@@ -61,4 +62,36 @@ fn nullable(schema: &Schema) -> Schema {
 
 fn sample(rows: usize, share: f64, random: &mut Random) -> UInt64Array {
     (0..rows as u64).filter(|_| random.unit() < share).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{AsArray, Int32Array};
+    use arrow::datatypes::Int32Type;
+
+    #[test]
+    fn rows_are_repeated_with_exactly_one_value_taken_away() {
+        let count = 2_000;
+        let number = Int32Array::from_iter_values(0..count);
+        let carrier = StringArray::from_iter_values((0..count).map(|row| format!("C{row}")));
+        let flights = RecordBatch::try_from_iter([
+            ("dep_delay", Arc::new(number) as ArrayRef),
+            ("carrier", Arc::new(carrier) as ArrayRef),
+        ])
+        .unwrap();
+        let all = with_unknowns(&flights, &["carrier"], &mut Random::new(1)).unwrap();
+        let count = count as usize;
+        let (first, added) = (all.slice(0, count), all.slice(count, all.num_rows() - count));
+        assert_eq!(first.columns(), flights.columns());
+
+        let delays = added["dep_delay"].as_primitive::<Int32Type>();
+        let carriers = added["carrier"].as_string::<i32>();
+        let without_delay = delays.iter().filter(|delay| delay.is_none()).count();
+        let without_carrier = carriers.iter().filter(|&carrier| carrier == Some(UNKNOWN)).count();
+        assert_eq!(without_delay + without_carrier, added.num_rows());
+        // 80 and 20 are expected; these are six standard deviations away.
+        assert!((30..=130).contains(&without_delay), "{without_delay}");
+        assert!((1..=47).contains(&without_carrier), "{without_carrier}");
+    }
 }

@@ -1,18 +1,17 @@
-//! Predictions of a saved model.
+//! Predictions of a saved model, made by the engine that a worker runs.
 
 use std::path::Path;
 
-use anyhow::{Result, bail, ensure};
-use arrow::array::RecordBatch;
-use candle_core::{Device, Tensor};
-use nightshift_worker::engine::tabular::{Featurizer, Inputs, Model, Prediction, Reference};
+use anyhow::{Context, Result, ensure};
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Float32Type;
+use nightshift_worker::engine::{self, Engine};
 
 use crate::results::Predicted;
 
 /// A model directory, loaded.
 pub struct Scorer {
-    featurizer: Featurizer,
-    reference: Reference,
+    engine: Box<dyn Engine>,
 }
 
 impl Scorer {
@@ -21,14 +20,13 @@ impl Scorer {
     /// # Errors
     /// When it holds no usable model.
     pub fn load(dir: &Path) -> Result<Self> {
-        let model = Model::load(dir)?;
-        let reference = Reference::new(model.config(), model.tensors())?;
-        Ok(Self { featurizer: Featurizer::new(model.config())?, reference })
+        let engine = engine::load(dir);
+        Ok(Self { engine: engine.with_context(|| format!("cannot load {}", dir.display()))? })
     }
 
     /// The columns that the model reads.
     pub fn columns(&self) -> Vec<&str> {
-        self.featurizer.input_columns().iter().map(|column| &*column.name).collect()
+        self.engine.input_columns().iter().map(|column| &*column.name).collect()
     }
 
     /// What the model says of `flights`.
@@ -36,21 +34,17 @@ impl Scorer {
     /// # Errors
     /// When the model cannot score a flight, or does not give the two outputs.
     pub fn predict(&self, flights: &RecordBatch) -> Result<Predicted> {
-        let features = self.featurizer.featurize(flights)?;
-        ensure!(
-            features.rejects.is_empty(),
-            "the model rejects {} flights",
-            features.rejects.len()
-        );
-        let logits = self.reference.logits(&Inputs::new(&features, &Device::Cpu)?)?;
-        let predictions = self.reference.predictions(&logits)?;
-        let [Prediction::Regression(delay), Prediction::Class(late)] = predictions.as_slice()
-        else {
-            bail!("the model does not predict a delay and a class")
+        let scored = self.engine.run(flights)?;
+        ensure!(scored.rejects.is_empty(), "the model rejects {} flights", scored.rejects.len());
+        let output = |name: &str| -> Result<Vec<f64>> {
+            let fields = self.engine.output_fields().iter();
+            let column = fields.zip(&scored.columns).find(|(field, _)| field.name() == name);
+            let (_, column) =
+                column.with_context(|| format!("the model has no output `{name}`"))?;
+            let values = column.as_primitive_opt::<Float32Type>();
+            let values = values.with_context(|| format!("output `{name}` holds no numbers"))?;
+            Ok(values.values().iter().map(|&x| f64::from(x)).collect())
         };
-        let wide = |x: &Tensor| -> Result<Vec<f64>> {
-            Ok(x.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from).collect())
-        };
-        Ok(Predicted { arr_delay: wide(delay)?, late: wide(late)? })
+        Ok(Predicted { arr_delay: output("arr_delay_pred")?, late: output("late")? })
     }
 }

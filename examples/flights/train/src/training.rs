@@ -27,9 +27,9 @@ const CLASS_WEIGHT: f64 = 0.5;
 /// What the rows should give.
 #[derive(Debug, Clone)]
 pub struct Targets {
-    /// Arrival delay, standardised as in the configuration, [rows].
+    /// Arrival delay, standardised as in the configuration, `[rows]`.
     pub arr_delay: Tensor,
-    /// 1 for late, else 0, [rows].
+    /// 1 for late, else 0, `[rows]`.
     pub late: Tensor,
 }
 
