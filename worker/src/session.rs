@@ -175,7 +175,7 @@ impl Session {
         let budget = plan.task.crash_budget;
         let drain = self.drain.clone();
         let source = Arc::new(InProcess::new(
-            open.epoch,
+            epoch,
             plan.shard_count(),
             &decided,
             order,
