@@ -174,14 +174,8 @@ impl Session {
             if open.claimed { forward.collect() } else { forward.rev().collect() };
         let budget = plan.task.crash_budget;
         let drain = self.drain.clone();
-        let source = Arc::new(InProcess::new(
-            epoch,
-            plan.shard_count(),
-            &decided,
-            order,
-            budget,
-            drain,
-        ));
+        let source =
+            Arc::new(InProcess::new(epoch, plan.shard_count(), &decided, order, budget, drain));
         self.work(root, open, loaded, source)
     }
 
