@@ -15,13 +15,11 @@ use candle_core::Tensor;
 
 use super::block::{BLOCK_ROWS, Lanes};
 use super::config::{Activation, Config, Output};
+use super::simd::Isa;
 use super::weights::{WeightsError, values};
 
 mod kernel;
 mod math;
-mod simd;
-
-pub(super) use simd::Isa;
 
 /// Units that are computed side by side: with the four registers of a block, 16 sums, enough to
 /// hide the latency of a multiply-add on every x86 core since 2013.
