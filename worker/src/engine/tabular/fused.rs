@@ -3,7 +3,7 @@
 //! Quantities lie feature-major: one [`Lanes`] of 64 rows for each input, unit and logit, so a
 //! register holds the same quantity of several rows and a row never meets its neighbours. Every
 //! sum starts with the bias and adds the inputs in order with fused multiply-adds, whatever the
-//! instruction set. A row therefore has the same bits alone, in any batch and on any machine.
+//! instruction set. A row therefore has the same bits alone, in any batch and with any of them.
 //!
 //! Weights are packed once, at load: [`UNITS`] units side by side for each input, which is the
 //! order in which the kernel reads them. Scratch memory is made once per call of the engine; a
