@@ -3,7 +3,8 @@
 //!
 //! The model has about 20 inputs, hidden layers of 64 and 32 units, one regression and one
 //! class. Times are the best of many rounds over the same batch, which stays in the cache:
-//! they show what the code costs, not what memory costs.
+//! they show what the code costs, not what memory costs. Candle, the reference, uses as many
+//! threads as `RAYON_NUM_THREADS` says; set it to 1 to compare cores.
 
 use std::collections::HashMap;
 use std::error::Error;
