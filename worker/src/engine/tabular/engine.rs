@@ -41,7 +41,7 @@ struct Table {
     /// First of the inputs that it makes.
     offset: usize,
     dim: usize,
-    /// Row-major [rows, dim].
+    /// Row-major `[rows, dim]`.
     weights: Vec<f32>,
 }
 

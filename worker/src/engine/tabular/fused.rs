@@ -134,7 +134,7 @@ impl Fused {
 }
 
 impl PackedLayer {
-    /// Packs `weight` [units, inputs] and `bias` [units].
+    /// Packs `weight` `[units, inputs]` and `bias` `[units]`.
     fn new(inputs: usize, activation: Activation, weight: &[f32], bias: &[f32]) -> Self {
         let mut weights = Vec::with_capacity(bias.len().div_ceil(UNITS) * inputs);
         for panel in weight.chunks(inputs.max(1) * UNITS) {
