@@ -254,7 +254,10 @@ impl Session {
         });
         tracing::debug!(run = %plan.run, seconds = started.elapsed().as_secs_f64(), "concluded");
         match concluded {
-            Ok(report) => Ok(Outcome::Concluded(Box::new(report), effort)),
+            Ok(report) => {
+                let effort = Effort { sync: root.sync_counters(), ..effort };
+                Ok(Outcome::Concluded(Box::new(report), effort))
+            }
             Err(ConcludeError::NotConcluded(
                 nightshift_core::conclusion::NotConcluded::Undecided { undecided, .. },
             )) => Ok(Outcome::Open { run: plan.run.clone(), undecided }),
