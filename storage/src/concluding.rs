@@ -114,3 +114,6 @@ pub fn publications(record: &Record) -> Vec<Publication> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
