@@ -1,11 +1,8 @@
 //! The command line: every flag, and the manual that `--help` prints.
 
-use std::path::PathBuf;
-
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-
-use crate::dates::{DateArg, DatesArg};
+use nightshift_worker::front::args::{DateArgs, LogArgs, SpecArgs};
 
 /// Batch inference that finishes exactly once.
 ///
@@ -18,14 +15,8 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// How much to log to standard error: error, warn, info, debug, trace, or a filter
-    /// such as `nightshift_worker=debug`
-    #[arg(long, global = true, env = "NIGHTSHIFT_LOG", default_value = "warn", value_name = "FILTER")]
-    pub(crate) log: String,
-
-    /// Log as text for people or as JSON lines for machines
-    #[arg(long, global = true, env = "NIGHTSHIFT_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
-    pub(crate) log_format: LogFormatArg,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }
 
 const AFTER_HELP: &str = "\
@@ -38,12 +29,6 @@ Exit codes:
                                           78  spec, model or configuration is wrong
 
 Settings come from flags, then NIGHTSHIFT_* variables, then the spec.";
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum LogFormatArg {
-    Text,
-    Json,
-}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -64,43 +49,6 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
     },
-}
-
-/// Which spec, and what to use instead of its places.
-#[derive(Debug, Args)]
-pub(crate) struct SpecArgs {
-    /// The spec file (YAML); paths in it are relative to its folder
-    #[arg(value_name = "SPEC", value_hint = ValueHint::FilePath)]
-    pub(crate) spec: PathBuf,
-
-    /// Use this input instead of the spec's: a file, folder or glob; may hold {date}
-    #[arg(long, env = "NIGHTSHIFT_INPUT", value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub(crate) input: Option<String>,
-
-    /// Use this model folder instead of the spec's
-    #[arg(long, env = "NIGHTSHIFT_MODEL", value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) model: Option<String>,
-
-    /// Use this output folder instead of the spec's
-    #[arg(long, env = "NIGHTSHIFT_OUTPUT", value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) output: Option<String>,
-
-    /// Use this model version instead of the spec's
-    #[arg(long, env = "MODEL_VERSION", value_name = "VERSION")]
-    pub(crate) model_version: Option<String>,
-}
-
-/// Which dates.
-#[derive(Debug, Args)]
-#[group(multiple = false)]
-pub(crate) struct DateArgs {
-    /// One date: YYYY-MM-DD, today or yesterday (in the spec's backfill.timezone)
-    #[arg(long, env = "NIGHTSHIFT_DATE", value_name = "DATE")]
-    pub(crate) date: Option<DateArg>,
-
-    /// A range of dates, both ends included, as in 2013-01-01..2013-01-14
-    #[arg(long, value_name = "FROM..TO")]
-    pub(crate) dates: Option<DatesArg>,
 }
 
 /// How results are printed.

@@ -6,8 +6,8 @@ use clap::CommandFactory;
 use nightshift_core::exit::Exit;
 use serde::Serialize;
 
-use crate::args::{Cli, Command, LogFormatArg};
-use crate::failure::Failure;
+use crate::args::{Cli, Command};
+use nightshift_worker::front::failure::Failure;
 
 mod doctor;
 mod plan;
@@ -18,22 +18,12 @@ mod verify;
 
 /// Performs one command.
 pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
-    let format = match cli.log_format {
-        LogFormatArg::Text => nightshift_telemetry::LogFormat::Text,
-        LogFormatArg::Json => nightshift_telemetry::LogFormat::Json,
-    };
-    nightshift_telemetry::init(format, &cli.log)
-        .map_err(|error| Failure::new(Exit::Usage, format_args!("--log: {error}")))?;
+    cli.log.init()?;
     if let Command::Completions { shell } = cli.command {
         clap_complete::generate(shell, &mut Cli::command(), "nightshift", &mut std::io::stdout());
         return Ok(Exit::Done);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("nightshift-io")
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Io, format_args!("no threads to work with: {error}")))?;
+    let runtime = nightshift_worker::front::runtime()?;
     let handle = runtime.handle().clone();
     match cli.command {
         Command::Run(args) => run::perform(handle, &args),

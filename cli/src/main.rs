@@ -3,14 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use nightshift_worker::front::failure;
 
 mod args;
 mod command;
-mod dates;
-mod failure;
 mod progress;
 mod table;
-mod workspace;
 
 /// Batches are allocated and freed by many threads at once, which this allocator is good at.
 #[global_allocator]

@@ -28,11 +28,17 @@ impl Progress {
             ProgressDrawTarget::hidden()
         };
         let bars = MultiProgress::with_draw_target(target);
-        let total = bars.add(ProgressBar::new(dates).with_style(style(
-            "{prefix:<12} {bar:24.cyan} {pos}/{len} dates  {elapsed}",
-        )));
+        let total = bars.add(
+            ProgressBar::new(dates)
+                .with_style(style("{prefix:<12} {bar:24.cyan} {pos}/{len} dates  {elapsed}")),
+        );
         total.set_prefix("dates");
-        Self { bars, dates: total, rows: Mutex::new(ProgressBar::hidden()), lines: !terminal && !quiet }
+        Self {
+            bars,
+            dates: total,
+            rows: Mutex::new(ProgressBar::hidden()),
+            lines: !terminal && !quiet,
+        }
     }
 
     /// A partition begins; its rows are known once it is planned.
@@ -55,10 +61,8 @@ impl Progress {
         self.dates.inc(1);
         if self.lines {
             // Progress is a courtesy: a closed standard error stops nothing.
-            let _ = std::io::Write::write_all(
-                &mut std::io::stderr(),
-                format!("{line}\n").as_bytes(),
-            );
+            let _ =
+                std::io::Write::write_all(&mut std::io::stderr(), format!("{line}\n").as_bytes());
         }
     }
 

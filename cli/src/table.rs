@@ -67,7 +67,11 @@ pub(crate) fn seconds(seconds: f64) -> String {
 
 /// Rows a second, or a dash where nothing was done.
 pub(crate) fn rate(rows: u64, seconds: f64) -> String {
-    if rows == 0 || seconds <= 0.0 { "-".to_owned() } else { thousands((rows as f64 / seconds) as u64) }
+    if rows == 0 || seconds <= 0.0 {
+        "-".to_owned()
+    } else {
+        thousands((rows as f64 / seconds) as u64)
+    }
 }
 
 #[cfg(test)]

@@ -187,7 +187,10 @@ impl Prefix {
 
     /// Whether every object below lies directly in the directory.
     pub fn is_flat(&self) -> bool {
-        !matches!(self, Self::AllClaims | Self::AllFinals | Self::Attempts(_) | Self::ShardAttempts(..))
+        !matches!(
+            self,
+            Self::AllClaims | Self::AllFinals | Self::Attempts(_) | Self::ShardAttempts(..)
+        )
     }
 }
 

@@ -104,8 +104,9 @@ mod object_path {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Object, D::Error> {
         let text = String::deserialize(from)?;
-        Object::parse(&text)
-            .ok_or_else(|| serde::de::Error::custom(format!("`{text:.100}` is not a path of the layout")))
+        Object::parse(&text).ok_or_else(|| {
+            serde::de::Error::custom(format!("`{text:.100}` is not a path of the layout"))
+        })
     }
 }
 

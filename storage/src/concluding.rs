@@ -96,11 +96,8 @@ async fn publish_record(root: &Probed, record: &Record) -> Result<(), StoreError
         return Ok(());
     }
     let staged_by = record.inherited_from.as_ref().unwrap_or(&record.run);
-    let permit = CommitPermit::from_stored_record(
-        staged_by.clone(),
-        record.shard,
-        record.attempt.clone(),
-    );
+    let permit =
+        CommitPermit::from_stored_record(staged_by.clone(), record.shard, record.attempt.clone());
     root.publish(&permit, &files).await
 }
 

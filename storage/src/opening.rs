@@ -1,4 +1,4 @@
-//! Opening a run: claim → plan → epoch → what is done already. Every step is created once, so
+//! Opening a run: claim → plan → what is done already, and the epoch of who leases its shards. Every step is created once, so
 //! any number of processes may open the same run at the same time, and all work from the
 //! stored plan.
 
@@ -46,8 +46,6 @@ pub struct OpenRun {
     pub plan: Arc<Plan>,
     /// Whether this process claimed the run, and so goes first.
     pub claimed: bool,
-    /// Number of this incarnation.
-    pub epoch: u64,
     /// Records that exist already.
     pub records: BTreeMap<ShardIndex, Record>,
 }
@@ -97,13 +95,12 @@ pub async fn open_run(
     let (generation, inherit, claimed) = claim(root, opener, partition, decision).await?;
     let run = run_id(&opener.name, partition, generation);
     let plan = stored_plan(root, run, inherit, fresh).await?;
-    let epoch = next_epoch(root, opener, &plan.run).await?;
     if let Some(inheritance) = &plan.inherits {
         take_over(root, &plan, inheritance).await?;
     }
     let decided = root.decided_shards(&plan.run).await?;
     let records = root.records(&plan.run, decided).await?;
-    Ok(OpenRun { plan: Arc::new(plan), claimed, epoch, records })
+    Ok(OpenRun { plan: Arc::new(plan), claimed, records })
 }
 
 /// Claims the generation to execute, or finds the one that another process claimed.
@@ -214,8 +211,11 @@ async fn take_over(
     Ok(())
 }
 
-/// Opens the next epoch of `run`.
-async fn next_epoch(root: &Probed, opener: &Opener, run: &RunId) -> Result<u64, StoreError> {
+/// Opens the next epoch of `run`, for a process that is about to lease its shards.
+///
+/// # Errors
+/// If the store fails.
+pub async fn open_epoch(root: &Probed, opener: &Opener, run: &RunId) -> Result<u64, StoreError> {
     let objects = root.list(&Prefix::Epochs(run.clone()));
     let newest = objects.try_fold(0, async |newest: u64, listed| {
         Ok(match listed.object {

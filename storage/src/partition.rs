@@ -21,7 +21,10 @@ impl Reader {
     ///
     /// # Errors
     /// If the store does not answer, or the newest final cannot be read.
-    pub async fn partition_facts(&self, partition: Partition) -> Result<PartitionFacts, StoreError> {
+    pub async fn partition_facts(
+        &self,
+        partition: Partition,
+    ) -> Result<PartitionFacts, StoreError> {
         let claimed = self.newest(&Prefix::Claims(partition)).await?;
         let concluded = match self.newest(&Prefix::Finals(partition)).await? {
             None => None,
@@ -60,9 +63,8 @@ impl Reader {
     /// If the store does not answer.
     pub async fn decided_shards(&self, run: &RunId) -> Result<BTreeSet<ShardIndex>, StoreError> {
         let objects = self.list(&Prefix::Records(run.clone()));
-        let shards = objects.try_filter_map(async |listed| {
-            Ok(listed.object.as_ref().and_then(Object::shard))
-        });
+        let shards = objects
+            .try_filter_map(async |listed| Ok(listed.object.as_ref().and_then(Object::shard)));
         shards.try_collect().await
     }
 

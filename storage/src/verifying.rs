@@ -111,8 +111,7 @@ async fn check_shard(
     }
     found.rows_out += rows.unwrap_or_default();
     if let Some(rejects) = &committed.rejects {
-        let rows =
-            check_file(root, rejects, shard, InputFormat::Jsonl, found, expected).await?;
+        let rows = check_file(root, rejects, shard, InputFormat::Jsonl, found, expected).await?;
         if rows.is_some_and(|rows| rows != committed.rows_rejected) {
             found.fault(format!("shard {shard}: the rejects file has another number of rows"));
         }

@@ -85,11 +85,11 @@ fn stored(
         Object::Staged { file: StagedName::Data(_), .. } => !rejects,
         _ => false,
     };
-    let file = sealed.files().iter().find(wanted).ok_or(StoreError::InvalidSeal {
-        reason: "an attempt that commits has an output file",
-    })?;
-    let visible =
-        if rejects { Object::rejects(plan, shard) } else { Object::part(plan, shard) };
+    let file =
+        sealed.files().iter().find(wanted).ok_or(StoreError::InvalidSeal {
+            reason: "an attempt that commits has an output file",
+        })?;
+    let visible = if rejects { Object::rejects(plan, shard) } else { Object::part(plan, shard) };
     Ok(StoredFile {
         staged: file.object.clone(),
         visible,

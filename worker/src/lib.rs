@@ -15,7 +15,8 @@
 //!
 //! [`score`] is one attempt through steps 2 to 4, [`pool`] the threads that do it for shard
 //! after shard, [`session`] a whole run in one process from spec to report, and [`single`] the
-//! path of one file to another, without a run. [`identity`] is who this process is.
+//! path of one file to another, without a run. [`identity`] is who this process is,
+//! and [`front`] what its command line shares with `nightshift`.
 //!
 //! A worker decides nothing that outlives it: it computes, and the first record of a shard
 //! counts, whoever wrote it.
@@ -33,6 +34,7 @@ pub mod pool;
 pub mod session;
 pub mod single;
 pub mod identity;
+pub mod front;
 
 use nightshift_core::exit::Exit;
 use nightshift_storage::error::{Class, StoreError};

@@ -66,3 +66,17 @@ impl RowReject {
         Self { row, reason, column, detail }
     }
 }
+
+/// Rejects of one batch from reading and from scoring as one list: one a row, in row order.
+/// What the reader found wrong comes before what the engine did.
+pub fn merge(read: Vec<RowReject>, scored: Vec<RowReject>) -> Vec<RowReject> {
+    if read.is_empty() {
+        return scored;
+    }
+    let mut all = read;
+    all.extend(scored);
+    // A stable sort keeps the reader's reject of a row in front of the engine's.
+    all.sort_by_key(|reject| reject.row);
+    all.dedup_by_key(|reject| reject.row);
+    all
+}

@@ -18,7 +18,7 @@ use nightshift_storage::staged::{StagedFile, StagedObject, Staging};
 
 use crate::engine::Engine;
 use crate::read::{ReadBatch, Reader};
-use crate::reject::RowReject;
+use crate::reject::{RowReject, merge};
 use crate::write::{RejectsWriter, RowWriter, without_rejected};
 
 mod error;
@@ -300,19 +300,6 @@ impl<'a> Attempt<'a> {
             timing: self.clock.timing(),
         })
     }
-}
-
-/// One reject a row, in row order; what the reader found wrong comes before what the engine did.
-fn merge(read: Vec<RowReject>, scored: Vec<RowReject>) -> Vec<RowReject> {
-    if read.is_empty() {
-        return scored;
-    }
-    let mut all = read;
-    all.extend(scored);
-    // A stable sort keeps the reader's reject of a row in front of the engine's.
-    all.sort_by_key(|reject| reject.row);
-    all.dedup_by_key(|reject| reject.row);
-    all
 }
 
 /// Time spent by stage.

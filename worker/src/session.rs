@@ -5,6 +5,7 @@
 //! by a [`Pool`], and when all are decided the verdict is made. Any number of processes may do
 //! this for the same date at the same time; they share the work's outcome, not its state.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -13,12 +14,13 @@ use nightshift_core::decide::{Decision, run_id};
 use nightshift_core::ids::{Partition, RunId, ShardIndex};
 use nightshift_core::layout::Object;
 use nightshift_core::plan::{ModelIdentity, Plan, Shard, Sharding};
+use nightshift_core::record::{Record, Verdict};
 use nightshift_core::report::Report;
 use nightshift_core::spec::{Bound, Spec};
 use nightshift_storage::concluding::{ConcludeError, conclude};
 use nightshift_storage::error::StoreError;
 use nightshift_storage::model::resolve_model;
-use nightshift_storage::opening::{OpenRun, Opener, decision_for, open_run};
+use nightshift_storage::opening::{OpenRun, Opener, decision_for, open_epoch, open_run};
 use nightshift_storage::planning::{Survey, make_plan, survey};
 use nightshift_storage::root::{OutputRoot, Probed, Reader as RootReader};
 use nightshift_storage::sync::Durability;
@@ -35,6 +37,7 @@ mod check;
 mod error;
 
 pub use error::RunError;
+pub(crate) use error::input_exit;
 
 /// Rows that are read, scored and written at a time.
 const BATCH_ROWS: usize = 8_192;
@@ -106,12 +109,7 @@ pub struct Prepared {
 
 impl Session {
     /// A session of `threads` compute threads with full durability.
-    pub fn new(
-        runtime: Handle,
-        threads: usize,
-        drain: Drain,
-        observer: Arc<dyn Observer>,
-    ) -> Self {
+    pub fn new(runtime: Handle, threads: usize, drain: Drain, observer: Arc<dyn Observer>) -> Self {
         Self {
             runtime,
             who: Identity::of_this_process(),
@@ -162,11 +160,13 @@ impl Session {
     /// # Errors
     /// See [`RunError`]. What was committed before stays committed.
     pub fn run(&self, task: &Task) -> Result<Outcome, RunError> {
-        let (root, open, loaded) = match self.open(task)? {
+        let opener = self.opener(task)?;
+        let (root, open, loaded) = match self.open(task, &opener)? {
             Opened::Done(report) => return Ok(Outcome::AlreadyDone(report)),
             Opened::Work { root, open, loaded } => (root, open, loaded),
         };
         let plan = &open.plan;
+        let epoch = self.runtime.block_on(open_epoch(&root, &opener, &plan.run))?;
         let decided = open.records.keys().copied().collect();
         // Who joins another process's run starts at the other end, so that they meet once.
         let forward = plan.indexes();
@@ -174,8 +174,14 @@ impl Session {
             if open.claimed { forward.collect() } else { forward.rev().collect() };
         let budget = plan.task.crash_budget;
         let drain = self.drain.clone();
-        let source =
-            Arc::new(InProcess::new(open.epoch, plan.shard_count(), &decided, order, budget, drain));
+        let source = Arc::new(InProcess::new(
+            epoch,
+            plan.shard_count(),
+            &decided,
+            order,
+            budget,
+            drain,
+        ));
         self.work(root, open, loaded, source)
     }
 
@@ -185,7 +191,7 @@ impl Session {
     /// # Errors
     /// See [`RunError`].
     pub fn run_shard(&self, task: &Task, shard: ShardIndex) -> Result<Outcome, RunError> {
-        let (root, open, loaded) = match self.open(task)? {
+        let (root, open, loaded) = match self.open(task, &self.opener(task)?)? {
             Opened::Done(report) => return Ok(Outcome::AlreadyDone(report)),
             Opened::Work { root, open, loaded } => (root, open, loaded),
         };
@@ -238,7 +244,7 @@ impl Session {
         &self,
         root: &Probed,
         plan: &Plan,
-        mut records: std::collections::BTreeMap<ShardIndex, nightshift_core::record::Record>,
+        mut records: BTreeMap<ShardIndex, Record>,
         effort: Effort,
     ) -> Result<Outcome, RunError> {
         let started = Instant::now();
@@ -263,7 +269,7 @@ impl Session {
     }
 
     /// Everything up to the first shard.
-    fn open(&self, task: &Task) -> Result<Opened, RunError> {
+    fn open(&self, task: &Task, opener: &Opener) -> Result<Opened, RunError> {
         let decision = self.decide(task)?;
         if let Decision::Done(generation) = decision {
             let run = run_id(&task.spec.name, task.partition, generation);
@@ -271,19 +277,19 @@ impl Session {
                 return Ok(Opened::Done(Box::new(report)));
             }
         }
-        let Prepared { plan, loaded } = self.prepare(task)?;
-        let opener = Opener {
-            name: task.spec.name.clone(),
-            who: self.who.to_string(),
-            request: crate::identity::new_attempt()?.to_string(),
-            now: self.who.now(),
-            force: task.force.clone(),
+        let (plan, loaded) = match self.planned(task, decision)? {
+            // The stored plan says what there is to do; the input need not be surveyed again.
+            Some(plan) => (plan, self.load(task)?),
+            None => {
+                let Prepared { plan, loaded } = self.prepare(task)?;
+                (plan, loaded)
+            }
         };
         let opened = self.runtime.block_on(async {
             let root = OutputRoot::open(&task.bound.output, self.durability).await?;
             let root = root.probe().await?;
             root.identify(&task.spec.name).await?;
-            let open = open_run(&root, &opener, task.partition, decision, plan).await?;
+            let open = open_run(&root, opener, task.partition, decision, plan).await?;
             Ok::<_, RunError>((root, open))
         });
         let (root, open) = opened?;
@@ -295,6 +301,27 @@ impl Session {
             });
         }
         Ok(Opened::Work { root, open, loaded })
+    }
+
+    fn opener(&self, task: &Task) -> Result<Opener, RunError> {
+        Ok(Opener {
+            name: task.spec.name.clone(),
+            who: self.who.to_string(),
+            request: crate::identity::new_attempt()?.to_string(),
+            now: self.who.now(),
+            force: task.force.clone(),
+        })
+    }
+
+    /// The stored plan of the run that is to be joined, if it has one.
+    fn planned(&self, task: &Task, decision: Decision) -> Result<Option<Plan>, RunError> {
+        let Decision::Join(generation) = decision else { return Ok(None) };
+        let run = run_id(&task.spec.name, task.partition, generation);
+        let stored = async {
+            let root = RootReader::open(&task.bound.output).await?;
+            root.read::<Plan>(&Object::Plan { run }).await
+        };
+        Ok(self.runtime.block_on(stored)?)
     }
 
     /// The report of a concluded run, from its stored documents.
@@ -315,6 +342,28 @@ impl Session {
         }))
     }
 
+    /// Why `shard` of `run` was given up, if it was.
+    ///
+    /// # Errors
+    /// If its record cannot be read.
+    pub fn quarantined(
+        &self,
+        task: &Task,
+        run: &RunId,
+        shard: ShardIndex,
+    ) -> Result<Option<String>, RunError> {
+        let record = self.runtime.block_on(async {
+            let root = RootReader::open(&task.bound.output).await?;
+            root.read::<Record>(&Object::Record { run: run.clone(), shard }).await
+        })?;
+        Ok(match record.map(|record| record.verdict) {
+            Some(Verdict::Quarantined(given_up)) => {
+                Some(format!("shard {shard} of {run}: {}: {}", given_up.reason, given_up.message))
+            }
+            _ => None,
+        })
+    }
+
     /// The model of `task`, loaded once and kept while its folder is the same.
     ///
     /// # Errors
@@ -333,11 +382,7 @@ impl Session {
         if let Some(pinned) = task.spec.model.sha256
             && pinned != identity.digest
         {
-            return Err(RunError::ModelPin {
-                uri: identity.uri,
-                pinned,
-                found: identity.digest,
-            });
+            return Err(RunError::ModelPin { uri: identity.uri, pinned, found: identity.digest });
         }
         let engine = engine::load(Path::new(&task.bound.model))?;
         let loaded = Loaded { identity, engine: engine.into() };

@@ -27,7 +27,6 @@ pub trait ShardSource: Send + Sync {
 
     /// An attempt ended without a record. What comes back is to be done by the caller.
     fn failed(&self, lease: Lease, failure: Failure) -> Verdict;
-
 }
 
 /// A request to stop at the next border: no new shard is handed out, attempts that are not

@@ -14,9 +14,9 @@ use tokio::runtime::Handle;
 
 use super::{print, print_json};
 use crate::args::{DoctorArgs, OutputFormatArg};
-use crate::failure::Failure;
 use crate::table::thousands;
-use crate::workspace::Workspace;
+use nightshift_worker::front::failure::Failure;
+use nightshift_worker::front::workspace::Workspace;
 
 /// One check.
 #[derive(Debug, Serialize)]
@@ -82,7 +82,12 @@ fn check(name: &'static str, result: Result<String, RunError>) -> Check {
 fn model(session: &Session, task: &Task) -> Check {
     let loaded = session.load(task).map(|loaded| {
         let bytes: u64 = loaded.identity.files.iter().map(|file| file.size_bytes).sum();
-        format!("{}, {} bytes, digest {}", task.bound.model, thousands(bytes), loaded.identity.digest)
+        format!(
+            "{}, {} bytes, digest {}",
+            task.bound.model,
+            thousands(bytes),
+            loaded.identity.digest
+        )
     });
     check("model", loaded)
 }

@@ -12,10 +12,11 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 
 use super::{print, print_json};
-use crate::args::{DateArgs, OutputFormatArg, PlanArgs, SpecArgs};
-use crate::failure::Failure;
+use crate::args::{OutputFormatArg, PlanArgs};
 use crate::table::{Align, Table, thousands};
-use crate::workspace::Workspace;
+use nightshift_worker::front::args::{DateArgs, SpecArgs};
+use nightshift_worker::front::failure::Failure;
+use nightshift_worker::front::workspace::Workspace;
 
 /// What would be done about one partition.
 #[derive(Debug, Serialize)]
@@ -100,14 +101,18 @@ fn line(
             };
             return Ok(skip);
         }
-        Decision::Join(generation) => ("continue", format!("{generation} is unfinished"), generation),
+        Decision::Join(generation) => {
+            ("continue", format!("{generation} is unfinished"), generation)
+        }
         Decision::Start { generation, inherit: Some(from) } => {
             ("run", format!("{from} lacks shards; what it committed is kept"), generation)
         }
         Decision::Start { generation, inherit: None } if force => {
             ("run", "asked for by --force".to_owned(), generation)
         }
-        Decision::Start { generation, inherit: None } => ("run", "never run".to_owned(), generation),
+        Decision::Start { generation, inherit: None } => {
+            ("run", "never run".to_owned(), generation)
+        }
     };
     let plan = session.prepare(&task)?.plan;
     Ok(Line {

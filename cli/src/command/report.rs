@@ -13,9 +13,9 @@ use tokio::runtime::Handle;
 
 use super::{print, print_json};
 use crate::args::{OutputFormatArg, ReportArgs};
-use crate::failure::Failure;
 use crate::table::{seconds, thousands};
-use crate::workspace::Workspace;
+use nightshift_worker::front::failure::Failure;
+use nightshift_worker::front::workspace::Workspace;
 
 pub(crate) fn perform(runtime: Handle, args: &ReportArgs) -> Result<Exit, Failure> {
     let workspace = Workspace::open(&args.spec)?;

@@ -14,10 +14,10 @@ use tokio::runtime::Handle;
 
 use super::{plan, print, print_json};
 use crate::args::{OutputFormatArg, RunArgs};
-use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::table::{Align, Table, rate, seconds, thousands};
-use crate::workspace::Workspace;
+use nightshift_worker::front::failure::Failure;
+use nightshift_worker::front::workspace::Workspace;
 
 /// What became of one partition.
 #[derive(Debug, Serialize)]
@@ -59,7 +59,7 @@ pub(crate) fn perform(runtime: Handle, args: &RunArgs) -> Result<Exit, Failure> 
     let drain = drain_on_signals()?;
     let json = args.format.output_format == OutputFormatArg::Json;
     let progress = Arc::new(Progress::new(partitions.len() as u64, json));
-    let threads = args.workers.map_or_else(default_threads, usize::from);
+    let threads = args.workers.map_or_else(nightshift_worker::front::default_threads, usize::from);
     let observer = Arc::clone(&progress);
     let session = Session::new(runtime, threads, drain.clone(), observer);
     let mut lines = Vec::with_capacity(partitions.len());
@@ -183,7 +183,16 @@ fn render(output: &str, lines: &[Line], elapsed: f64) -> String {
     ]);
     let row = |name: String, state: &str, line: [u64; 4], spent: f64, worked: u64| {
         let [rows_in, rows_out, rejected, shards] = line.map(thousands);
-        [name, state.to_owned(), rows_in, rows_out, rejected, shards, seconds(spent), rate(worked, spent)]
+        [
+            name,
+            state.to_owned(),
+            rows_in,
+            rows_out,
+            rejected,
+            shards,
+            seconds(spent),
+            rate(worked, spent),
+        ]
     };
     let worked = |line: &Line| if line.state == "done" { 0 } else { line.rows_in };
     for line in lines {
@@ -215,11 +224,6 @@ fn render(output: &str, lines: &[Line], elapsed: f64) -> String {
         text.push_str(&format!("Predictions are in {output}, the last ones in {folder}/\n"));
     }
     text
-}
-
-/// Cores that this process may use, the cgroup's limit included.
-pub(crate) fn default_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }
 
 /// The first SIGINT or SIGTERM drains; a second one ends the process at once.

@@ -12,9 +12,9 @@ use tokio::runtime::Handle;
 
 use super::{print, print_json};
 use crate::args::{OutputFormatArg, StatusArgs};
-use crate::failure::Failure;
 use crate::table::{Align, Table, thousands};
-use crate::workspace::Workspace;
+use nightshift_worker::front::failure::Failure;
+use nightshift_worker::front::workspace::Workspace;
 
 /// The newest generation of one partition.
 #[derive(Debug, Serialize)]

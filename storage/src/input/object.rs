@@ -57,9 +57,14 @@ impl InputObject {
     /// # Errors
     /// [`InputError::Changed`], or [`InputError::Io`] if the version cannot be read.
     pub fn check(&self, planned: &Pin) -> Result<(), InputError> {
-        let metadata = self.file.metadata().map_err(|source| InputError::from_io(&self.uri, source))?;
+        let metadata =
+            self.file.metadata().map_err(|source| InputError::from_io(&self.uri, source))?;
         let found = pin_of(&metadata);
-        if found == *planned { Ok(()) } else { Err(InputError::changed(&self.uri, planned, &found)) }
+        if found == *planned {
+            Ok(())
+        } else {
+            Err(InputError::changed(&self.uri, planned, &found))
+        }
     }
 
     /// Reads bytes from `offset` on; 0 at the end of the file.
@@ -67,7 +72,8 @@ impl InputObject {
     /// # Errors
     /// What the device says; also kept for [`InputObject::take_fault`].
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.pin.size_bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let left =
+            usize::try_from(self.pin.size_bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
         let wanted = left.min(buffer.len());
         let Some(buffer) = buffer.get_mut(..wanted) else { return Ok(0) };
         loop {
@@ -116,7 +122,8 @@ impl Read for ObjectStream {
 /// # Errors
 /// [`InputError::Changed`] naming both versions, or why the file cannot be looked at.
 pub fn verify_pin(file: &InputFile) -> Result<(), InputError> {
-    let metadata = std::fs::metadata(&file.uri).map_err(|source| InputError::from_io(&file.uri, source))?;
+    let metadata =
+        std::fs::metadata(&file.uri).map_err(|source| InputError::from_io(&file.uri, source))?;
     let found = pin_of(&metadata);
     if found == file.pin { Ok(()) } else { Err(InputError::changed(&file.uri, &file.pin, &found)) }
 }

@@ -58,7 +58,9 @@ pub type Plain = Box<dyn Read + Send>;
 pub fn decompress(stream: ObjectStream, compression: Compression) -> io::Result<Plain> {
     Ok(match compression {
         Compression::None => Box::new(stream),
-        Compression::Gzip => Box::new(MultiGzDecoder::new(BufReader::with_capacity(BLOCK_BYTES, stream))),
+        Compression::Gzip => {
+            Box::new(MultiGzDecoder::new(BufReader::with_capacity(BLOCK_BYTES, stream)))
+        }
         Compression::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::new(stream)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;

@@ -58,7 +58,8 @@ impl Pages<'_> {
     /// Most compressed bytes per row of any page that overlaps `start..end`; 0 without an index.
     fn densest(&self, start: u64, end: u64) -> u64 {
         let index = self.metadata.page_index();
-        let Some(pages) = index.and_then(|index| index.page_locations(self.group, self.leaf)) else {
+        let Some(pages) = index.and_then(|index| index.page_locations(self.group, self.leaf))
+        else {
             return 0;
         };
         let ends = pages.iter().skip(1).map(|page| page.first_row_index.unsigned_abs());

@@ -23,7 +23,8 @@ pub(super) fn columns(spec: &Spec, engine: &dyn Engine, survey: &Survey) -> Resu
     if survey.rows == 0 {
         return Ok(());
     }
-    for (field, names) in [("spec.input.id", &spec.input.id), ("spec.input.keep", &spec.input.keep)] {
+    for (field, names) in [("spec.input.id", &spec.input.id), ("spec.input.keep", &spec.input.keep)]
+    {
         for name in names {
             if survey.schema.field_with_name(name).is_err() {
                 let columns: Vec<&str> =

@@ -27,7 +27,9 @@ pub enum RunError {
     #[error(transparent)]
     Load(#[from] LoadError),
     /// The model is not the one that the spec pins.
-    #[error("the model at {uri} has the digest {found}, but spec.model.sha256 is {pinned}; restore that model, or change the pin")]
+    #[error(
+        "the model at {uri} has the digest {found}, but spec.model.sha256 is {pinned}; restore that model, or change the pin"
+    )]
     ModelPin {
         /// The model directory.
         uri: String,
@@ -37,7 +39,9 @@ pub enum RunError {
         found: Digest,
     },
     /// The model changed while the run was under way.
-    #[error("run {run} was planned with the model {planned}, now there is {found}; restore that model to finish the run, or start a new generation with --force")]
+    #[error(
+        "run {run} was planned with the model {planned}, now there is {found}; restore that model to finish the run, or start a new generation with --force"
+    )]
     ModelChanged {
         /// The run.
         run: RunId,
@@ -63,7 +67,9 @@ pub enum RunError {
         columns: String,
     },
     /// A carried column has the name of one of the model's outputs.
-    #[error("the model writes a column `{column}`, which spec.input carries over too; remove it from id and keep")]
+    #[error(
+        "the model writes a column `{column}`, which spec.input carries over too; remove it from id and keep"
+    )]
     OutputColumnTaken {
         /// The column.
         column: String,
@@ -142,7 +148,8 @@ fn engine_exit(class: ErrorClass) -> Exit {
     }
 }
 
-fn input_exit(error: &InputError) -> Exit {
+/// The exit code of a process that an input error ends.
+pub(crate) fn input_exit(error: &InputError) -> Exit {
     match error {
         InputError::Missing { .. } => Exit::NoInput,
         InputError::Pattern { .. }

@@ -43,12 +43,7 @@ impl InProcess {
         let retry = RetryRules::with_crash_budget(crash_budget);
         let settings = LeaseSettings { ttl_ms: TTL_MS, retry };
         let table = LeaseTable::new(settings, epoch, shards, decided, order);
-        Self {
-            table: Mutex::new(table),
-            changed: Condvar::new(),
-            started: Instant::now(),
-            drain,
-        }
+        Self { table: Mutex::new(table), changed: Condvar::new(), started: Instant::now(), drain }
     }
 
     /// Shards without a record.

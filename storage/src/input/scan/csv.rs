@@ -54,7 +54,12 @@ impl<R: Read> CsvRows<R> {
             // file are one. A newline before a record is nothing, and makes these not the first.
             let _ = parser.read_record(b"\n", &mut [0; 4], &mut [0; 4]);
         }
-        Self { block: Block::new(source, offset), parser, fields: vec![0; 4 << 10], ends: vec![0; 64] }
+        Self {
+            block: Block::new(source, offset),
+            parser,
+            fields: vec![0; 4 << 10],
+            ends: vec![0; 64],
+        }
     }
 
     /// Offset in the plain file of the first byte that is not consumed; the next record begins

@@ -4,27 +4,28 @@ use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
+use crate::session::RunError;
 use nightshift_core::exit::Exit;
 use nightshift_core::spec::SpecError;
 use nightshift_storage::error::StoreError;
-use nightshift_worker::session::RunError;
 
-use crate::dates::InvalidDate;
+use super::dates::InvalidDate;
 
 /// A command that failed.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub struct Failure {
     exit: Exit,
     message: String,
 }
 
 impl Failure {
-    pub(crate) fn new(exit: Exit, message: impl fmt::Display) -> Self {
+    /// A failure that ends the command with `exit`; `message` says what was wrong and what to do.
+    pub fn new(exit: Exit, message: impl fmt::Display) -> Self {
         Self { exit, message: message.to_string() }
     }
 
     /// Prints the failure to standard error and gives the exit code.
-    pub(crate) fn report(&self) -> ExitCode {
+    pub fn report(&self) -> ExitCode {
         let mut out = std::io::stderr().lock();
         let (red, plain) =
             if colours(out.is_terminal()) { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
@@ -41,12 +42,12 @@ fn visible(c: char) -> char {
 }
 
 /// Whether to colour what goes to a terminal; see https://no-color.org.
-pub(crate) fn colours(is_terminal: bool) -> bool {
+pub fn colours(is_terminal: bool) -> bool {
     is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// What clap has to say: help and version are success, everything else is a usage error.
-pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+pub fn usage(error: &clap::Error) -> ExitCode {
     // Nobody is left to tell if the streams are gone.
     let _ = error.print();
     let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
@@ -55,7 +56,7 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
 
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
-        Self::new(error.exit(), nightshift_worker::describe(&error))
+        Self::new(error.exit(), crate::describe(&error))
     }
 }
 
@@ -73,7 +74,7 @@ impl From<InvalidDate> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::new(nightshift_worker::store_exit(&error), nightshift_worker::describe(&error))
+        Self::new(crate::store_exit(&error), crate::describe(&error))
     }
 }
 

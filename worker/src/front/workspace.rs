@@ -4,29 +4,33 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::session::Task;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::Partition;
 use nightshift_core::spec::{Overrides, SPEC_MAX_BYTES, Spec, Template};
-use nightshift_worker::session::Task;
 
-use crate::args::{DateArgs, SpecArgs};
-use crate::failure::Failure;
+use super::args::{DateArgs, SpecArgs};
+use super::failure::Failure;
 
 /// A checked spec and where it lies.
 #[derive(Debug, Clone)]
-pub(crate) struct Workspace {
-    pub(crate) spec: Arc<Spec>,
+pub struct Workspace {
+    /// The checked spec.
+    pub spec: Arc<Spec>,
     /// The spec file as the user named it.
-    pub(crate) file: String,
+    pub file: String,
     /// Absolute folder of the spec file.
     base: String,
 }
 
 impl Workspace {
     /// Reads and checks the spec.
-    pub(crate) fn open(args: &SpecArgs) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// If the file cannot be read, or the spec or an override is wrong.
+    pub fn open(args: &SpecArgs) -> Result<Self, Failure> {
         let file = args.spec.display().to_string();
         let mut spec = Spec::parse(&file, &read_spec(&args.spec)?)?;
         let here = std::env::current_dir()
@@ -45,7 +49,10 @@ impl Workspace {
     }
 
     /// The partitions that the command line names; for a dated spec it has to name some.
-    pub(crate) fn partitions(&self, args: &DateArgs) -> Result<Vec<Partition>, Failure> {
+    ///
+    /// # Errors
+    /// If a date is needed and missing, or given where there are none.
+    pub fn partitions(&self, args: &DateArgs) -> Result<Vec<Partition>, Failure> {
         let named = self.named_partitions(args)?;
         match named {
             Some(partitions) => Ok(partitions),
@@ -58,10 +65,10 @@ impl Workspace {
     }
 
     /// The partitions that the command line names, if it names any.
-    pub(crate) fn named_partitions(
-        &self,
-        args: &DateArgs,
-    ) -> Result<Option<Vec<Partition>>, Failure> {
+    ///
+    /// # Errors
+    /// If a date is given for a spec without dates.
+    pub fn named_partitions(&self, args: &DateArgs) -> Result<Option<Vec<Partition>>, Failure> {
         let zone = self.time_zone()?;
         let now = Timestamp::now();
         let dates = match (args.date, args.dates) {
@@ -79,13 +86,19 @@ impl Workspace {
     }
 
     /// One partition as a task for a session.
-    pub(crate) fn task(&self, partition: Partition) -> Result<Task, Failure> {
+    ///
+    /// # Errors
+    /// If the output would be read as input.
+    pub fn task(&self, partition: Partition) -> Result<Task, Failure> {
         let bound = self.spec.bind(&self.file, &self.base, partition)?;
         Ok(Task { spec: Arc::clone(&self.spec), bound, partition, force: None, shards: None })
     }
 
     /// The output root, which is one for all partitions.
-    pub(crate) fn output(&self) -> Result<String, Failure> {
+    ///
+    /// # Errors
+    /// If the output would be read as input.
+    pub fn output(&self) -> Result<String, Failure> {
         let any = if self.spec.is_dated() {
             Partition::Date(jiff::civil::Date::ZERO)
         } else {
@@ -154,8 +167,8 @@ fn place(flag: &str, text: Option<&str>, here: &Path) -> Result<Option<Template>
     if text.is_empty() {
         return Err(refused("it is empty".to_owned(), "name a path"));
     }
-    let template = Template::parse(&absolute)
-        .map_err(|error| refused(error.to_string(), error.remedy()))?;
+    let template =
+        Template::parse(&absolute).map_err(|error| refused(error.to_string(), error.remedy()))?;
     if flag != "--input" && template.has_date() {
         return Err(refused("it cannot depend on the date".to_owned(), "remove {date}"));
     }

@@ -13,29 +13,52 @@ const DATES_MAX: usize = 3_653;
 
 /// One date as the user writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DateArg {
+pub enum DateArg {
+    /// The day that it is.
     Today,
+    /// The day before.
     Yesterday,
+    /// A date of the calendar.
     Civil(Date),
 }
 
 /// A range of dates as the user writes it, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct DatesArg {
+pub struct DatesArg {
     from: DateArg,
     to: DateArg,
 }
 
+/// Why text is not a date or a range of dates.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub(crate) enum InvalidDate {
+pub enum InvalidDate {
+    /// A placeholder that nobody filled in.
     #[error("`{text}` is left over from a shell or template language; write `--date yesterday`")]
-    ShellLeftover { text: String },
+    ShellLeftover {
+        /// What was written.
+        text: String,
+    },
+    /// Not a date.
     #[error("`{text}` is not a date of the calendar; write YYYY-MM-DD, today or yesterday")]
-    NotADate { text: String },
+    NotADate {
+        /// What was written.
+        text: String,
+    },
+    /// Not two dates with `..` between them.
     #[error("`{text}` is not a range of dates; write FROM..TO, as in 2013-01-01..2013-01-14")]
-    NotARange { text: String },
+    NotARange {
+        /// What was written.
+        text: String,
+    },
+    /// The end comes before the start.
     #[error("the range ends on {to}, before it starts on {from}; swap the two")]
-    Backwards { from: Date, to: Date },
+    Backwards {
+        /// The start.
+        from: Date,
+        /// The end.
+        to: Date,
+    },
+    /// More dates than one command takes.
     #[error("the range has more than {DATES_MAX} dates; cut it into smaller ones")]
     TooLong,
 }
@@ -47,7 +70,9 @@ impl FromStr for DateArg {
         match text {
             "today" => Ok(Self::Today),
             "yesterday" => Ok(Self::Yesterday),
-            _ if text.contains(['{', '$', '`']) => Err(InvalidDate::ShellLeftover { text: shown() }),
+            _ if text.contains(['{', '$', '`']) => {
+                Err(InvalidDate::ShellLeftover { text: shown() })
+            }
             _ => match text.parse() {
                 Ok(Partition::Date(date)) => Ok(Self::Civil(date)),
                 _ => Err(InvalidDate::NotADate { text: shown() }),
@@ -67,7 +92,7 @@ impl FromStr for DatesArg {
 
 impl DateArg {
     /// The civil date at `now` in `zone`.
-    pub(crate) fn at(self, now: Timestamp, zone: &TimeZone) -> Date {
+    pub fn at(self, now: Timestamp, zone: &TimeZone) -> Date {
         let today = now.to_zoned(zone.clone()).date();
         match self {
             Self::Today => today,
@@ -80,7 +105,10 @@ impl DateArg {
 
 impl DatesArg {
     /// The civil dates at `now` in `zone`, in order.
-    pub(crate) fn at(self, now: Timestamp, zone: &TimeZone) -> Result<Vec<Date>, InvalidDate> {
+    ///
+    /// # Errors
+    /// If the range is backwards or too long.
+    pub fn at(self, now: Timestamp, zone: &TimeZone) -> Result<Vec<Date>, InvalidDate> {
         let (from, to) = (self.from.at(now, zone), self.to.at(now, zone));
         if to < from {
             return Err(InvalidDate::Backwards { from, to });

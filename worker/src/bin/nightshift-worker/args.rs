@@ -1,0 +1,150 @@
+//! The command line: every flag, and the manual that `--help` prints.
+
+use clap::{Parser, ValueHint};
+use nightshift_core::exit::Exit;
+use nightshift_core::ids::ShardIndex;
+use nightshift_core::plan::SHARDS_MAX;
+use nightshift_worker::front::args::{DateArgs, LogArgs, SpecArgs};
+use nightshift_worker::front::failure::Failure;
+use nightshift_worker::single::Single;
+use std::path::PathBuf;
+
+/// Scores one shard of a run, or one file.
+///
+/// As one of many processes that share nothing but the output:
+///
+///     nightshift-worker --spec spec.yaml --date 2013-01-01 --shard-index 17 --num-shards 200
+///
+/// Whoever commits the last shard makes the verdict of the run. In an Indexed Job the index
+/// comes from JOB_COMPLETION_INDEX.
+///
+/// As a first try of a model on a file:
+///
+///     nightshift-worker --model models/delay-mlp --input flights.parquet --output scores.parquet
+#[derive(Debug, Parser)]
+#[command(name = "nightshift-worker", version, verbatim_doc_comment, max_term_width = 100, after_help = AFTER_HELP)]
+pub(crate) struct Arguments {
+    /// The spec file (YAML); paths in it are relative to its folder
+    #[arg(long, env = "NIGHTSHIFT_SPEC", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    spec: Option<PathBuf>,
+
+    /// Which shard to score, from 0; also from SHARD_INDEX or JOB_COMPLETION_INDEX
+    #[arg(long, env = "SHARD_INDEX", value_name = "I", requires = "spec")]
+    shard_index: Option<u32>,
+
+    /// Into how many shards the input is cut; the same number for every process
+    #[arg(long, env = "NIGHTSHIFT_NUM_SHARDS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=SHARDS_MAX as i64))]
+    num_shards: Option<u32>,
+
+    #[command(flatten)]
+    pub(crate) dates: DateArgs,
+
+    /// With --spec: use this input instead of the spec's. Without: the file to score
+    #[arg(long, env = "NIGHTSHIFT_INPUT", value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    input: Option<String>,
+
+    /// With --spec: use this model instead of the spec's. Without: the model folder
+    #[arg(long, env = "NIGHTSHIFT_MODEL", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    model: Option<String>,
+
+    /// With --spec: use this output folder instead of the spec's. Without: the file to write
+    /// (.parquet, .jsonl or .csv); it is replaced at once when it is complete
+    #[arg(long, env = "NIGHTSHIFT_OUTPUT", value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    output: Option<String>,
+
+    /// Use this model version instead of the spec's
+    #[arg(long, env = "MODEL_VERSION", value_name = "VERSION")]
+    model_version: Option<String>,
+
+    /// Without --spec: carry only these columns over; by default all of them
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',', conflicts_with = "spec")]
+    id: Vec<String>,
+
+    /// Inference threads; by default the cores that this process may use
+    #[arg(long, env = "NIGHTSHIFT_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) workers: Option<u16>,
+
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+   0  done and confirmed                  70  a bug; please report it
+  64  the command line is wrong           73  the output cannot be created
+  65  data beyond the error budget        74  reading or writing failed
+  66  input is missing                    75  drained or interrupted; run it again
+  69  the store is unavailable            77  permission denied
+                                          78  spec, model or configuration is wrong";
+
+/// What the worker is to do.
+pub(crate) enum Mode {
+    /// One file into another.
+    File(Single),
+    /// One shard of a run.
+    Shard { shard: ShardIndex, shards: u32 },
+}
+
+impl Arguments {
+    pub(crate) fn mode(&self) -> Result<Mode, Failure> {
+        let missing = |what: &str, remedy: &str| {
+            Failure::new(Exit::Usage, format_args!("{what} is missing: {remedy}"))
+        };
+        if self.spec.is_none() {
+            let need = |value: &Option<String>, flag| {
+                let remedy = "give --spec for a run, or --model, --input and --output for one file";
+                value.clone().ok_or_else(|| missing(flag, remedy))
+            };
+            return Ok(Mode::File(Single {
+                model: need(&self.model, "--model")?,
+                input: need(&self.input, "--input")?,
+                output: need(&self.output, "--output")?,
+                carry: self.id.clone(),
+            }));
+        }
+        let index = match self.shard_index {
+            Some(index) => index,
+            None => job_completion_index()?.ok_or_else(|| {
+                missing("--shard-index", "give it, or set SHARD_INDEX or JOB_COMPLETION_INDEX")
+            })?,
+        };
+        let shards = self.num_shards.ok_or_else(|| {
+            missing("--num-shards", "give the number of shards, the same for every process")
+        })?;
+        if index >= shards {
+            return Err(Failure::new(
+                Exit::Usage,
+                format_args!(
+                    "--shard-index {index} is not one of {shards} shards: use 0 to {}",
+                    shards - 1
+                ),
+            ));
+        }
+        Ok(Mode::Shard { shard: ShardIndex(index), shards })
+    }
+
+    /// The spec and its overrides.
+    pub(crate) fn spec_args(&self) -> Result<SpecArgs, Failure> {
+        let spec = self.spec.clone();
+        let spec = spec.ok_or_else(|| Failure::new(Exit::Usage, "--spec is missing"))?;
+        Ok(SpecArgs {
+            spec,
+            input: self.input.clone(),
+            model: self.model.clone(),
+            output: self.output.clone(),
+            model_version: self.model_version.clone(),
+        })
+    }
+}
+
+/// The index that Kubernetes gives a pod of an Indexed Job.
+fn job_completion_index() -> Result<Option<u32>, Failure> {
+    let Some(text) = std::env::var_os("JOB_COMPLETION_INDEX") else { return Ok(None) };
+    let index = text.to_str().and_then(|text| text.parse().ok());
+    index.map(Some).ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            "JOB_COMPLETION_INDEX is not a number: it is a shard's index, from 0",
+        )
+    })
+}

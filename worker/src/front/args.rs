@@ -1,0 +1,97 @@
+//! Flags that both command lines have.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum, ValueHint};
+use nightshift_telemetry::LogFormat;
+
+use super::dates::{DateArg, DatesArg};
+use super::failure::Failure;
+
+/// How to log.
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// How much to log to standard error: error, warn, info, debug, trace, or a filter
+    /// such as `nightshift_worker=debug`
+    #[arg(
+        long,
+        global = true,
+        env = "NIGHTSHIFT_LOG",
+        default_value = "warn",
+        value_name = "FILTER"
+    )]
+    pub log: String,
+
+    /// Log as text for people or as JSON lines for machines
+    #[arg(
+        long,
+        global = true,
+        env = "NIGHTSHIFT_LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
+    pub log_format: LogFormatArg,
+}
+
+/// Formats of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormatArg {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogArgs {
+    /// Begins to log to standard error.
+    ///
+    /// # Errors
+    /// If the filter cannot be understood.
+    pub fn init(&self) -> Result<(), Failure> {
+        let format = match self.log_format {
+            LogFormatArg::Text => LogFormat::Text,
+            LogFormatArg::Json => LogFormat::Json,
+        };
+        nightshift_telemetry::init(format, &self.log).map_err(|error| {
+            let text = format_args!("--log: {}", crate::describe(&error));
+            Failure::new(nightshift_core::exit::Exit::Usage, text)
+        })
+    }
+}
+
+/// Which spec, and what to use instead of its places.
+#[derive(Debug, Args)]
+pub struct SpecArgs {
+    /// The spec file (YAML); paths in it are relative to its folder
+    #[arg(value_name = "SPEC", value_hint = ValueHint::FilePath)]
+    pub spec: PathBuf,
+
+    /// Use this input instead of the spec's: a file, folder or glob; may hold {date}
+    #[arg(long, env = "NIGHTSHIFT_INPUT", value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub input: Option<String>,
+
+    /// Use this model folder instead of the spec's
+    #[arg(long, env = "NIGHTSHIFT_MODEL", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub model: Option<String>,
+
+    /// Use this output folder instead of the spec's
+    #[arg(long, env = "NIGHTSHIFT_OUTPUT", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: Option<String>,
+
+    /// Use this model version instead of the spec's
+    #[arg(long, env = "MODEL_VERSION", value_name = "VERSION")]
+    pub model_version: Option<String>,
+}
+
+/// Which dates.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct DateArgs {
+    /// One date: YYYY-MM-DD, today or yesterday (in the spec's backfill.timezone)
+    #[arg(long, env = "NIGHTSHIFT_DATE", value_name = "DATE")]
+    pub date: Option<DateArg>,
+
+    /// A range of dates, both ends included, as in 2013-01-01..2013-01-14
+    #[arg(long, value_name = "FROM..TO")]
+    pub dates: Option<DatesArg>,
+}
