@@ -6,7 +6,7 @@ PYTHON  ?= python3
 VENV    := .venv
 NIGHTSHIFT := target/release/nightshift
 
-.PHONY: help demo build test tools lint fmt docs deny unit examples bench clean-demo
+.PHONY: help demo clean-demo build test tools fmt lint docs deny unit bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -46,5 +46,5 @@ deny:
 unit: ## All tests
 	$(CARGO) nextest run --workspace --locked
 
-bench: build ## Measure against a plain Python script; see docs/performance.md
-	benches/run.sh
+bench: build tools ## Measure against a plain Python script; see docs/performance.md
+	$(VENV)/bin/python benches/flights.py

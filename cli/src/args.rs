@@ -82,6 +82,10 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) force: bool,
 
+    /// Leave out every sync to disk, to measure what they cost; a power failure then loses data
+    #[arg(long, hide = true)]
+    pub(crate) without_sync: bool,
+
     /// Only show what would be done, like `nightshift plan`
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -128,3 +128,6 @@ pub fn publications(record: &Record) -> Vec<Publication> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

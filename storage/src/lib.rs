@@ -34,6 +34,8 @@ pub mod error;
 #[cfg(any(test, feature = "testing"))]
 pub mod faulty;
 mod probe;
+#[cfg(test)]
+mod rehearsal;
 mod settling;
 pub mod sync;
 mod volume;

@@ -239,3 +239,6 @@ pub async fn open_epoch(root: &Probed, opener: &Opener, run: &RunId) -> Result<u
     }
     Ok(number)
 }
+
+#[cfg(test)]
+mod tests;

@@ -204,3 +204,6 @@ async fn check_visible(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,14 +2,15 @@
 //! tabular`.
 //!
 //! The model has about 20 inputs, hidden layers of 64 and 32 units, one regression and one
-//! class. Times are the best of several rounds over the same batch, which stays in the cache:
-//! they show what the code costs, not what memory costs.
+//! class. Times are the best of many rounds over the same batch, which stays in the cache:
+//! they show what the code costs, not what memory costs. Candle, the reference, uses as many
+//! threads as `RAYON_NUM_THREADS` says; set it to 1 to compare cores.
 
 use std::collections::HashMap;
 use std::error::Error;
 use std::io::Write;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow::array::{
     ArrayRef, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray,
@@ -26,8 +27,9 @@ use nightshift_worker::engine::tabular::{
 
 /// Rows of the batch.
 const ROWS: usize = 8192;
-/// Rounds, of which the best counts.
-const ROUNDS: usize = 40;
+/// How long each measurement is repeated; the best round counts, so that other work on the
+/// machine matters little.
+const ENOUGH: Duration = Duration::from_secs(1);
 
 /// A stream of numbers, the same on every machine (Knuth's MMIX generator).
 struct Random(u64);
@@ -128,12 +130,13 @@ fn model(config: &Config) -> Result<Model, Box<dyn Error>> {
 
 /// Best nanoseconds a row.
 fn time<T>(mut work: impl FnMut() -> T) -> f64 {
-    let round = |_| {
+    let began = Instant::now();
+    let mut best = f64::INFINITY;
+    while began.elapsed() < ENOUGH {
         let start = Instant::now();
         std::hint::black_box(work());
-        start.elapsed().as_secs_f64()
-    };
-    let best = (0..ROUNDS).map(round).fold(f64::INFINITY, f64::min);
+        best = best.min(start.elapsed().as_secs_f64());
+    }
     best * 1e9 / ROWS as f64
 }
 

@@ -17,6 +17,7 @@ use nightshift_core::plan::Plan;
 use nightshift_core::record::{FailureClass, Record};
 use nightshift_storage::error::StoreError;
 use nightshift_storage::root::Probed;
+use nightshift_storage::sync::SyncCounters;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
@@ -84,6 +85,8 @@ pub struct Effort {
     pub commits_lost: u64,
     /// Seconds that commits took, added up over commits that ran at the same time.
     pub commit_s: f64,
+    /// What making data durable cost, added up likewise.
+    pub sync: SyncCounters,
 }
 
 impl Pool {

@@ -174,14 +174,8 @@ impl Session {
             if open.claimed { forward.collect() } else { forward.rev().collect() };
         let budget = plan.task.crash_budget;
         let drain = self.drain.clone();
-        let source = Arc::new(InProcess::new(
-            epoch,
-            plan.shard_count(),
-            &decided,
-            order,
-            budget,
-            drain,
-        ));
+        let source =
+            Arc::new(InProcess::new(epoch, plan.shard_count(), &decided, order, budget, drain));
         self.work(root, open, loaded, source)
     }
 
@@ -260,7 +254,10 @@ impl Session {
         });
         tracing::debug!(run = %plan.run, seconds = started.elapsed().as_secs_f64(), "concluded");
         match concluded {
-            Ok(report) => Ok(Outcome::Concluded(Box::new(report), effort)),
+            Ok(report) => {
+                let effort = Effort { sync: root.sync_counters(), ..effort };
+                Ok(Outcome::Concluded(Box::new(report), effort))
+            }
             Err(ConcludeError::NotConcluded(
                 nightshift_core::conclusion::NotConcluded::Undecided { undecided, .. },
             )) => Ok(Outcome::Open { run: plan.run.clone(), undecided }),

@@ -7,6 +7,8 @@ use nightshift_core::conclusion::FinalState;
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::Partition;
 use nightshift_core::report::Report;
+use nightshift_storage::sync::Durability;
+use nightshift_worker::pool::Effort;
 use nightshift_worker::session::{Outcome, RunError, Session};
 use nightshift_worker::source::Drain;
 use serde::Serialize;
@@ -32,6 +34,9 @@ struct Line {
     quarantined: u64,
     /// Seconds that this command spent on it.
     seconds: f64,
+    /// Where the time went, if this command did the work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<Parts>,
     /// Folder of the visible files.
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<String>,
@@ -41,9 +46,43 @@ struct Line {
     exit: Exit,
 }
 
+/// Where the time of one run went, in seconds added up over threads and concurrent commits.
+#[derive(Debug, Serialize)]
+struct Parts {
+    read_s: f64,
+    infer_s: f64,
+    write_s: f64,
+    commit_s: f64,
+    /// Of the commits, waiting for files and directories to be on disk.
+    sync_s: f64,
+    synced_files: u64,
+    synced_directories: u64,
+    attempts_scored: u64,
+    commits_lost: u64,
+}
+
+impl Parts {
+    fn new(report: &Report, effort: Effort) -> Self {
+        let totals = &report.verdict.totals;
+        Self {
+            read_s: totals.read_s,
+            infer_s: totals.infer_s,
+            write_s: totals.write_s,
+            commit_s: effort.commit_s,
+            sync_s: (effort.sync.files_time + effort.sync.directories_time).as_secs_f64(),
+            synced_files: effort.sync.files,
+            synced_directories: effort.sync.directories,
+            attempts_scored: effort.attempts_scored,
+            commits_lost: effort.commits_lost,
+        }
+    }
+}
+
 /// Everything that the command did.
 #[derive(Debug, Serialize)]
 struct Summary<'a> {
+    /// Whether the data was synced to disk before it was committed.
+    durable: bool,
     output: &'a str,
     dates: &'a [Line],
     seconds: f64,
@@ -57,11 +96,15 @@ pub(crate) fn perform(runtime: Handle, args: &RunArgs) -> Result<Exit, Failure> 
     let workspace = Workspace::open(&args.spec)?;
     let partitions = workspace.partitions(&args.dates)?;
     let drain = drain_on_signals()?;
+    let durable = !args.without_sync;
     let json = args.format.output_format == OutputFormatArg::Json;
     let progress = Arc::new(Progress::new(partitions.len() as u64, json));
     let threads = args.workers.map_or_else(nightshift_worker::front::default_threads, usize::from);
     let observer = Arc::clone(&progress);
-    let session = Session::new(runtime, threads, drain.clone(), observer);
+    let mut session = Session::new(runtime, threads, drain.clone(), observer);
+    if args.without_sync {
+        session.durability = Durability::None;
+    }
     let mut lines = Vec::with_capacity(partitions.len());
     for partition in partitions {
         if drain.is_requested() {
@@ -79,9 +122,14 @@ pub(crate) fn perform(runtime: Handle, args: &RunArgs) -> Result<Exit, Failure> 
     let output = workspace.output()?;
     if json {
         let seconds = started.elapsed().as_secs_f64();
-        print_json(&Summary { output: &output, dates: &lines, seconds })?;
+        print_json(&Summary { durable, output: &output, dates: &lines, seconds })?;
     } else {
         print(&render(&output, &lines, started.elapsed().as_secs_f64()))?;
+        if !durable {
+            print(
+                "Nothing was synced to disk (--without-sync): a power failure may lose this output\n",
+            )?;
+        }
     }
     for trouble in lines.iter().flat_map(|line| &line.troubles) {
         // The table has gone to standard output; why a shard was given up is for people.
@@ -111,7 +159,10 @@ fn one(
     let elapsed = started.elapsed().as_secs_f64();
     let line = match outcome {
         Outcome::AlreadyDone(report) => Line { state: "done", ..line_of(&report, elapsed) },
-        Outcome::Concluded(report, _) => line_of(&report, elapsed),
+        Outcome::Concluded(report, effort) => {
+            let parts = Some(Parts::new(&report, effort));
+            Line { parts, ..line_of(&report, elapsed) }
+        }
         Outcome::Open { undecided, .. } => Line {
             partition,
             state: "open",
@@ -121,6 +172,7 @@ fn one(
             shards: undecided,
             quarantined: 0,
             seconds: elapsed,
+            parts: None,
             output: None,
             troubles: Vec::new(),
             exit: Exit::Temporary,
@@ -162,6 +214,7 @@ fn line_of(report: &Report, seconds: f64) -> Line {
         shards: totals.shards,
         quarantined: totals.quarantined,
         seconds,
+        parts: None,
         output: Some(report.output.clone()),
         troubles: troubles.collect(),
         exit: if verdict.state == FinalState::Succeeded { Exit::Done } else { Exit::Data },

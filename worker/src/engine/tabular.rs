@@ -18,6 +18,7 @@ mod model;
 mod reference;
 #[cfg(test)]
 mod samples;
+mod simd;
 mod vocabulary;
 mod weights;
 

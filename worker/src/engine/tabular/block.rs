@@ -11,6 +11,13 @@ pub(super) struct Lanes(pub(super) [f32; BLOCK_ROWS]);
 impl Lanes {
     /// 0 for every row.
     pub(super) const ZERO: Self = Self([0.0; BLOCK_ROWS]);
+
+    /// Whether no lane is NaN or infinite.
+    #[inline(always)]
+    pub(super) fn all_finite(&self) -> bool {
+        // Without a branch, so that it is a few vector instructions.
+        self.0.iter().fold(true, |all, value| all & value.is_finite())
+    }
 }
 
 /// One bit for each of the first `len` rows of a block.

@@ -9,8 +9,9 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use super::block::{BLOCK_ROWS, Lanes, set_bits};
 use super::config::{Config, Feature, Output};
 use super::featurize::{BlockRejects, Featurizer};
-use super::fused::{Fused, Isa};
+use super::fused::Fused;
 use super::model::{Model, WEIGHTS_FILE};
+use super::simd::Isa;
 use super::weights::{WeightsError, values};
 use crate::engine::{Engine, EngineColumn, EngineError, LoadError, Scored};
 use crate::reject::{RejectReason, RowReject};
@@ -40,7 +41,7 @@ struct Table {
     /// First of the inputs that it makes.
     offset: usize,
     dim: usize,
-    /// Row-major [rows, dim].
+    /// Row-major `[rows, dim]`.
     weights: Vec<f32>,
 }
 
@@ -121,14 +122,13 @@ impl TabularEngine {
 
     /// Rejects the rows of a block of `len` rows whose values are not all finite.
     fn check_results(&self, len: usize, values: &[Lanes], rejects: &mut BlockRejects) {
-        const EXPONENT: u32 = 0x7f80_0000;
-        let not_finite = |value: &f32| value.to_bits() & EXPONENT == EXPONENT;
-        let any = |lanes: &Lanes| lanes.0.iter().fold(false, |any, value| any | not_finite(value));
         for column in &self.columns {
             let Column::Value { logit, output } = column else { continue };
-            let Some(lanes) = values.get(*logit).filter(|lanes| any(lanes)) else { continue };
+            let Some(lanes) = values.get(*logit).filter(|lanes| !lanes.all_finite()) else {
+                continue;
+            };
             for (lane, value) in lanes.0.iter().take(len).enumerate() {
-                if not_finite(value) {
+                if !value.is_finite() {
                     let detail = || format!("{output} is {value}");
                     rejects.reject(lane, RejectReason::ResultNotFinite, None, detail);
                 }

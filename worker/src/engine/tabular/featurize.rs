@@ -209,9 +209,7 @@ impl Featurizer {
                 Prepared::Numeric(feature) => {
                     BoundFeature::Numeric(feature.bind(array).map_err(kernel)?)
                 }
-                Prepared::Categorical(feature) => {
-                    BoundFeature::Categorical(feature.bind(array).map_err(kernel)?)
-                }
+                Prepared::Categorical(feature) => BoundFeature::Categorical(feature.bind(array)),
                 Prepared::Datetime(feature) => {
                     BoundFeature::Datetime(feature.bind(array).map_err(kernel)?)
                 }

@@ -3,7 +3,7 @@
 //! Quantities lie feature-major: one [`Lanes`] of 64 rows for each input, unit and logit, so a
 //! register holds the same quantity of several rows and a row never meets its neighbours. Every
 //! sum starts with the bias and adds the inputs in order with fused multiply-adds, whatever the
-//! instruction set. A row therefore has the same bits alone, in any batch and on any machine.
+//! instruction set. A row therefore has the same bits alone, in any batch and with any of them.
 //!
 //! Weights are packed once, at load: [`UNITS`] units side by side for each input, which is the
 //! order in which the kernel reads them. Scratch memory is made once per call of the engine; a
@@ -15,13 +15,11 @@ use candle_core::Tensor;
 
 use super::block::{BLOCK_ROWS, Lanes};
 use super::config::{Activation, Config, Output};
+use super::simd::Isa;
 use super::weights::{WeightsError, values};
 
 mod kernel;
 mod math;
-mod simd;
-
-pub(super) use simd::Isa;
 
 /// Units that are computed side by side: with the four registers of a block, 16 sums, enough to
 /// hide the latency of a multiply-add on every x86 core since 2013.
@@ -136,7 +134,7 @@ impl Fused {
 }
 
 impl PackedLayer {
-    /// Packs `weight` [units, inputs] and `bias` [units].
+    /// Packs `weight` `[units, inputs]` and `bias` `[units]`.
     fn new(inputs: usize, activation: Activation, weight: &[f32], bias: &[f32]) -> Self {
         let mut weights = Vec::with_capacity(bias.len().div_ceil(UNITS) * inputs);
         for panel in weight.chunks(inputs.max(1) * UNITS) {

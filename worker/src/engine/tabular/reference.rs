@@ -12,9 +12,9 @@ use super::weights::{WeightsError, check_tensors};
 /// Features as tensors.
 #[derive(Debug, Clone)]
 pub struct Inputs {
-    /// F32 [rows, dense width].
+    /// F32 `[rows, dense width]`.
     pub dense: Tensor,
-    /// For each categorical feature, in order, U32 [rows]: its table rows.
+    /// For each categorical feature, in order, U32 `[rows]`: its table rows.
     pub categories: Vec<Tensor>,
 }
 
@@ -38,7 +38,7 @@ impl Inputs {
         self.dense.dims().first().copied().unwrap_or(0)
     }
 
-    /// The rows at `positions`, U32 [n], in that order: a mini-batch.
+    /// The rows at `positions`, U32 `[n]`, in that order: a mini-batch.
     ///
     /// # Errors
     /// Candle's, where a position is not below [`rows`](Self::rows).
@@ -52,9 +52,9 @@ impl Inputs {
 /// What one output says about each row.
 #[derive(Debug, Clone)]
 pub enum Prediction {
-    /// F32 [rows], in the target's units.
+    /// F32 `[rows]`, in the target's units.
     Regression(Tensor),
-    /// F32 [rows, labels]: the probability of each label; for one label, of that label.
+    /// F32 `[rows, labels]`: the probability of each label; for one label, of that label.
     Class(Tensor),
 }
 
@@ -113,7 +113,7 @@ impl Reference {
         &self.config
     }
 
-    /// Inputs of the first layer, F32 [rows, input width]: those of the features, in order.
+    /// Inputs of the first layer, F32 `[rows, input width]`: those of the features, in order.
     ///
     /// # Errors
     /// Candle's, where `inputs` are not those of this configuration.
@@ -135,7 +135,7 @@ impl Reference {
         Tensor::cat(&pieces, 1)
     }
 
-    /// Logits, F32 [rows, logits], before anything is done to them.
+    /// Logits, F32 `[rows, logits]`, before anything is done to them.
     ///
     /// # Errors
     /// As [`first_layer_inputs`](Self::first_layer_inputs).

@@ -41,6 +41,7 @@ impl Vocabulary {
     }
 
     /// Place of the category `text`.
+    #[inline]
     pub(super) fn of_text(&self, text: &[u8]) -> Option<u32> {
         match (short_key(text), &self.short) {
             (Some(key), Some(table)) => table.get(key),
@@ -61,13 +62,30 @@ impl Vocabulary {
 }
 
 /// Text of up to 15 bytes as a number: its bytes, then its length.
+#[inline]
 fn short_key(text: &[u8]) -> Option<u128> {
-    if text.len() >= SHORT_BYTES {
-        return None;
-    }
-    let mut bytes = [0_u8; SHORT_BYTES];
-    bytes.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
-    Some(u128::from_le_bytes(bytes) | (text.len() as u128) << 120)
+    let length = text.len();
+    // Two reads that overlap cover every length without a loop over bytes.
+    let bytes = match length {
+        8..SHORT_BYTES => {
+            let (first, last) = (text.first_chunk::<8>()?, text.last_chunk::<8>()?);
+            let last = u128::from(u64::from_le_bytes(*last)) << ((length - 8) * 8);
+            u128::from(u64::from_le_bytes(*first)) | last
+        }
+        4..8 => {
+            let (first, last) = (text.first_chunk::<4>()?, text.last_chunk::<4>()?);
+            let last = u64::from(u32::from_le_bytes(*last)) << ((length - 4) * 8);
+            u128::from(u64::from(u32::from_le_bytes(*first)) | last)
+        }
+        2..4 => {
+            let (first, last) = (text.first_chunk::<2>()?, text.last_chunk::<2>()?);
+            let last = u32::from(u16::from_le_bytes(*last)) << ((length - 2) * 8);
+            u128::from(u32::from(u16::from_le_bytes(*first)) | last)
+        }
+        _ if length >= SHORT_BYTES => return None,
+        _ => u128::from(text.first().copied().unwrap_or(0)),
+    };
+    Some(bytes | (length as u128) << 120)
 }
 
 /// An open-addressed table from numbers to places.
@@ -92,12 +110,14 @@ impl FastTable {
         Some(table)
     }
 
+    #[inline]
     fn home(&self, key: u128) -> usize {
         let mixed =
             (key as u64).wrapping_mul(MIX_LOW) ^ ((key >> 64) as u64).wrapping_mul(MIX_HIGH);
         (mixed.wrapping_mul(MIX_LOW) >> self.shift) as usize
     }
 
+    #[inline]
     fn get(&self, key: u128) -> Option<u32> {
         let home = self.home(key);
         for &(found, place) in self.slots.get(home..home + PROBES_MAX)? {

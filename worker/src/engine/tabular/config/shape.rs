@@ -7,7 +7,7 @@ use super::{Activation, Config, Feature, Output, Unknown};
 pub struct TensorSpec {
     /// Name.
     pub name: String,
-    /// Shape; a `weight` is [outputs, inputs] or [table rows, embedding], a `bias` [outputs].
+    /// Shape; a `weight` is `[outputs, inputs]` or `[table rows, embedding]`, a `bias` `[outputs]`.
     pub shape: Vec<usize>,
 }
 

@@ -7,12 +7,10 @@ use arrow::array::types::{
     UInt32Type, UInt64Type,
 };
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use arrow::error::ArrowError;
 
 use super::BlockRejects;
-use super::source::{for_each_text, is_missing, shown};
+use super::source::{for_each_text, is_missing, shown, text_at};
 use crate::engine::tabular::block::BLOCK_ROWS;
 use crate::engine::tabular::config::{CategoricalFeature, Unknown};
 use crate::engine::tabular::vocabulary::Vocabulary;
@@ -47,14 +45,11 @@ impl Categorical {
         Self { name, vocabulary: Vocabulary::new(&feature.vocabulary, first), otherwise }
     }
 
-    pub(super) fn bind<'a>(
-        &'a self,
-        array: &'a ArrayRef,
-    ) -> Result<BoundCategorical<'a>, ArrowError> {
-        Ok(BoundCategorical { feature: self, array, codes: self.codes(array)? })
+    pub(super) fn bind<'a>(&'a self, array: &'a ArrayRef) -> BoundCategorical<'a> {
+        BoundCategorical { feature: self, array, codes: self.codes(array) }
     }
 
-    fn codes(&self, array: &ArrayRef) -> Result<Vec<u32>, ArrowError> {
+    fn codes(&self, array: &ArrayRef) -> Vec<u32> {
         if array.as_any_dictionary_opt().is_some() {
             return self.codes_of_dictionary(array);
         }
@@ -64,9 +59,9 @@ impl Categorical {
             codes.push(found.unwrap_or(self.otherwise));
         };
         if for_each_text(array, text) {
-            return Ok(codes);
+            return codes;
         }
-        Ok(match array.data_type() {
+        match array.data_type() {
             DataType::Boolean => array
                 .as_boolean()
                 .iter()
@@ -83,7 +78,7 @@ impl Categorical {
             DataType::UInt64 => self.codes_of_integers::<UInt64Type>(array),
             // Only columns without any value are left.
             _ => vec![self.otherwise; array.len()],
-        })
+        }
     }
 
     fn codes_of_integers<T: ArrowPrimitiveType>(&self, array: &ArrayRef) -> Vec<u32>
@@ -95,25 +90,36 @@ impl Categorical {
         integers.iter().map(|value| value.and_then(find).unwrap_or(self.otherwise)).collect()
     }
 
-    /// Looks up each entry of the dictionary once, then goes by key.
-    fn codes_of_dictionary(&self, array: &ArrayRef) -> Result<Vec<u32>, ArrowError> {
-        let Some(dictionary) = array.as_any_dictionary_opt() else { return Ok(Vec::new()) };
+    /// Looks up each entry of the dictionary at most once, then goes by key.
+    ///
+    /// Entries that no row uses are not looked at: a slice of a large column has many of them.
+    /// The column is never unpacked, as one long entry may stand in every row.
+    fn codes_of_dictionary(&self, array: &ArrayRef) -> Vec<u32> {
+        /// Not looked up yet; tables are far smaller.
+        const UNSEEN: u32 = NONE - 1;
+        let Some(dictionary) = array.as_any_dictionary_opt() else { return Vec::new() };
         let values = dictionary.values();
         if values.is_empty() {
-            return Ok(vec![self.otherwise; array.len()]);
+            return vec![self.otherwise; array.len()];
         }
-        if values.len() > array.len().saturating_mul(2) + BLOCK_ROWS {
-            // A slice of a large dictionary column: most entries are not in this batch.
-            return self.codes(&cast(array, values.data_type())?);
-        }
-        let entries = self.codes(values)?;
-        let keys = dictionary.normalized_keys();
-        let nulls = dictionary.keys().nulls();
-        let code = |(row, key): (usize, usize)| {
-            let valid = nulls.is_none_or(|nulls| nulls.is_valid(row));
-            entries.get(key).copied().filter(|_| valid).unwrap_or(self.otherwise)
+        let mut entries = match values.data_type() {
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+                vec![UNSEEN; values.len()]
+            }
+            _ => self.codes(values),
         };
-        Ok(keys.into_iter().enumerate().map(code).collect())
+        let nulls = dictionary.keys().nulls();
+        let mut code = |(row, key): (usize, usize)| {
+            let entry = entries.get_mut(key).filter(|_| nulls.is_none_or(|n| n.is_valid(row)));
+            let Some(entry) = entry else { return self.otherwise };
+            if *entry == UNSEEN {
+                let text = text_at(values, key);
+                let found = text.and_then(|text| self.vocabulary.of_text(text.as_bytes()));
+                *entry = found.unwrap_or(self.otherwise);
+            }
+            *entry
+        };
+        dictionary.normalized_keys().into_iter().enumerate().map(&mut code).collect()
     }
 }
 

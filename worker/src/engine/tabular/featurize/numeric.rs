@@ -14,8 +14,9 @@ use arrow::error::ArrowError;
 
 use super::BlockRejects;
 use super::source::{for_each_text, shown, text_at, valid_bits};
-use crate::engine::tabular::block::{Lanes, low_bits, set_bits};
+use crate::engine::tabular::block::{BLOCK_ROWS, Lanes, low_bits, set_bits};
 use crate::engine::tabular::config::NumericFeature;
+use crate::engine::tabular::simd::{Isa, Kernel, Simd};
 use crate::reject::RejectReason;
 
 impl NumericFeature {
@@ -34,6 +35,7 @@ pub(super) struct Numeric {
     /// Standardised already.
     fill: Option<f32>,
     indicator: bool,
+    isa: Isa,
 }
 
 /// A numeric feature with its column.
@@ -68,6 +70,7 @@ impl Numeric {
             reciprocal: feature.scale.recip(),
             fill: feature.fill.map(|fill| feature.standardise(fill)),
             indicator: feature.indicator,
+            isa: Isa::detect(),
         }
     }
 
@@ -132,17 +135,33 @@ macro_rules! to_f64 {
 to_f64!(i8 i16 i32 i64 u8 u16 u32 u64 f32 f64);
 
 /// Writes the standardised `values`, and says whether all of them are finite.
-#[inline(always)]
-fn standardise<T: ToF64>(values: &[T], mean: f64, reciprocal: f64, out: &mut Lanes) -> bool {
-    for (to, value) in out.0.iter_mut().zip(values) {
-        *to = ((value.to_f64() - mean) * reciprocal) as f32;
+struct Standardise<'a, T> {
+    values: &'a [T],
+    mean: f64,
+    reciprocal: f64,
+    out: &'a mut Lanes,
+}
+
+impl<T: ToF64> Kernel for Standardise<'_, T> {
+    type Output = bool;
+
+    // Plain loops: the compiler makes vectors of them, with the same results on every set.
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> bool {
+        let Self { values, mean, reciprocal, out } = self;
+        if let Ok(values) = <&[T; BLOCK_ROWS]>::try_from(values) {
+            // A whole block, of a length that the compiler knows.
+            for (to, value) in out.0.iter_mut().zip(values) {
+                *to = ((value.to_f64() - mean) * reciprocal) as f32;
+            }
+        } else {
+            *out = Lanes::ZERO;
+            for (to, value) in out.0.iter_mut().zip(values) {
+                *to = ((value.to_f64() - mean) * reciprocal) as f32;
+            }
+        }
+        out.all_finite()
     }
-    if let Some(rest) = out.0.get_mut(values.len()..) {
-        rest.fill(0.0);
-    }
-    // The exponent of NaN and the infinities is all ones.
-    const EXPONENT: u32 = 0x7f80_0000;
-    out.0.iter().fold(true, |all, input| all & (input.to_bits() & EXPONENT != EXPONENT))
 }
 
 impl BoundNumeric<'_> {
@@ -193,7 +212,7 @@ impl BoundNumeric<'_> {
         macro_rules! native {
             ($values:expr) => {{
                 let values = $values.get(first..first + len).unwrap_or_default();
-                standardise(values, mean, reciprocal, out)
+                self.feature.isa.run(Standardise { values, mean, reciprocal, out })
             }};
         }
         match &self.values {

@@ -294,6 +294,8 @@ fn a_row_with_several_faults_is_rejected_once_for_the_first_feature() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn any_slice_has_the_features_of_its_rows(
         rows in proptest::collection::vec(flight(), 1..180),

@@ -1,9 +1,10 @@
 //! The computation of a block, written once for every instruction set.
 
 use super::math::{activate, exp, sigmoid};
-use super::simd::{Kernel, Simd};
 use super::{BlockResults, Finish, Fused, PackedLayer, Scratch, UNITS};
 use crate::engine::tabular::block::{BLOCK_ROWS, Lanes};
+use crate::engine::tabular::config::Activation;
+use crate::engine::tabular::simd::{Kernel, Simd};
 
 /// All layers and outputs; see [`Fused::forward`].
 pub(super) struct Forward<'m, 's> {
@@ -20,11 +21,12 @@ impl<'s> Kernel for Forward<'_, 's> {
         let (mut to, mut other) = (even, odd);
         let mut layers = self.model.layers.iter();
         if let Some(first) = layers.next() {
-            simd.dense(inputs, first, to.as_chunks_mut().0);
+            dense(simd, inputs, first, to.as_chunks_mut().0);
         }
         for layer in layers {
             std::mem::swap(&mut to, &mut other);
-            simd.dense(other.get(..layer.inputs).unwrap_or_default(), layer, to.as_chunks_mut().0);
+            let inputs = other.get(..layer.inputs).unwrap_or_default();
+            dense(simd, inputs, layer, to.as_chunks_mut().0);
         }
         for &step in &self.model.finish {
             finish(simd, step, to, labels);
@@ -33,39 +35,68 @@ impl<'s> Kernel for Forward<'_, 's> {
     }
 }
 
-/// One layer: `out` = activation(weights × `inputs` + bias), in tiles of [`UNITS`] units and `T`
-/// registers, whose sums all stay in registers.
+/// One layer: `out` = activation(weights × `inputs` + bias), in tiles whose sums all stay in
+/// registers: of 32 registers a tile takes 16 for sums, 4 for inputs and 1 for a weight, of 16
+/// it takes 8, 2 and 1.
 #[inline(always)]
-pub(super) fn dense<S: Simd, const T: usize>(
-    simd: S,
-    inputs: &[Lanes],
-    layer: &PackedLayer,
-    out: &mut [[Lanes; UNITS]],
-) {
+fn dense<S: Simd>(simd: S, inputs: &[Lanes], layer: &PackedLayer, out: &mut [[Lanes; UNITS]]) {
+    // With this floor the maximum is the sum itself.
+    let floor = if layer.activation == Activation::Relu { 0.0 } else { f32::NEG_INFINITY };
     let panels = layer.weights.chunks_exact(layer.inputs.max(1)).zip(&layer.bias);
     for ((panel, bias), out) in panels.zip(out) {
-        for first in (0..S::REGISTERS).step_by(T) {
-            let mut sums = [[simd.splat(0.0); T]; UNITS];
-            for (sums, &bias) in sums.iter_mut().zip(bias) {
-                *sums = [simd.splat(bias); T];
+        for first in (0..S::REGISTERS).step_by(if S::MANY { 4 } else { 2 }) {
+            if S::MANY {
+                tile::<S, 4>(simd, inputs, panel, bias, simd.splat(floor), out, first);
+            } else {
+                tile::<S, 2>(simd, inputs, panel, bias, simd.splat(floor), out, first);
             }
-            for (input, weights) in inputs.iter().zip(panel) {
-                let mut registers = [simd.splat(0.0); T];
-                for (index, register) in registers.iter_mut().enumerate() {
-                    *register = simd.load(input, first + index);
-                }
-                for (sums, &weight) in sums.iter_mut().zip(weights) {
-                    let weight = simd.splat(weight);
-                    for (sum, &register) in sums.iter_mut().zip(&registers) {
-                        *sum = simd.fma(weight, register, *sum);
-                    }
+        }
+        if matches!(layer.activation, Activation::Gelu | Activation::Tanh) {
+            for lanes in out {
+                for index in 0..S::REGISTERS {
+                    let y = activate(simd, layer.activation, simd.load(lanes, index));
+                    simd.store(lanes, index, y);
                 }
             }
-            for (out, sums) in out.iter_mut().zip(&sums) {
-                for (index, &sum) in sums.iter().enumerate() {
-                    simd.store(out, first + index, activate(simd, layer.activation, sum));
-                }
+        }
+    }
+}
+
+/// The sums of [`UNITS`] units for the `T` registers from `first` on, not below `floor`.
+///
+/// Every loop but the one over the inputs has a constant length and constant indexes, so that
+/// the compiler unrolls it and `sums` never lies in memory.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "iterators over the sums keep them in memory")]
+fn tile<S: Simd, const T: usize>(
+    simd: S,
+    inputs: &[Lanes],
+    panel: &[[f32; UNITS]],
+    bias: &[f32; UNITS],
+    floor: S::F,
+    out: &mut [Lanes; UNITS],
+    first: usize,
+) {
+    let mut sums = [[floor; T]; UNITS];
+    for unit in 0..UNITS {
+        sums[unit] = [simd.splat(bias[unit]); T];
+    }
+    for (input, weights) in inputs.iter().zip(panel) {
+        let mut registers = [floor; T];
+        for index in 0..T {
+            registers[index] = simd.load(input, first + index);
+        }
+        for unit in 0..UNITS {
+            let weight = simd.splat(weights[unit]);
+            for index in 0..T {
+                sums[unit][index] = simd.fma(weight, registers[index], sums[unit][index]);
             }
+        }
+    }
+    for unit in 0..UNITS {
+        for index in 0..T {
+            // In this order NaN stays NaN, and the row is rejected in the end.
+            simd.store(&mut out[unit], first + index, simd.max(floor, sums[unit][index]));
         }
     }
 }

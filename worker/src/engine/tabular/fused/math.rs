@@ -1,7 +1,7 @@
 //! Exponentials for activations and probabilities, of the same bits on every instruction set.
 
-use super::simd::Simd;
 use crate::engine::tabular::config::Activation;
+use crate::engine::tabular::simd::Simd;
 
 /// Adding this to a float below 2²² rounds it to an integer, which the low bits then hold.
 const ROUND: f32 = 12_582_912.0;

@@ -1,6 +1,6 @@
 use super::math::{activate, exp, sigmoid, tanh};
-use super::simd::{Kernel, Simd};
 use super::*;
+use crate::engine::tabular::simd::{Kernel, Simd};
 
 /// Applies a function to the lanes of a block.
 struct Apply<'a>(&'a mut Lanes, Function);

@@ -71,6 +71,19 @@ fn a_vocabulary_made_to_collide_is_still_right() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn short_text_is_its_bytes_and_its_length(text in proptest::collection::vec(any::<u8>(), 0..20)) {
+        let expected = (text.len() < SHORT_BYTES).then(|| {
+            let mut bytes = [0; SHORT_BYTES];
+            bytes[..text.len()].copy_from_slice(&text);
+            bytes[SHORT_BYTES - 1] = text.len() as u8;
+            u128::from_le_bytes(bytes)
+        });
+        prop_assert_eq!(short_key(&text), expected);
+    }
+
     #[test]
     fn agrees_with_a_map(
         known in hash_set("[a-c\\x00é]{0,18}", 1..200),

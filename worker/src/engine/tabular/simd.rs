@@ -12,9 +12,7 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-use super::kernel::dense;
-use super::{PackedLayer, UNITS};
-use crate::engine::tabular::block::Lanes;
+use super::block::Lanes;
 
 /// A computation that can run on any instruction set. Implementations of [`run`](Self::run) are
 /// `#[inline(always)]`, and so is what they call: that is what compiles them for the set.
@@ -31,10 +29,12 @@ pub(super) trait Simd: Copy {
     type F: Copy;
     /// Registers in a [`Lanes`].
     const REGISTERS: usize;
+    /// Whether there are 32 registers rather than 16.
+    const MANY: bool;
 
-    /// The register at position `index` of `lanes`; zeros where there is none.
+    /// The register at position `index`, modulo their number, of `lanes`.
     fn load(self, lanes: &Lanes, index: usize) -> Self::F;
-    /// Writes the register at position `index` of `lanes`; nothing where there is none.
+    /// Writes the register at position `index`, modulo their number, of `lanes`.
     fn store(self, lanes: &mut Lanes, index: usize, value: Self::F);
     /// `value` in every lane.
     fn splat(self, value: f32) -> Self::F;
@@ -54,8 +54,6 @@ pub(super) trait Simd: Copy {
     fn min(self, a: Self::F, b: Self::F) -> Self::F;
     /// The bits of `a` shifted left by 23, plus those of 1.0: 2ⁿ where the low bits of `a` hold n.
     fn power_of_two(self, a: Self::F) -> Self::F;
-    /// [`dense`] with as many registers as the instruction set has.
-    fn dense(self, inputs: &[Lanes], layer: &PackedLayer, out: &mut [[Lanes; UNITS]]);
 }
 
 /// The instruction set to compute with.
@@ -126,7 +124,7 @@ impl Isa {
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86 {
     (
-        $simd:ident, $register:ident, $width:literal, $tile:literal, [$($feature:tt)*],
+        $simd:ident, $register:ident, $width:literal, $many:literal, [$($feature:tt)*],
         $load:ident $store:ident $splat:ident $fma:ident $add:ident $sub:ident $mul:ident $div:ident
         $max:ident $min:ident $to_bits:ident $from_bits:ident $shift:ident $add_bits:ident $splat_bits:ident
     ) => {
@@ -146,21 +144,19 @@ macro_rules! x86 {
         impl Simd for $simd {
             type F = $register;
             const REGISTERS: usize = Lanes::ZERO.0.len() / $width;
+            const MANY: bool = $many;
 
             #[inline(always)]
             fn load(self, lanes: &Lanes, index: usize) -> Self::F {
-                match lanes.0.as_chunks::<$width>().0.get(index) {
-                    // SAFETY: see above.
-                    Some(chunk) => unsafe { $load(chunk.as_ptr()) },
-                    None => self.splat(0.0),
-                }
+                let chunk = &lanes.0.as_chunks::<$width>().0[index % Self::REGISTERS];
+                // SAFETY: see above.
+                unsafe { $load(chunk.as_ptr()) }
             }
             #[inline(always)]
             fn store(self, lanes: &mut Lanes, index: usize, value: Self::F) {
-                if let Some(chunk) = lanes.0.as_chunks_mut::<$width>().0.get_mut(index) {
-                    // SAFETY: see above.
-                    unsafe { $store(chunk.as_mut_ptr(), value) }
-                }
+                let chunk = &mut lanes.0.as_chunks_mut::<$width>().0[index % Self::REGISTERS];
+                // SAFETY: see above.
+                unsafe { $store(chunk.as_mut_ptr(), value) }
             }
             #[inline(always)]
             fn splat(self, value: f32) -> Self::F {
@@ -210,27 +206,21 @@ macro_rules! x86 {
                     $from_bits($add_bits($shift::<23>($to_bits(a)), one))
                 }
             }
-            #[inline(always)]
-            fn dense(self, inputs: &[Lanes], layer: &PackedLayer, out: &mut [[Lanes; UNITS]]) {
-                dense::<Self, $tile>(self, inputs, layer, out);
-            }
         }
     };
 }
 
-// 32 registers: 16 sums, 4 inputs, 1 weight.
 #[cfg(target_arch = "x86_64")]
 x86!(
-    Avx512, __m512, 16, 4, ["avx512f" "avx512vl" "avx512dq" "avx512bw" "avx2" "fma"],
+    Avx512, __m512, 16, true, ["avx512f" "avx512vl" "avx512dq" "avx512bw" "avx2" "fma"],
     _mm512_loadu_ps _mm512_storeu_ps _mm512_set1_ps _mm512_fmadd_ps _mm512_add_ps _mm512_sub_ps
     _mm512_mul_ps _mm512_div_ps _mm512_max_ps _mm512_min_ps _mm512_castps_si512 _mm512_castsi512_ps
     _mm512_slli_epi32 _mm512_add_epi32 _mm512_set1_epi32
 );
 
-// 16 registers: 8 sums, 2 inputs, 1 weight.
 #[cfg(target_arch = "x86_64")]
 x86!(
-    Avx2, __m256, 8, 2, ["avx2" "fma"],
+    Avx2, __m256, 8, false, ["avx2" "fma"],
     _mm256_loadu_ps _mm256_storeu_ps _mm256_set1_ps _mm256_fmadd_ps _mm256_add_ps _mm256_sub_ps
     _mm256_mul_ps _mm256_div_ps _mm256_max_ps _mm256_min_ps _mm256_castps_si256 _mm256_castsi256_ps
     _mm256_slli_epi32 _mm256_add_epi32 _mm256_set1_epi32
@@ -257,16 +247,15 @@ fn zip(
 impl Simd for Portable {
     type F = [f32; PORTABLE_WIDTH];
     const REGISTERS: usize = Lanes::ZERO.0.len() / PORTABLE_WIDTH;
+    const MANY: bool = false;
 
     #[inline(always)]
     fn load(self, lanes: &Lanes, index: usize) -> Self::F {
-        lanes.0.as_chunks().0.get(index).copied().unwrap_or_default()
+        lanes.0.as_chunks().0[index % Self::REGISTERS]
     }
     #[inline(always)]
     fn store(self, lanes: &mut Lanes, index: usize, value: Self::F) {
-        if let Some(chunk) = lanes.0.as_chunks_mut().0.get_mut(index) {
-            *chunk = value;
-        }
+        lanes.0.as_chunks_mut().0[index % Self::REGISTERS] = value;
     }
     #[inline(always)]
     fn splat(self, value: f32) -> Self::F {
@@ -304,9 +293,5 @@ impl Simd for Portable {
     #[inline(always)]
     fn power_of_two(self, a: Self::F) -> Self::F {
         a.map(|a| f32::from_bits((a.to_bits() << 23).wrapping_add(1.0_f32.to_bits())))
-    }
-    #[inline(always)]
-    fn dense(self, inputs: &[Lanes], layer: &PackedLayer, out: &mut [[Lanes; UNITS]]) {
-        dense::<Self, 2>(self, inputs, layer, out);
     }
 }
