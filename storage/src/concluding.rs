@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt};
 use nightshift_core::conclusion::{Final, FinalState, NotConcluded};
-use nightshift_core::ids::ShardIndex;
+use nightshift_core::ids::{RunId, ShardIndex};
 use nightshift_core::layout::{Object, Prefix};
 use nightshift_core::plan::Plan;
 use nightshift_core::record::Record;
@@ -66,13 +66,27 @@ pub async fn conclude(
     }
     let output = Prefix::Visible(partition, generation).path();
     let report = Report::new(plan, verdict, output);
-    if report.verdict.state == FinalState::Succeeded {
-        let mut bytes = serde_json::to_vec_pretty(&report)?;
-        bytes.push(b'\n');
-        // Whoever wrote it: its bytes follow from plan and records, like the final's.
-        let _ = root.put_once(&Object::Success { partition, generation }, bytes).await?;
-    }
+    mark_success(root, &report).await?;
     Ok(report)
+}
+
+/// Writes `_SUCCESS` beside the visible files of a run that succeeded, if it is not there yet.
+///
+/// It comes after the final, so a process may die in between; whoever finds the final without
+/// it calls this with the report of the stored documents, which gives the same bytes.
+///
+/// # Errors
+/// See [`ConcludeError`].
+pub async fn mark_success(root: &Probed, report: &Report) -> Result<(), ConcludeError> {
+    if report.verdict.state != FinalState::Succeeded {
+        return Ok(());
+    }
+    let RunId { partition, generation, .. } = report.verdict.run;
+    let mut bytes = serde_json::to_vec_pretty(report)?;
+    bytes.push(b'\n');
+    // Whoever wrote it: its bytes follow from plan and records, like the final's.
+    let _ = root.put_once(&Object::Success { partition, generation }, bytes).await?;
+    Ok(())
 }
 
 /// Sees to it that every committed shard has its visible files.

@@ -1,1 +1,23 @@
+//! What the tests of the built programs share. Nothing here is part of the product.
+//!
+//! Such a test is written in the order of these modules: a [`bench`] folder with a spec, input
+//! made from the flights of the example ([`flights`]), a [`process`] that is run, watched,
+//! signalled or killed, and then [`store`] and [`tools`] that judge what it left behind. What
+//! the tests choose at random comes from a [`random`] seed that is printed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this crate is only used by tests, where a panic is how a test fails"
+)]
 
+pub mod bench;
+pub mod binaries;
+pub mod flights;
+pub mod log;
+pub mod process;
+pub mod random;
+pub mod refusal;
+pub mod store;
+pub mod tools;
+pub mod waiting;

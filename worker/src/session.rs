@@ -17,7 +17,7 @@ use nightshift_core::plan::{ModelIdentity, Plan, Shard, Sharding};
 use nightshift_core::record::{Record, Verdict};
 use nightshift_core::report::Report;
 use nightshift_core::spec::{Bound, Spec};
-use nightshift_storage::concluding::{ConcludeError, conclude};
+use nightshift_storage::concluding::{ConcludeError, conclude, mark_success};
 use nightshift_storage::error::StoreError;
 use nightshift_storage::model::resolve_model;
 use nightshift_storage::opening::{OpenRun, Opener, decision_for, open_epoch, open_run};
@@ -271,6 +271,7 @@ impl Session {
         if let Decision::Done(generation) = decision {
             let run = run_id(&task.spec.name, task.partition, generation);
             if let Some(report) = self.report(task, &run)? {
+                self.complete(task, &report)?;
                 return Ok(Opened::Done(Box::new(report)));
             }
         }
@@ -319,6 +320,20 @@ impl Session {
             root.read::<Plan>(&Object::Plan { run }).await
         };
         Ok(self.runtime.block_on(stored)?)
+    }
+
+    /// Writes the `_SUCCESS` of a concluded run whose process died just before it.
+    fn complete(&self, task: &Task, report: &Report) -> Result<(), RunError> {
+        let RunId { partition, generation, .. } = report.verdict.run;
+        self.runtime.block_on(async {
+            let reader = RootReader::open(&task.bound.output).await?;
+            // The usual case writes nothing, so a done date may lie on a read-only volume.
+            if reader.exists(&Object::Success { partition, generation }).await? {
+                return Ok(());
+            }
+            let root = OutputRoot::open(&task.bound.output, self.durability).await?;
+            Ok(mark_success(&root.probe().await?, report).await?)
+        })
     }
 
     /// The report of a concluded run, from its stored documents.

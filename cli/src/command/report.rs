@@ -82,7 +82,7 @@ fn render(report: &Report) -> String {
         (
             "time",
             format!(
-                "{} s from plan to last shard; read {} s, infer {} s, write {} s",
+                "{} s from plan to last shard; read {}, infer {}, write {} s",
                 seconds(report.elapsed_s()),
                 seconds(totals.read_s),
                 seconds(totals.infer_s),

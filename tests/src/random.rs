@@ -1,0 +1,47 @@
+//! Random choices that can be repeated.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Environment variable with the seed of a run that is to be repeated.
+pub const SEED_VARIABLE: &str = "NIGHTSHIFT_TEST_SEED";
+
+/// A stream of random numbers: SplitMix64, after Steele, Lea and Flood (OOPSLA 2014).
+#[derive(Debug, Clone)]
+pub struct Random(u64);
+
+impl Random {
+    /// A stream for the test called `test`, from [`SEED_VARIABLE`] or else from the clock. The
+    /// seed is printed, so that a failure names the command that repeats its choices.
+    pub fn for_test(test: &str) -> Self {
+        let given = std::env::var(SEED_VARIABLE).ok();
+        let given = given.map(|text| text.parse().expect("the seed is a whole number"));
+        let seed = given.unwrap_or_else(|| {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+            now.as_nanos() as u64 ^ u64::from(std::process::id()) << 40
+        });
+        eprintln!(
+            "to repeat: {SEED_VARIABLE}={seed} cargo nextest run --workspace -E 'test({test})'"
+        );
+        Self(seed)
+    }
+
+    /// The next number.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number from 0 up to but without `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    /// A time from 0 up to `longest`.
+    pub fn up_to(&mut self, longest: Duration) -> Duration {
+        let nanos = u64::try_from(longest.as_nanos()).unwrap();
+        Duration::from_nanos(self.below(nanos.max(1)))
+    }
+}

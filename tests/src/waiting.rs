@@ -1,0 +1,22 @@
+//! Waiting for a level, with a bound.
+
+use std::time::{Duration, Instant};
+
+/// Longest time that anything in these tests may take. A machine that is busy is slow; one
+/// that needs this long has a process that hangs.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Time between two looks.
+const GLANCE: Duration = Duration::from_millis(1);
+
+/// Looks until `probe` has an answer; fails after [`PATIENCE`], naming `what` was awaited.
+pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(started.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain: {what}");
+        std::thread::sleep(GLANCE);
+    }
+}

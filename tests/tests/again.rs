@@ -1,0 +1,119 @@
+//! Running again: nothing is computed twice unless somebody asks for it.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+
+use nightshift_tests::bench::{Bench, SpecText};
+use nightshift_tests::process::Finished;
+use nightshift_tests::{log, store, tools};
+
+const ROWS: u64 = 2_000;
+const SHARDS: usize = 10;
+
+fn computed(process: &Finished) -> BTreeSet<u32> {
+    log::started(&process.stderr).into_keys().collect()
+}
+
+#[test]
+fn a_second_run_says_done_and_does_no_inference() {
+    let bench = Bench::with(&SpecText::default(), "flights.parquet", ROWS);
+    let first = bench.run().run().expect(0);
+    assert_eq!(computed(&first).len(), SHARDS);
+    let before = bench.listing();
+    let second = bench.run().run().expect(0);
+    assert!(second.stdout.contains("1 of 1 date was done already"), "{second}");
+    assert!(computed(&second).is_empty(), "{second}");
+    assert_eq!(bench.listing(), before, "a run of what is done writes nothing");
+}
+
+#[test]
+fn forcing_makes_a_new_generation_that_inherits_nothing() {
+    let bench = Bench::with(&SpecText::default(), "flights.parquet", ROWS);
+    bench.run().run().expect(0);
+    let forced = bench.run().arg("--force").run().expect(0);
+    assert_eq!(computed(&forced).len(), SHARDS);
+    let verdict = store::verdict(&bench.output(), "all", 2).unwrap();
+    assert_eq!(verdict["totals"]["inherited"], 0);
+    tools::audit(&bench.output(), 2);
+    // The newest generation is the one that counts as done.
+    let after = bench.run().run().expect(0);
+    assert!(computed(&after).is_empty(), "{after}");
+}
+
+#[test]
+fn a_marker_that_a_killed_process_did_not_write_is_written_by_the_next() {
+    let bench = Bench::with(&SpecText::default(), "flights.parquet", ROWS);
+    bench.run().run().expect(0);
+    let marker = bench.output().join("all/gen=1/_SUCCESS");
+    let written = fs::read(&marker).unwrap();
+    assert!(!written.is_empty());
+    fs::remove_file(&marker).unwrap();
+    let next = bench.run().run().expect(0);
+    assert!(computed(&next).is_empty(), "{next}");
+    assert_eq!(fs::read(&marker).unwrap(), written);
+    tools::audit(&bench.output(), 1);
+}
+
+#[test]
+fn after_a_partial_run_only_the_quarantined_shards_run_again() {
+    let spec = SpecText { rejects: Some("{ min: 0, max_ratio: 0 }"), ..SpecText::default() };
+    let bench = Bench::with(&spec, "flights.csv", ROWS);
+    let input = bench.path("in/flights.csv");
+    let good = fs::read_to_string(&input).unwrap();
+    // Row 1500 (shard 7) is cut short: a row that cannot be read, beyond the rows that are sampled.
+    let mut lines: Vec<&str> = good.lines().collect();
+    let spoilt = "x".repeat(lines[1_501].len());
+    let intact = std::mem::replace(&mut lines[1_501], &spoilt);
+    assert!(intact.starts_with("1501,"), "{intact}");
+    fs::write(&input, lines.join("\n") + "\n").unwrap();
+    let written_at = fs::metadata(&input).unwrap().modified().unwrap();
+
+    let partial = bench.run().run().expect(65);
+    assert_eq!(computed(&partial).len(), SHARDS);
+    assert!(partial.errors().iter().all(|line| line.contains("shard 7 of flights-all-g1")));
+    assert_eq!(store::verdict(&bench.output(), "all", 1).unwrap()["state"], "partial");
+    assert!(!bench.output().join("all/gen=1/_SUCCESS").exists());
+
+    // The same input: the next generation tries the quarantined shard again, and only that.
+    let again = bench.run().run().expect(65);
+    assert_eq!(computed(&again), BTreeSet::from([7]));
+    let verdict = store::verdict(&bench.output(), "all", 2).unwrap();
+    assert_eq!(
+        (&verdict["state"], &verdict["totals"]["inherited"]),
+        (&"partial".into(), &9.into())
+    );
+
+    // Bytes that were damaged and are restored, with the size and time that the plan has pinned,
+    // are the same input: again one shard is computed, and now the run succeeds.
+    fs::write(&input, good).unwrap();
+    File::options().write(true).open(&input).unwrap().set_modified(written_at).unwrap();
+    let mended = bench.run().run().expect(0);
+    assert_eq!(computed(&mended), BTreeSet::from([7]));
+    let verdict = store::verdict(&bench.output(), "all", 3).unwrap();
+    assert_eq!(
+        (&verdict["state"], &verdict["totals"]["inherited"]),
+        (&"succeeded".into(), &9.into())
+    );
+    tools::audit(&bench.output(), 3);
+    bench.command("verify").run().expect(0);
+}
+
+#[test]
+fn input_that_changed_after_a_partial_run_is_scored_anew() {
+    let spec = SpecText { rejects: Some("{ min: 0, max_ratio: 0 }"), ..SpecText::default() };
+    let bench = Bench::with(&spec, "flights.csv", ROWS);
+    let input = bench.path("in/flights.csv");
+    let good = fs::read_to_string(&input).unwrap();
+    fs::write(&input, good.replacen("\n1501,", "\n1501,too,many,fields,", 1)).unwrap();
+    let partial = bench.run().run().expect(65);
+    assert_eq!(log::committed(&partial.stderr).len(), SHARDS - 1, "the other shards are committed");
+    fs::write(&input, good).unwrap();
+    let mended = bench.run().run().expect(0);
+    // Another file may have other rows anywhere, so nothing of it was ever scored.
+    assert_eq!(computed(&mended).len(), SHARDS);
+    let verdict = store::verdict(&bench.output(), "all", 2).unwrap();
+    assert_eq!(
+        (&verdict["state"], &verdict["totals"]["rows_out"]),
+        (&"succeeded".into(), &ROWS.into())
+    );
+}
