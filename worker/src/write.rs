@@ -41,7 +41,9 @@ pub enum WriteError {
         source: io::Error,
     },
     /// The format has no place for a column.
-    #[error("column `{column}` of type {found} cannot be written as {format}; use format: {remedy}")]
+    #[error(
+        "column `{column}` of type {found} cannot be written as {format}; use format: {remedy}"
+    )]
     Unsupported {
         /// The column.
         column: String,
@@ -148,7 +150,9 @@ impl<W: Write + Send> RowWriter<W> {
             Encoder::Parquet(writer) => {
                 writer.write(batch).map_err(|source| fault.or_parquet(source))?;
             }
-            Encoder::Jsonl(writer) => writer.write(batch).map_err(|source| fault.or_arrow(source))?,
+            Encoder::Jsonl(writer) => {
+                writer.write(batch).map_err(|source| fault.or_arrow(source))?
+            }
             Encoder::Csv(writer) => writer.write(batch).map_err(|source| fault.or_arrow(source))?,
         }
         self.rows += batch.num_rows() as u64;

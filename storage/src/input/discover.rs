@@ -65,7 +65,8 @@ pub fn discover(pattern: &str, format: Option<InputFormat>) -> Result<Vec<Found>
     let fixed = pattern.split('/').take_while(|part| !glob::is_pattern(part)).count();
     let base = pattern.split('/').take(fixed).collect::<Vec<_>>().join("/");
     let rest = pattern.split('/').skip(fixed).filter(|part| !part.is_empty());
-    let segments: Vec<Segment> = rest.map(Segment::parse).collect::<Result<_, _>>().map_err(invalid)?;
+    let segments: Vec<Segment> =
+        rest.map(Segment::parse).collect::<Result<_, _>>().map_err(invalid)?;
 
     let base = PathBuf::from(if base.is_empty() { "/".to_owned() } else { base });
     let metadata = match fs::metadata(&base) {
@@ -165,7 +166,9 @@ fn partition_columns(directory: &Path) -> Vec<PartitionColumn> {
     let mut columns: Vec<PartitionColumn> = Vec::new();
     for component in directory.components() {
         let Component::Normal(name) = component else { continue };
-        let Some((key, value)) = name.to_str().and_then(|name| name.split_once('=')) else { continue };
+        let Some((key, value)) = name.to_str().and_then(|name| name.split_once('=')) else {
+            continue;
+        };
         let decode = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let (name, value) = (decode(key), decode(value));
         if name.is_empty() {
@@ -274,7 +277,11 @@ pub(super) fn nearby(pattern: &str) -> String {
         (true, _) => format!("{} is empty; check the path", directory.display()),
         (false, 0) => format!("{} holds {}; check the path", directory.display(), names.join(", ")),
         (false, more) => {
-            format!("{} holds {} and {more} more; check the path", directory.display(), names.join(", "))
+            format!(
+                "{} holds {} and {more} more; check the path",
+                directory.display(),
+                names.join(", ")
+            )
         }
     }
 }

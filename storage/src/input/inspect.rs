@@ -77,10 +77,10 @@ fn from_facts(mut file: InputFile, facts: text::Facts) -> Inspected {
 impl Inspected {
     /// Types of the columns follow from the evidence.
     pub(super) fn settle_kinds(&mut self) {
-        let columns = self.evidence.iter().map(|(name, evidence)| InferredColumn {
-            name: name.clone(),
-            kind: evidence.kind(),
-        });
+        let columns = self
+            .evidence
+            .iter()
+            .map(|(name, evidence)| InferredColumn { name: name.clone(), kind: evidence.kind() });
         self.file.columns = columns.collect();
         let typed = self.file.columns.iter();
         let fields = typed.map(|column| Field::new(&column.name, arrow_type(column.kind), true));
@@ -121,11 +121,14 @@ impl Inspected {
 }
 
 pub(super) fn missing_column(uri: &str, column: &str, schema: &Schema) -> InputError {
-    let names = schema.fields().iter().map(|field| field.name().as_str()).filter(|&name| name != column);
+    let names =
+        schema.fields().iter().map(|field| field.name().as_str()).filter(|&name| name != column);
     let mut present = names.clone().take(PRESENT_SHOWN).collect::<Vec<_>>().join(", ");
     match names.count() {
         0 => present = "none".to_owned(),
-        count if count > PRESENT_SHOWN => present.push_str(&format!(" and {} more", count - PRESENT_SHOWN)),
+        count if count > PRESENT_SHOWN => {
+            present.push_str(&format!(" and {} more", count - PRESENT_SHOWN))
+        }
         _ => {}
     }
     InputError::MissingColumn { uri: uri.to_owned(), column: column.to_owned(), present }
@@ -163,7 +166,8 @@ pub fn inspect_all(found: &[Found], needed: &[String]) -> Result<Vec<Inspected>,
     });
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|&(at, _)| at);
-    let mut inspected = done.into_iter().map(|(_, result)| result).collect::<Result<Vec<_>, _>>()?;
+    let mut inspected =
+        done.into_iter().map(|(_, result)| result).collect::<Result<Vec<_>, _>>()?;
     unify(&mut inspected)?;
     Ok(inspected)
 }

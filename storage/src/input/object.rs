@@ -9,6 +9,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nightshift_core::plan::{InputFile, Pin};
+use rustix::buffer::spare_capacity;
 
 use super::InputError;
 
@@ -57,9 +58,14 @@ impl InputObject {
     /// # Errors
     /// [`InputError::Changed`], or [`InputError::Io`] if the version cannot be read.
     pub fn check(&self, planned: &Pin) -> Result<(), InputError> {
-        let metadata = self.file.metadata().map_err(|source| InputError::from_io(&self.uri, source))?;
+        let metadata =
+            self.file.metadata().map_err(|source| InputError::from_io(&self.uri, source))?;
         let found = pin_of(&metadata);
-        if found == *planned { Ok(()) } else { Err(InputError::changed(&self.uri, planned, &found)) }
+        if found == *planned {
+            Ok(())
+        } else {
+            Err(InputError::changed(&self.uri, planned, &found))
+        }
     }
 
     /// Reads bytes from `offset` on; 0 at the end of the file.
@@ -67,20 +73,55 @@ impl InputObject {
     /// # Errors
     /// What the device says; also kept for [`InputObject::take_fault`].
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.pin.size_bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let left =
+            usize::try_from(self.pin.size_bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
         let wanted = left.min(buffer.len());
         let Some(buffer) = buffer.get_mut(..wanted) else { return Ok(0) };
         loop {
             match self.file.read_at(buffer, offset) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    let told = io::Error::new(error.kind(), error.to_string());
-                    *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                    return Err(told);
-                }
+                Err(error) => return Err(self.fault(error)),
                 read => return read,
             }
         }
+    }
+
+    /// Reads exactly the bytes `offset..offset + length`. The buffer is not cleared first, which
+    /// would cost as much as reading it from the page cache.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::UnexpectedEof`] if the range is not within the file, found out before any
+    /// memory is taken for it; else what the device says, also kept for [`InputObject::take_fault`].
+    pub fn read_range(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let end = offset.checked_add(length as u64);
+        if end.is_none_or(|end| end > self.pin.size_bytes) {
+            let size = self.pin.size_bytes;
+            let told =
+                format!("{length} bytes at {offset} are beyond the end of the file at {size}");
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, told));
+        }
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let at = offset + bytes.len() as u64;
+            match rustix::io::pread(&self.file, spare_capacity(&mut bytes), at) {
+                Ok(0) => {
+                    let told = format!("the file ends at {at}");
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, told));
+                }
+                Ok(_) => {}
+                Err(error) if error == rustix::io::Errno::INTR => {}
+                Err(error) => return Err(self.fault(error.into())),
+            }
+        }
+        // The allocator may have given more room than asked for, and the read filled it.
+        bytes.truncate(length);
+        Ok(bytes)
+    }
+
+    fn fault(&self, error: io::Error) -> io::Error {
+        let told = io::Error::new(error.kind(), error.to_string());
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        told
     }
 
     /// The last failure of the device itself, if a read met one. Decoders turn an I/O error
@@ -116,7 +157,8 @@ impl Read for ObjectStream {
 /// # Errors
 /// [`InputError::Changed`] naming both versions, or why the file cannot be looked at.
 pub fn verify_pin(file: &InputFile) -> Result<(), InputError> {
-    let metadata = std::fs::metadata(&file.uri).map_err(|source| InputError::from_io(&file.uri, source))?;
+    let metadata =
+        std::fs::metadata(&file.uri).map_err(|source| InputError::from_io(&file.uri, source))?;
     let found = pin_of(&metadata);
     if found == file.pin { Ok(()) } else { Err(InputError::changed(&file.uri, &file.pin, &found)) }
 }

@@ -14,6 +14,8 @@ use parquet::file::reader::{ChunkReader, Length};
 use super::object::{InputObject, ObjectStream};
 use super::{InputError, inspect::plain_type};
 
+mod nesting;
+
 /// Largest footer that is read. A footer of 10,000 columns × 100 row groups has about this size;
 /// a length field that claims more is damage.
 pub const FOOTER_BYTES_MAX: u64 = 64 << 20;
@@ -42,23 +44,7 @@ impl ChunkReader for ObjectChunks {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        // Checked before the buffer is made: a damaged length must not ask for the memory.
-        let end = start.checked_add(length as u64);
-        if end.is_none_or(|end| end > self.len()) {
-            let size = self.len();
-            return Err(ParquetError::EOF(format!(
-                "{length} bytes at {start} are beyond the end of the file at {size}"
-            )));
-        }
-        let mut buffer = vec![0; length];
-        let mut filled = 0;
-        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.0.read_at(start + filled as u64, rest)? {
-                0 => return Err(ParquetError::EOF(format!("the file ends at {}", start + filled as u64))),
-                read => filled += read,
-            }
-        }
-        Ok(buffer.into())
+        Ok(self.0.read_range(start, length)?.into())
     }
 }
 
@@ -68,12 +54,18 @@ impl ChunkReader for ObjectChunks {
 /// # Errors
 /// [`InputError::Empty`], [`InputError::NotParquet`] and [`InputError::Footer`] for what is
 /// wrong with the file, [`InputError::Io`] for the device.
-pub fn read_footer(object: &Arc<InputObject>, page_index: bool) -> Result<ParquetMetaData, InputError> {
+pub fn read_footer(
+    object: &Arc<InputObject>,
+    page_index: bool,
+) -> Result<ParquetMetaData, InputError> {
     let uri = || object.uri().to_owned();
     let size = object.size_bytes();
     let broken = |reason: String| InputError::NotParquet { uri: uri(), reason };
     if size == 0 {
-        return Err(InputError::Empty { uri: uri(), needs: "a Parquet file has at least a footer" });
+        return Err(InputError::Empty {
+            uri: uri(),
+            needs: "a Parquet file has at least a footer",
+        });
     }
     if size < SHORTEST_BYTES {
         return Err(broken(format!("{size} bytes are too few")));
@@ -95,6 +87,14 @@ pub fn read_footer(object: &Arc<InputObject>, page_index: bool) -> Result<Parque
     if length > FOOTER_BYTES_MAX || length + SHORTEST_BYTES > size {
         return Err(broken(format!("its footer claims {length} bytes of a file of {size}")));
     }
+    let footer = chunks.get_bytes(size - 8 - length, length as usize).map_err(failed)?;
+    if !nesting::is_shallow(&footer) {
+        return Err(broken(format!(
+            "its schema is nested deeper than {} levels",
+            nesting::DEPTH_MAX
+        )));
+    }
+    drop(footer);
     // The decoder is not proof against every byte string; a panic in it is a damaged file.
     let parse = |policy| {
         let reader = ParquetMetaDataReader::new().with_offset_index_policy(policy);
@@ -116,9 +116,9 @@ pub fn read_footer(object: &Arc<InputObject>, page_index: bool) -> Result<Parque
 fn check_rows(metadata: &ParquetMetaData) -> Result<(), String> {
     let total = metadata.file_metadata().num_rows();
     let groups = metadata.row_groups().iter();
-    let sum = groups.map(|group| group.num_rows()).try_fold(0_i64, |sum, rows| {
-        if rows < 0 { None } else { sum.checked_add(rows) }
-    });
+    let sum = groups
+        .map(|group| group.num_rows())
+        .try_fold(0_i64, |sum, rows| if rows < 0 { None } else { sum.checked_add(rows) });
     match sum {
         Some(sum) if sum == total => Ok(()),
         _ => Err(format!("its row groups do not add up to the {total} rows of the footer")),
@@ -138,7 +138,9 @@ pub fn arrow_schema(uri: &str, metadata: &ParquetMetaData) -> Result<Schema, Inp
     }));
     match converted {
         Ok(Ok(schema)) => Ok(schema),
-        Ok(Err(source)) => Err(InputError::Footer { uri: uri.to_owned(), source: Box::new(source) }),
+        Ok(Err(source)) => {
+            Err(InputError::Footer { uri: uri.to_owned(), source: Box::new(source) })
+        }
         Err(_) => Err(InputError::NotParquet {
             uri: uri.to_owned(),
             reason: "its schema makes the decoder fail".to_owned(),
@@ -149,8 +151,9 @@ pub fn arrow_schema(uri: &str, metadata: &ParquetMetaData) -> Result<Schema, Inp
 /// The columns with the types in which rows are handed on.
 pub(super) fn plain_schema(uri: &str, metadata: &ParquetMetaData) -> Result<Schema, InputError> {
     let schema = arrow_schema(uri, metadata)?;
-    let fields = schema.fields().iter().map(|field| {
-        Field::new(field.name(), plain_type(field.data_type()), field.is_nullable())
-    });
+    let fields = schema
+        .fields()
+        .iter()
+        .map(|field| Field::new(field.name(), plain_type(field.data_type()), field.is_nullable()));
     Ok(Schema::new(fields.collect::<Vec<_>>()))
 }

@@ -108,7 +108,8 @@ fn sample(facts: &mut Facts, needed: &[String], line: &[u8]) {
     for (name, value) in &object {
         if let Some((_, evidence)) = facts.columns.iter_mut().find(|(known, _)| known == name) {
             evidence.see_json(value);
-        } else if facts.columns.len() < COLUMNS_MAX && (needed.is_empty() || needed.contains(name)) {
+        } else if facts.columns.len() < COLUMNS_MAX && (needed.is_empty() || needed.contains(name))
+        {
             let mut evidence = Evidence::default();
             evidence.see_json(value);
             facts.columns.push((name.clone(), evidence));

@@ -35,7 +35,8 @@ pub fn unify(inspected: &mut [Inspected]) -> Result<(), InputError> {
             let shown = file.evidence.iter().filter(|(_, evidence)| evidence.is_present());
             let shown: Vec<&str> = shown.map(|(name, _)| name.as_str()).collect();
             let schema = &file.schema;
-            let fields = schema.fields().iter().filter(|field| shown.contains(&field.name().as_str()));
+            let fields =
+                schema.fields().iter().filter(|field| shown.contains(&field.name().as_str()));
             let shown = Schema::new(fields.cloned().collect::<Vec<_>>());
             return Err(missing_column(&file.file.uri, name, &shown));
         }

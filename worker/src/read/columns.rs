@@ -225,7 +225,9 @@ impl Builder {
             (Self::Text(builder), Cell::Text(text)) => builder.append_value(text),
             (builder, Cell::Text(text)) => return builder.push_text(text),
             (Self::Int(builder), Cell::Int(value)) => builder.append_value(*value),
-            (Self::Int(builder), Cell::Float(value)) if value.fract() == 0.0 && value.abs() < EXACT => {
+            (Self::Int(builder), Cell::Float(value))
+                if value.fract() == 0.0 && value.abs() < EXACT =>
+            {
                 builder.append_value(*value as i64);
             }
             (Self::Float(builder), Cell::Int(value)) => builder.append_value(*value as f64),

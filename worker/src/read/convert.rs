@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray, new_null_array,
-};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray, new_null_array};
 use arrow::compute::kernels::cmp::neq;
 use arrow::compute::{CastOptions, can_cast_types, cast, cast_with_options, nullif};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -140,7 +138,8 @@ impl Step {
         }
         if converted.null_count() > array.null_count() {
             let formatter = ArrayFormatter::try_new(&array, &FormatOptions::default())?;
-            let lost = (0..array.len()).filter(|&row| array.is_valid(row) && converted.is_null(row));
+            let lost =
+                (0..array.len()).filter(|&row| array.is_valid(row) && converted.is_null(row));
             rejects.extend(lost.map(|row| {
                 let value = formatter.value(row).try_to_string().unwrap_or_default();
                 let shown: String = value.chars().take(80).collect();

@@ -67,7 +67,7 @@ impl Cursor {
         Ok(cursor)
     }
 
-    pub(super) fn file(&self) -> &OpenFile {
+    pub(super) fn file(&self) -> &Arc<OpenFile> {
         &self.file
     }
 
@@ -117,7 +117,11 @@ impl Cursor {
     }
 
     /// The next rows: at least one and at most `rows` (at least one), or none at the end of the file.
-    pub(super) fn read(&mut self, rows: usize, columns: &[ColumnRequest]) -> Result<Rows, ReadError> {
+    pub(super) fn read(
+        &mut self,
+        rows: usize,
+        columns: &[ColumnRequest],
+    ) -> Result<Rows, ReadError> {
         let (file, position) = (&*self.file, self.position);
         let read = match (&mut self.source, &file.layout) {
             (Source::Parquet(cursor), Layout::Parquet(layout)) => {

@@ -73,7 +73,9 @@ pub enum ReadError {
         message: String,
     },
     /// The file lacks a column.
-    #[error("{uri} has no column `{column}`; plan the date again, which names the columns there are")]
+    #[error(
+        "{uri} has no column `{column}`; plan the date again, which names the columns there are"
+    )]
     MissingColumn {
         /// The file.
         uri: String,
@@ -81,7 +83,9 @@ pub enum ReadError {
         column: String,
     },
     /// A column cannot have the type that the run needs.
-    #[error("column `{column}` of {uri} is {found} and cannot be read as {wanted}; change its type in the file")]
+    #[error(
+        "column `{column}` of {uri} is {found} and cannot be read as {wanted}; change its type in the file"
+    )]
     WrongType {
         /// The file.
         uri: String,
@@ -93,7 +97,9 @@ pub enum ReadError {
         wanted: String,
     },
     /// The slice reaches beyond the rows that the plan gives the file.
-    #[error("{rows} rows from row {start} on are beyond the {file_rows} rows planned for {uri}; plan the date again")]
+    #[error(
+        "{rows} rows from row {start} on are beyond the {file_rows} rows planned for {uri}; plan the date again"
+    )]
     OutOfRange {
         /// The file.
         uri: String,

@@ -56,10 +56,16 @@ impl JsonlCursor {
         Ok((Self { lines: LineRows::new(plain, start) }, mark.map_or(0, |mark| mark.row)))
     }
 
-    pub(super) fn skip(&mut self, file: &OpenFile, position: u64, rows: u64) -> Result<u64, ReadError> {
+    pub(super) fn skip(
+        &mut self,
+        file: &OpenFile,
+        position: u64,
+        rows: u64,
+    ) -> Result<u64, ReadError> {
         for skipped in 0..rows {
             let row = self.lines.next_row();
-            if row.map_err(|source| damage(&file.input, &file.object, position, source))?.is_none() {
+            if row.map_err(|source| damage(&file.input, &file.object, position, source))?.is_none()
+            {
                 return Ok(skipped);
             }
         }

@@ -63,12 +63,14 @@ impl ParquetLayout {
 
         let fields = metadata.schema().fields();
         let find = |name: &str| fields.iter().position(|field| field.name() == name);
-        let mut roots: Vec<usize> = columns.iter().filter_map(|column| find(&column.name)).collect();
+        let mut roots: Vec<usize> =
+            columns.iter().filter_map(|column| find(&column.name)).collect();
         roots.sort_unstable();
         roots.dedup();
         let descriptor = metadata.parquet_schema();
         let mask = ProjectionMask::roots(descriptor, roots.iter().copied());
-        let leaves = (0..descriptor.num_columns()).filter(|&leaf| mask.leaf_included(leaf)).collect();
+        let leaves =
+            (0..descriptor.num_columns()).filter(|&leaf| mask.leaf_included(leaf)).collect();
         let conversion = Conversion::new(input, columns, |name| {
             let root = find(name)?;
             let position = roots.binary_search(&root).ok()?;
@@ -188,7 +190,12 @@ impl ParquetCursor {
         Some(batch.slice(0, rows))
     }
 
-    pub(super) fn skip(&mut self, file: &OpenFile, position: u64, rows: u64) -> Result<u64, ReadError> {
+    pub(super) fn skip(
+        &mut self,
+        file: &OpenFile,
+        position: u64,
+        rows: u64,
+    ) -> Result<u64, ReadError> {
         let at_hand = self.fill(file, position)?;
         let rows = usize::try_from(rows).unwrap_or(usize::MAX).min(at_hand);
         self.cut(rows);

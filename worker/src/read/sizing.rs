@@ -23,10 +23,11 @@ pub(super) fn rows_per_batch(
 ) -> usize {
     let end = slice.start.saturating_add(slice.rows);
     let mut densest = 1_u64;
-    for (group, row_group) in metadata.row_groups().iter().enumerate() {
-        let first = starts.get(group).copied().unwrap_or(u64::MAX);
+    let skipped = starts.partition_point(|&start| start <= slice.start).saturating_sub(1);
+    let groups = metadata.row_groups().iter().zip(starts).enumerate().skip(skipped);
+    for (group, (row_group, &first)) in groups.take_while(|&(_, (_, &first))| first < end) {
         let rows = row_group.num_rows().unsigned_abs();
-        if rows == 0 || first >= end || first.saturating_add(rows) <= slice.start {
+        if rows == 0 {
             continue;
         }
         let per_row = leaves.iter().map(|&leaf| {
@@ -58,7 +59,8 @@ impl Pages<'_> {
     /// Most compressed bytes per row of any page that overlaps `start..end`; 0 without an index.
     fn densest(&self, start: u64, end: u64) -> u64 {
         let index = self.metadata.page_index();
-        let Some(pages) = index.and_then(|index| index.page_locations(self.group, self.leaf)) else {
+        let Some(pages) = index.and_then(|index| index.page_locations(self.group, self.leaf))
+        else {
             return 0;
         };
         let ends = pages.iter().skip(1).map(|page| page.first_row_index.unsigned_abs());

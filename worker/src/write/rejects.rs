@@ -67,7 +67,8 @@ impl<W: Write> RejectsWriter<W> {
                 column: reject.column.as_deref(),
                 detail: &reject.detail,
             };
-            let written = serde_json::to_writer(&mut self.sink, &line).map_err(std::io::Error::from);
+            let written =
+                serde_json::to_writer(&mut self.sink, &line).map_err(std::io::Error::from);
             let written = written.and_then(|()| self.sink.write_all(b"\n"));
             written.map_err(|told| WriteError::Io { source: self.fault.take().unwrap_or(told) })?;
             self.rows += 1;

@@ -24,7 +24,8 @@ pub(super) type Row = (i64, Option<f64>, Option<String>, Option<bool>);
 pub(super) fn rows(max: usize) -> impl Strategy<Value = Vec<Row>> {
     let text = prop_oneof!["[a-c]{1,3}", "[ ,\"\n\ra-b]{1,12}", "\\PC{1,8}"];
     let number = prop_oneof![any::<i32>().prop_map(f64::from), -1e6..1e6];
-    let row = (any::<i64>(), prop::option::of(number), prop::option::of(text), any::<Option<bool>>());
+    let row =
+        (any::<i64>(), prop::option::of(number), prop::option::of(text), any::<Option<bool>>());
     prop::collection::vec(row, 1..max)
 }
 
@@ -35,7 +36,8 @@ pub(super) fn batch(rows: &[Row]) -> RecordBatch {
         ("s", Arc::new(rows.iter().map(|row| row.2.clone()).collect::<StringArray>())),
         ("b", Arc::new(rows.iter().map(|row| row.3).collect::<BooleanArray>())),
     ];
-    RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap()
+    RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true)))
+        .unwrap()
 }
 
 pub(super) fn requests() -> Vec<ColumnRequest> {
@@ -81,7 +83,8 @@ pub(super) fn compressed(bytes: &[u8], compression: Compression) -> Vec<u8> {
         match compression {
             Compression::None => out.extend_from_slice(part),
             Compression::Gzip => {
-                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                let mut encoder =
+                    flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
                 encoder.write_all(part).unwrap();
                 out.extend(encoder.finish().unwrap());
             }

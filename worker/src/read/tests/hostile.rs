@@ -19,7 +19,10 @@ fn quiet() {
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             let place = info.location().map_or("", |location| location.file());
-            if !place.contains(".cargo") && !place.contains("/rustc/") && !place.contains("library/") {
+            if !place.contains(".cargo")
+                && !place.contains("/rustc/")
+                && !place.contains("library/")
+            {
                 usual(info);
             }
         }));
@@ -59,7 +62,14 @@ fn try_read(path: &Path) -> Option<u64> {
 
 fn small_rows(count: i64) -> Vec<Row> {
     (0..count)
-        .map(|n| (n, Some(n as f64 / 3.0), (n % 4 > 0).then(|| format!("text {}", n % 7)), Some(n % 2 == 0)))
+        .map(|n| {
+            (
+                n,
+                Some(n as f64 / 3.0),
+                (n % 4 > 0).then(|| format!("text {}", n % 7)),
+                Some(n % 2 == 0),
+            )
+        })
         .collect()
 }
 

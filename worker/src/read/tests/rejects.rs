@@ -84,7 +84,8 @@ fn a_row_beyond_the_limit_is_one_reject() {
     let long = "y".repeat(17 << 20);
     let csv = format!("id,s\n1,a\n2,{long}\n3,c\n");
     let json = format!("{{\"id\":1}}\n{{\"id\":2,\"s\":\"{long}\"}}\n{{\"id\":3,\"s\":\"c\"}}\n");
-    for file in [write(directory.path(), "a.csv", &csv), write(directory.path(), "a.jsonl", &json)] {
+    for file in [write(directory.path(), "a.csv", &csv), write(directory.path(), "a.jsonl", &json)]
+    {
         assert_eq!(file.rows, 3, "{}", file.uri);
         let reader = Reader::new(plain_requests(&["id", "s"]), 10);
         let (read, rejects) = read_slice(&reader, &file, &whole(&file)).unwrap();
@@ -130,7 +131,10 @@ fn another_version_is_refused_before_and_after_reading() {
     assert!(open.next().is_none());
     let error = reader.open(&file, &whole(&file)).unwrap_err();
     assert_eq!(error.class(), ErrorClass::Changed);
-    assert!(error.to_string().contains("9 bytes") && error.to_string().contains("11 bytes"), "{error}");
+    assert!(
+        error.to_string().contains("9 bytes") && error.to_string().contains("11 bytes"),
+        "{error}"
+    );
     std::fs::remove_file(&file.uri).unwrap();
     let fresh = Reader::new(plain_requests(&["id"]), 1).open(&file, &whole(&file)).unwrap_err();
     assert_eq!(fresh.class(), ErrorClass::Changed);

@@ -77,7 +77,8 @@ fn read_all(
         // Open both before either is read: two threads would.
         let open = pair.iter().map(|&shard| {
             let slices = shards[shard].slices.iter();
-            let opened = slices.map(|slice| reader.open(&files[slice.input as usize], slice).unwrap());
+            let opened =
+                slices.map(|slice| reader.open(&files[slice.input as usize], slice).unwrap());
             (shard, opened.collect::<Vec<_>>())
         });
         for (shard, slices) in open.collect::<Vec<_>>() {
@@ -166,7 +167,9 @@ fn columns_of_the_path_and_types_as_asked() {
     let reader = Reader::new(requests, 100);
     let (read, rejects) = read_slice(&reader, &files[0], &shards[0].slices[0]).unwrap();
     assert!(rejects.is_empty());
-    let row = |column: usize| arrow::util::display::array_value_to_string(read.column(column), 3).unwrap();
+    let row = |column: usize| {
+        arrow::util::display::array_value_to_string(read.column(column), 3).unwrap()
+    };
     assert_eq!([row(0), row(1), row(2), row(3), row(4)], ["7", "3.0", "2013-01-31", "3", "3"]);
     assert_eq!(read.column(4).as_primitive::<Int64Type>().value(9), 9);
 }

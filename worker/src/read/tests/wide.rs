@@ -33,7 +33,8 @@ fn check(file: &InputFile, wanted: &RecordBatch) {
         let rows = batch.batch.num_rows();
         let bytes = batch.batch.column(1).to_data().buffers()[1].len();
         assert!(bytes <= BATCH_BYTES + WIDE_BYTES, "{bytes} bytes in {rows} rows");
-        for (read, written) in batch.batch.columns().iter().zip(wanted.slice(next, rows).columns()) {
+        for (read, written) in batch.batch.columns().iter().zip(wanted.slice(next, rows).columns())
+        {
             assert_eq!(read, written);
         }
         next += rows;
