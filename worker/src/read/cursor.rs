@@ -31,7 +31,7 @@ pub(super) struct Cursor {
 
 enum Source {
     Parquet(ParquetCursor),
-    Csv(CsvCursor),
+    Csv(Box<CsvCursor>),
     Jsonl(JsonlCursor),
 }
 
@@ -55,7 +55,7 @@ impl Cursor {
             }
             Layout::Csv(_) => {
                 let (cursor, position) = CsvCursor::start(&file, slice)?;
-                (position, Source::Csv(cursor))
+                (position, Source::Csv(Box::new(cursor)))
             }
             Layout::Jsonl(_) => {
                 let (cursor, position) = JsonlCursor::start(&file, slice)?;
