@@ -130,8 +130,10 @@ impl Iterator for SliceReader {
             self.shared.idle.put(cursor);
             return None;
         }
-        let read = cursor.read(left.min(self.shared.batch_rows), &self.shared.columns);
-        let (batch, rejects) = match read {
+        let shared = Arc::clone(&self.shared);
+        let last = left <= shared.batch_rows;
+        let finishing = last.then(|| shared.idle.finishing(cursor.file(), self.end));
+        let (batch, rejects) = match cursor.read(left.min(shared.batch_rows), &shared.columns) {
             Ok(read) => read,
             Err(error) => return Some(Err(error)),
         };
@@ -146,8 +148,9 @@ impl Iterator for SliceReader {
             return Some(Err(error));
         } else {
             // Given back before the batch is worked on, so that the next slice finds it.
-            self.shared.idle.put(cursor);
+            shared.idle.put(cursor);
         }
+        drop(finishing);
         Some(Ok(ReadBatch { first_row, batch, rejects }))
     }
 }

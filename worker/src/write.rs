@@ -89,7 +89,7 @@ pub struct RowWriter<W: Write + Send> {
 enum Encoder<W: Write + Send> {
     Parquet(Box<ArrowWriter<Sink<W>>>),
     Jsonl(json::LineDelimitedWriter<BufWriter<Sink<W>>>),
-    Csv(csv::Writer<BufWriter<Sink<W>>>),
+    Csv(Box<csv::Writer<BufWriter<Sink<W>>>>),
 }
 
 impl<W: Write + Send> RowWriter<W> {
@@ -128,7 +128,7 @@ impl<W: Write + Send> RowWriter<W> {
                 let mut writer = csv::WriterBuilder::new().with_header(true).build(sink);
                 let header = writer.write(&RecordBatch::new_empty(Arc::clone(&schema)));
                 header.map_err(|source| fault.or_arrow(source))?;
-                Encoder::Csv(writer)
+                Encoder::Csv(Box::new(writer))
             }
         };
         Ok(Self { encoder, schema, rows: 0, fault })

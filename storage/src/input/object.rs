@@ -9,6 +9,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nightshift_core::plan::{InputFile, Pin};
+use rustix::buffer::spare_capacity;
 
 use super::InputError;
 
@@ -79,14 +80,48 @@ impl InputObject {
         loop {
             match self.file.read_at(buffer, offset) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    let told = io::Error::new(error.kind(), error.to_string());
-                    *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                    return Err(told);
-                }
+                Err(error) => return Err(self.fault(error)),
                 read => return read,
             }
         }
+    }
+
+    /// Reads exactly the bytes `offset..offset + length`. The buffer is not cleared first, which
+    /// would cost as much as reading it from the page cache.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::UnexpectedEof`] if the range is not within the file, found out before any
+    /// memory is taken for it; else what the device says, also kept for [`InputObject::take_fault`].
+    pub fn read_range(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let end = offset.checked_add(length as u64);
+        if end.is_none_or(|end| end > self.pin.size_bytes) {
+            let size = self.pin.size_bytes;
+            let told =
+                format!("{length} bytes at {offset} are beyond the end of the file at {size}");
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, told));
+        }
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let at = offset + bytes.len() as u64;
+            match rustix::io::pread(&self.file, spare_capacity(&mut bytes), at) {
+                Ok(0) => {
+                    let told = format!("the file ends at {at}");
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, told));
+                }
+                Ok(_) => {}
+                Err(error) if error == rustix::io::Errno::INTR => {}
+                Err(error) => return Err(self.fault(error.into())),
+            }
+        }
+        // The allocator may have given more room than asked for, and the read filled it.
+        bytes.truncate(length);
+        Ok(bytes)
+    }
+
+    fn fault(&self, error: io::Error) -> io::Error {
+        let told = io::Error::new(error.kind(), error.to_string());
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        told
     }
 
     /// The last failure of the device itself, if a read met one. Decoders turn an I/O error

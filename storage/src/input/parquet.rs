@@ -14,6 +14,8 @@ use parquet::file::reader::{ChunkReader, Length};
 use super::object::{InputObject, ObjectStream};
 use super::{InputError, inspect::plain_type};
 
+mod nesting;
+
 /// Largest footer that is read. A footer of 10,000 columns × 100 row groups has about this size;
 /// a length field that claims more is damage.
 pub const FOOTER_BYTES_MAX: u64 = 64 << 20;
@@ -42,28 +44,7 @@ impl ChunkReader for ObjectChunks {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        // Checked before the buffer is made: a damaged length must not ask for the memory.
-        let end = start.checked_add(length as u64);
-        if end.is_none_or(|end| end > self.len()) {
-            let size = self.len();
-            return Err(ParquetError::EOF(format!(
-                "{length} bytes at {start} are beyond the end of the file at {size}"
-            )));
-        }
-        let mut buffer = vec![0; length];
-        let mut filled = 0;
-        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.0.read_at(start + filled as u64, rest)? {
-                0 => {
-                    return Err(ParquetError::EOF(format!(
-                        "the file ends at {}",
-                        start + filled as u64
-                    )));
-                }
-                read => filled += read,
-            }
-        }
-        Ok(buffer.into())
+        Ok(self.0.read_range(start, length)?.into())
     }
 }
 
@@ -106,6 +87,14 @@ pub fn read_footer(
     if length > FOOTER_BYTES_MAX || length + SHORTEST_BYTES > size {
         return Err(broken(format!("its footer claims {length} bytes of a file of {size}")));
     }
+    let footer = chunks.get_bytes(size - 8 - length, length as usize).map_err(failed)?;
+    if !nesting::is_shallow(&footer) {
+        return Err(broken(format!(
+            "its schema is nested deeper than {} levels",
+            nesting::DEPTH_MAX
+        )));
+    }
+    drop(footer);
     // The decoder is not proof against every byte string; a panic in it is a damaged file.
     let parse = |policy| {
         let reader = ParquetMetaDataReader::new().with_offset_index_policy(policy);

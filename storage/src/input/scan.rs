@@ -38,6 +38,9 @@ const BLOCK_BYTES: usize = 128 << 10;
 /// Largest zstd window, as a power of two: what the `zstd` command accepts without `--long`.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
+/// The UTF-8 byte order mark, which some programs put in front of a text file.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// One row of a text file.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Row<T> {
@@ -84,24 +87,35 @@ impl<R: Read> Block<R> {
         Self { source, bytes: vec![0; BLOCK_BYTES].into_boxed_slice(), start: 0, end: 0, offset }
     }
 
-    /// The bytes at hand; empty only at the end of the file.
+    /// The bytes at hand; empty only at the end of the file. A byte order mark at the start of the
+    /// file is passed over.
     fn fill(&mut self) -> io::Result<&[u8]> {
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-            // A decompressor may hand out a byte at a time; the byte order mark at the start of
-            // a file is recognised in one piece.
-            let wanted = if self.offset == 0 { 3 } else { 1 };
-            while self.end < wanted {
-                let rest = self.bytes.get_mut(self.end..).unwrap_or_default();
-                match self.source.read(rest) {
-                    Ok(0) => break,
-                    Ok(read) => self.end = (self.end + read).min(self.bytes.len()),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
+        if self.offset == 0 && self.end == 0 {
+            // A decompressor may hand out a byte at a time; the mark is recognised in one piece.
+            self.read_until(BYTE_ORDER_MARK.len())?;
+            if self.at_hand().starts_with(BYTE_ORDER_MARK) {
+                self.consume(BYTE_ORDER_MARK.len());
             }
         }
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+            self.read_until(1)?;
+        }
         Ok(self.at_hand())
+    }
+
+    /// Reads until `wanted` bytes are in the block, or the file ends.
+    fn read_until(&mut self, wanted: usize) -> io::Result<()> {
+        while self.end < wanted {
+            let rest = self.bytes.get_mut(self.end..).unwrap_or_default();
+            match self.source.read(rest) {
+                Ok(0) => break,
+                Ok(read) => self.end = (self.end + read).min(self.bytes.len()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     fn at_hand(&self) -> &[u8] {

@@ -31,7 +31,7 @@ pub(super) struct Cursor {
 
 enum Source {
     Parquet(ParquetCursor),
-    Csv(CsvCursor),
+    Csv(Box<CsvCursor>),
     Jsonl(JsonlCursor),
 }
 
@@ -55,7 +55,7 @@ impl Cursor {
             }
             Layout::Csv(_) => {
                 let (cursor, position) = CsvCursor::start(&file, slice)?;
-                (position, Source::Csv(cursor))
+                (position, Source::Csv(Box::new(cursor)))
             }
             Layout::Jsonl(_) => {
                 let (cursor, position) = JsonlCursor::start(&file, slice)?;
@@ -67,7 +67,7 @@ impl Cursor {
         Ok(cursor)
     }
 
-    pub(super) fn file(&self) -> &OpenFile {
+    pub(super) fn file(&self) -> &Arc<OpenFile> {
         &self.file
     }
 

@@ -23,10 +23,11 @@ pub(super) fn rows_per_batch(
 ) -> usize {
     let end = slice.start.saturating_add(slice.rows);
     let mut densest = 1_u64;
-    for (group, row_group) in metadata.row_groups().iter().enumerate() {
-        let first = starts.get(group).copied().unwrap_or(u64::MAX);
+    let skipped = starts.partition_point(|&start| start <= slice.start).saturating_sub(1);
+    let groups = metadata.row_groups().iter().zip(starts).enumerate().skip(skipped);
+    for (group, (row_group, &first)) in groups.take_while(|&(_, (_, &first))| first < end) {
         let rows = row_group.num_rows().unsigned_abs();
-        if rows == 0 || first >= end || first.saturating_add(rows) <= slice.start {
+        if rows == 0 {
             continue;
         }
         let per_row = leaves.iter().map(|&leaf| {

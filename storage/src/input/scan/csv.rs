@@ -49,11 +49,10 @@ impl<R: Read> CsvRows<R> {
     /// Reads `source`, whose first byte is at `offset` of the plain file, where a record begins.
     pub fn new(source: R, offset: u64) -> Self {
         let mut parser = csv_core::Reader::new();
-        if offset > 0 {
-            // The parser drops a byte order mark from the first bytes it sees; only those of the
-            // file are one. A newline before a record is nothing, and makes these not the first.
-            let _ = parser.read_record(b"\n", &mut [0; 4], &mut [0; 4]);
-        }
+        // The parser drops a byte order mark from the first bytes it sees, wherever in the file they
+        // are, and takes a mark alone for the end of the file; the block has dealt with it. A line
+        // break before a record is nothing, and makes the next bytes not the first.
+        let _ = parser.read_record(b"\n", &mut [0; 4], &mut [0; 4]);
         Self {
             block: Block::new(source, offset),
             parser,
@@ -66,6 +65,12 @@ impl<R: Read> CsvRows<R> {
     /// there, perhaps after line breaks.
     pub fn offset(&self) -> u64 {
         self.block.offset
+    }
+
+    /// Memory held for the record being read; at most [`RECORD_BYTES_MAX`] and eight bytes for
+    /// each of [`FIELDS_MAX`] fields.
+    pub fn buffered_bytes(&self) -> usize {
+        self.fields.capacity() + self.ends.capacity() * size_of::<usize>()
     }
 
     /// The next record.

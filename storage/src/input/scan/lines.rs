@@ -4,9 +4,6 @@ use std::io::{self, Read};
 
 use super::{Block, RECORD_BYTES_MAX, Row};
 
-/// The UTF-8 byte order mark, which some programs put in front of a text file.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
 /// Yields the lines of a JSON lines file that are rows, in order.
 pub struct LineRows<R> {
     block: Block<R>,
@@ -45,23 +42,21 @@ impl<R: Read> LineRows<R> {
     }
 
     fn next_line(&mut self) -> io::Result<Found> {
-        let at_start = self.block.offset == 0;
         let bytes = self.block.fill()?;
         if bytes.is_empty() {
             return Ok(Found::End);
         }
         if let Some(end) = memchr::memchr(b'\n', bytes) {
-            let line = strip_mark(bytes.get(..end).unwrap_or_default(), at_start);
-            let (blank, kept) = (is_blank(line), line.len());
-            let to = self.block.start + end;
+            let blank = is_blank(bytes.get(..end).unwrap_or_default());
+            let from = self.block.start;
             self.block.consume(end + 1);
-            return Ok(if blank { Found::Blank } else { Found::InBlock { from: to - kept, to } });
+            return Ok(if blank { Found::Blank } else { Found::InBlock { from, to: from + end } });
         }
-        self.spanning_line(at_start)
+        self.spanning_line()
     }
 
     /// A line that ends in a later block, or with the file.
-    fn spanning_line(&mut self, at_start: bool) -> io::Result<Found> {
+    fn spanning_line(&mut self) -> io::Result<Found> {
         self.long.clear();
         let mut too_long = false;
         loop {
@@ -83,9 +78,6 @@ impl<R: Read> LineRows<R> {
         if too_long {
             return Ok(Found::TooLong);
         }
-        if at_start && self.long.starts_with(BYTE_ORDER_MARK) {
-            self.long.drain(..BYTE_ORDER_MARK.len());
-        }
         Ok(if is_blank(&self.long) { Found::Blank } else { Found::Long })
     }
 }
@@ -96,10 +88,6 @@ enum Found {
     TooLong,
     InBlock { from: usize, to: usize },
     Long,
-}
-
-fn strip_mark(line: &[u8], at_start: bool) -> &[u8] {
-    if at_start { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line }
 }
 
 /// JSON's own white space, and no other.

@@ -190,3 +190,33 @@ fn only_columns_of_the_path_still_have_one_row_each() {
     let (read, _) = read_slice(&Reader::new(Vec::new(), 4), &csv, &whole(&csv)).unwrap();
     assert_eq!((read.num_rows(), read.num_columns()), (2, 0));
 }
+
+#[test]
+fn threads_that_share_a_reader_read_each_row_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows: Vec<Row> =
+        (0..20_000).map(|n| (n, Some(n as f64), Some(format!("text {n}")), None)).collect();
+    let wanted = batch(&rows);
+    write_parquet(&directory.path().join("a.parquet"), &wanted, WriterProperties::default());
+    let gzip = compressed(&csv_bytes(&wanted), Compression::Gzip);
+    std::fs::create_dir(directory.path().join("text")).unwrap();
+    std::fs::write(directory.path().join("text/a.csv.gz"), gzip).unwrap();
+    for path in ["a.parquet", "text/a.csv.gz"] {
+        let (files, shards) = plan(&directory.path().join(path), Sharding::Rows(100));
+        let reader = Reader::new(requests(), 64);
+        let next = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let claim = || next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    while let Some(shard) = shards.get(claim()) {
+                        let slice = &shard.slices[0];
+                        let (read, rejects) = read_slice(&reader, &files[0], slice).unwrap();
+                        assert!(rejects.is_empty());
+                        assert_eq!(read, wanted.slice(slice.start as usize, slice.rows as usize));
+                    }
+                });
+            }
+        });
+    }
+}
