@@ -47,6 +47,26 @@ pub struct ColumnRequest {
     /// The type to hand it on with; without one, the type that the file has (text as `Utf8`).
     /// A value that does not convert is null and its row a reject.
     pub as_type: Option<DataType>,
+    /// Text may come as views into decoded pages, which costs no copy: for columns that are
+    /// looked at once and not written out.
+    pub views: bool,
+}
+
+impl ColumnRequest {
+    /// The column `name` with the type that the file has, text as `Utf8`.
+    pub fn plain(name: impl Into<String>) -> Self {
+        Self { name: name.into(), as_type: None, views: false }
+    }
+
+    /// The column `name` as `wanted`.
+    pub fn typed(name: impl Into<String>, wanted: DataType) -> Self {
+        Self { name: name.into(), as_type: Some(wanted), views: false }
+    }
+
+    /// The column `name` with the type that the file has, text as `Utf8` or `Utf8View`.
+    pub fn viewed(name: impl Into<String>) -> Self {
+        Self { name: name.into(), as_type: None, views: true }
+    }
 }
 
 /// Consecutive rows of one input file.

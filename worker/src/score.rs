@@ -17,7 +17,7 @@ use nightshift_core::record::Timing;
 use nightshift_storage::staged::{StagedFile, StagedObject, Staging};
 
 use crate::engine::Engine;
-use crate::read::{ReadBatch, Reader};
+use crate::read::{ColumnRequest, ReadBatch, Reader};
 use crate::reject::{RowReject, merge};
 use crate::write::{RejectsWriter, RowWriter, without_rejected};
 
@@ -97,12 +97,12 @@ impl Scorer {
 }
 
 /// Columns to read for `plan` with `engine`: id, kept, then what the engine needs, each once.
-pub fn read_columns(plan: &Plan, engine: &dyn Engine) -> Vec<String> {
-    let carried = plan.task.id.iter().chain(&plan.task.keep).cloned();
-    let mut columns: Vec<String> = carried.collect();
+pub fn read_columns(plan: &Plan, engine: &dyn Engine) -> Vec<ColumnRequest> {
+    let carried = plan.task.id.iter().chain(&plan.task.keep);
+    let mut columns: Vec<ColumnRequest> = carried.map(ColumnRequest::plain).collect();
     for needed in engine.input_columns() {
-        if !columns.iter().any(|column| **column == *needed.name) {
-            columns.push(needed.name.to_string());
+        if !columns.iter().any(|column| *column.name == *needed.name) {
+            columns.push(ColumnRequest::viewed(&*needed.name));
         }
     }
     columns

@@ -29,7 +29,7 @@ use tokio::runtime::Handle;
 use crate::engine::{self, Engine};
 use crate::identity::Identity;
 use crate::pool::{Effort, Observer, Pool};
-use crate::read::{ColumnRequest, Reader};
+use crate::read::Reader;
 use crate::score::{Scorer, read_columns};
 use crate::source::{Drain, InProcess, StaticIndex};
 
@@ -218,10 +218,7 @@ impl Session {
         let OpenRun { plan, mut records, .. } = open;
         let done = records.keys().filter_map(|shard| plan.shard(*shard)).map(Shard::rows).sum();
         self.observer.planned(&plan, done);
-        let columns = read_columns(&plan, &*loaded.engine)
-            .into_iter()
-            .map(|name| ColumnRequest { name, as_type: None })
-            .collect();
+        let columns = read_columns(&plan, &*loaded.engine);
         let reader = Reader::new(columns, BATCH_ROWS);
         let pool = Pool {
             root: root.clone(),

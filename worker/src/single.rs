@@ -165,7 +165,7 @@ pub fn score_file(single: &Single) -> Result<Done, SingleError> {
             names.push(column.name.to_string());
         }
     }
-    let requests = names.into_iter().map(|name| ColumnRequest { name, as_type: None }).collect();
+    let requests = names.into_iter().map(ColumnRequest::plain).collect();
     let job = Job {
         engine: &*engine,
         reader: Reader::new(requests, BATCH_ROWS),

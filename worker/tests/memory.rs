@@ -56,7 +56,7 @@ fn write(path: &Path, format: OutputFormat, letters: &str, rows: i64) {
 fn read(path: &Path, rows: i64) {
     let found = discover(path.to_str().unwrap(), None).unwrap();
     let file = inspect_all(&found, &[]).unwrap().remove(0).file;
-    let columns = ["id", "s"].map(|name| ColumnRequest { name: name.into(), as_type: None });
+    let columns = ["id", "s"].map(ColumnRequest::plain);
     let reader = Reader::new(columns.to_vec(), 8_192);
     let slice = Slice { input: 0, start: 0, rows: file.rows, seek: None };
     let read: usize =

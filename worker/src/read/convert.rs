@@ -48,10 +48,12 @@ enum From {
 }
 
 impl Conversion {
-    /// Plans the conversion; `find` gives position and type of a decoded column.
+    /// Plans the conversion; `find` gives position and type of a decoded column, and `views`
+    /// says whether text is decoded as views.
     pub(super) fn new(
         input: &InputFile,
         columns: &[ColumnRequest],
+        views: bool,
         find: impl Fn(&str) -> Option<(usize, DataType)>,
     ) -> Result<Self, ReadError> {
         let mut steps = Vec::with_capacity(columns.len());
@@ -69,7 +71,12 @@ impl Conversion {
                     return Err(ReadError::MissingColumn { uri, column });
                 }
             };
-            let wanted = column.as_type.clone().unwrap_or_else(|| found.clone());
+            let decoded_as_views = matches!(from, From::Column(_)) && views;
+            let wanted = match (&column.as_type, &found) {
+                (Some(wanted), _) => wanted.clone(),
+                (None, DataType::Utf8) if column.views && decoded_as_views => DataType::Utf8View,
+                (None, found) => found.clone(),
+            };
             if wanted != found && !can_cast_types(&found, &wanted) {
                 return Err(ReadError::WrongType {
                     uri: input.uri.clone(),

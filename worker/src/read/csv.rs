@@ -49,7 +49,7 @@ impl CsvLayout {
             width: names.len(),
             positions: Vec::new(),
             columns: Vec::new(),
-            conversion: Conversion::new(input, &[], |_| None)?,
+            conversion: Conversion::new(input, &[], false, |_| None)?,
         };
         for column in columns {
             if let Some(position) = names.iter().position(|name| *name == column.name.as_bytes()) {
@@ -58,7 +58,7 @@ impl CsvLayout {
             }
         }
         let known = &layout.columns;
-        layout.conversion = Conversion::new(input, columns, |name| find(known, name))?;
+        layout.conversion = Conversion::new(input, columns, false, |name| find(known, name))?;
         Ok(layout)
     }
 }

@@ -35,7 +35,7 @@ impl JsonlLayout {
         let known: Vec<_> = in_file
             .map(|column| (Arc::from(column.name.as_str()), parsed_kind(input, column)))
             .collect();
-        let conversion = Conversion::new(input, columns, |name| find(&known, name))?;
+        let conversion = Conversion::new(input, columns, false, |name| find(&known, name))?;
         Ok(Self { columns: known, conversion })
     }
 }

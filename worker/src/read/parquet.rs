@@ -71,7 +71,7 @@ impl ParquetLayout {
         let mask = ProjectionMask::roots(descriptor, roots.iter().copied());
         let leaves =
             (0..descriptor.num_columns()).filter(|&leaf| mask.leaf_included(leaf)).collect();
-        let conversion = Conversion::new(input, columns, |name| {
+        let conversion = Conversion::new(input, columns, true, |name| {
             let root = find(name)?;
             let position = roots.binary_search(&root).ok()?;
             Some((position, plain_type(fields.get(root)?.data_type())))

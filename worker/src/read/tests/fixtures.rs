@@ -47,12 +47,12 @@ pub(super) fn requests() -> Vec<ColumnRequest> {
         ("s", DataType::Utf8),
         ("b", DataType::Boolean),
     ];
-    wanted.map(|(name, wanted)| ColumnRequest { name: name.into(), as_type: Some(wanted) }).to_vec()
+    wanted.map(|(name, wanted)| ColumnRequest::typed(name, wanted)).to_vec()
 }
 
 /// Columns with whatever type they have.
 pub(super) fn plain_requests(names: &[&str]) -> Vec<ColumnRequest> {
-    names.iter().map(|name| ColumnRequest { name: (*name).into(), as_type: None }).collect()
+    names.iter().copied().map(ColumnRequest::plain).collect()
 }
 
 pub(super) fn write_parquet(path: &Path, batch: &RecordBatch, properties: WriterProperties) {

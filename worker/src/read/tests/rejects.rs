@@ -106,7 +106,7 @@ fn parquet_values_that_do_not_convert_are_rejected() {
     ];
     write_parquet(&path, &batch(&rows), WriterProperties::default());
     let file = plan_file(&path);
-    let ask = |name: &str, as_type| ColumnRequest { name: name.into(), as_type: Some(as_type) };
+    let ask = |name: &str, as_type| ColumnRequest::typed(name, as_type);
     let read = |request| read_slice(&Reader::new(vec![request], 10), &file, &whole(&file)).unwrap();
     let (read_ids, rejects) = read(ask("id", DataType::Int32));
     assert_eq!(seen(&rejects), [(1, BadValue, Some("id".into()))]);
@@ -161,7 +161,7 @@ fn a_missing_column_and_an_impossible_type_are_named() {
     let error = Reader::new(plain_requests(&["nope"]), 1).open(&file, &whole(&file)).unwrap_err();
     assert!(error.to_string().contains("`nope`"), "{error}");
     let wanted = DataType::Time32(arrow::datatypes::TimeUnit::Second);
-    let request = ColumnRequest { name: "b".into(), as_type: Some(wanted) };
+    let request = ColumnRequest::typed("b", wanted);
     let error = Reader::new(vec![request], 1).open(&file, &whole(&file)).unwrap_err();
     assert!(matches!(error, ReadError::WrongType { .. }), "{error}");
 }
