@@ -50,7 +50,6 @@ pub fn check(cases: &[Case]) {
         if before != after {
             found.push(format!("it changed the folder; new is {new:?}"));
         }
-        eprintln!("{:<44} {:?} {}", case.name, ended.code(), shown(&bench, &ended.stderr).trim());
         for fault in found {
             writeln!(faults, "{}: {fault}\n{ended}", case.name).unwrap();
         }
@@ -69,6 +68,8 @@ pub fn judge(case: &Case, bench: &Bench, ended: &Finished) -> Vec<String> {
         faults.push(format!("{} error lines instead of one", errors.len()));
     }
     let message = shown(bench, &ended.stderr);
+    let error = message.lines().find(|line| line.starts_with("error:")).unwrap_or("no error line");
+    eprintln!("{}: {} {error}", case.name, ended.code().unwrap_or(-1));
     for words in case.says.iter().filter(|words| !message.contains(**words)) {
         faults.push(format!("the message does not hold `{words}`"));
     }

@@ -1,4 +1,10 @@
 //! Running again: nothing is computed twice unless somebody asks for it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails, in its functions too"
+)]
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};

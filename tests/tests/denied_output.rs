@@ -4,6 +4,12 @@
 //! capability that ignores them. Volumes are mounted in a mount namespace of the program's own,
 //! which ends with it; where that is not allowed (neither root nor user namespaces), a limit on
 //! the size of files stands for the full volume, and the test says so.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails, in its functions too"
+)]
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,11 @@
 //! Everything that is refused before it begins: the right exit code, one line that names the
 //! thing and the remedy, and no file made.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails, in its functions too"
+)]
 
 use std::fs;
 use std::path::Path;
@@ -35,11 +41,11 @@ fn with_file(bench: &Bench, file: &str, change: fn(&mut Vec<u8>)) -> Program {
     bench.command("run")
 }
 
+/// A column with its name.
+type Column = (String, ArrayRef);
+
 /// `nightshift run` over flights with the columns that `change` makes of the real ones.
-fn with_columns(
-    bench: &Bench,
-    change: fn(Vec<(String, ArrayRef)>) -> Vec<(String, ArrayRef)>,
-) -> Program {
+fn with_columns(bench: &Bench, change: fn(Vec<Column>) -> Vec<Column>) -> Program {
     let batch = flights::numbered(&flights::real(), 1, ROWS);
     let fields = batch.schema();
     let names = fields.fields().iter().map(|field| field.name().clone());
@@ -309,7 +315,7 @@ fn input_that_cannot_be_read() {
         Case {
             name: "no id column",
             code: 78,
-            says: &["`flight_id`", "BENCH/in/flights.parquet", "carrier"],
+            says: &["`flight_id`", "BENCH/in/flights.parquet", "add or rename it", "carrier"],
             spoil: |bench| {
                 with_columns(bench, |columns| {
                     columns.into_iter().filter(|(name, _)| name != "flight_id").collect()
@@ -319,7 +325,7 @@ fn input_that_cannot_be_read() {
         Case {
             name: "no column that the model reads",
             code: 78,
-            says: &["`distance`", "carrier"],
+            says: &["`distance`", "BENCH/in/flights.parquet", "add or rename it", "carrier"],
             spoil: |bench| {
                 with_columns(bench, |columns| {
                     columns.into_iter().filter(|(name, _)| name != "distance").collect()
@@ -332,7 +338,7 @@ fn input_that_cannot_be_read() {
             says: &["`sched_dep_time`", "Bool", "convert the column"],
             spoil: |bench| {
                 with_columns(bench, |columns| {
-                    let change = |(name, column): (String, ArrayRef)| {
+                    let change = |(name, column): Column| {
                         let replaced = name == "sched_dep_time";
                         let flags =
                             || cast(&cast(&column, &DataType::Int64).unwrap(), &DataType::Boolean);
