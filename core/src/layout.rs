@@ -6,7 +6,6 @@
 //! _nightshift/v1/runs/<run>/plan.json                Object::Plan
 //! _nightshift/v1/runs/<run>/epoch/<n>.json           Object::Epoch
 //! _nightshift/v1/runs/<run>/records/0000017.json     Object::Record     <- the commit point
-//! _nightshift/v1/runs/<run>/report.json              Object::Report
 //! _nightshift/v1/finals/<partition>/g<n>.json        Object::Final
 //! _nightshift/v1/attempts/<run>/0000017/<attempt>/…  Object::Staged
 //! date=<date>/gen=<n>/part-00017-of-00200.parquet    Object::Part       (all/gen=<n>/… when undated)
@@ -66,11 +65,6 @@ pub enum Object {
         run: RunId,
         /// The shard.
         shard: ShardIndex,
-    },
-    /// The report of a run, a derived view.
-    Report {
-        /// The run.
-        run: RunId,
     },
     /// The verdict of a run.
     Final {
@@ -297,7 +291,6 @@ impl fmt::Display for Object {
             Self::Record { run, shard: ShardIndex(shard) } => {
                 write!(f, "{base}/runs/{run}/records/{shard:0INDEX_WIDTH$}.json")
             }
-            Self::Report { run } => write!(f, "{base}/runs/{run}/report.json"),
             Self::Final { partition, generation } => {
                 write!(f, "{base}/finals/{partition}/{generation}.json")
             }
@@ -374,7 +367,6 @@ fn parse_private(rest: &str) -> Option<Object> {
             generation: file.strip_suffix(".json")?.parse().ok()?,
         },
         ["", "runs", run, "plan.json"] => Object::Plan { run: run.parse().ok()? },
-        ["", "runs", run, "report.json"] => Object::Report { run: run.parse().ok()? },
         ["", "runs", run, "epoch", file] => Object::Epoch {
             run: run.parse().ok()?,
             number: file.strip_suffix(".json")?.parse().ok()?,

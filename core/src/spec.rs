@@ -193,6 +193,18 @@ impl Spec {
         check::parse(file, text)
     }
 
+    /// The same spec with another model version.
+    ///
+    /// # Errors
+    /// The remedy, if `version` cannot be one.
+    pub fn with_model_version(mut self, version: &str) -> Result<Self, &'static str> {
+        if !check::is_version(version) {
+            return Err(check::VERSION_REMEDY);
+        }
+        self.model.version = Some(version.to_owned());
+        Ok(self)
+    }
+
     /// Whether runs of this spec have a date.
     pub fn is_dated(&self) -> bool {
         self.input.uri.has_date()

@@ -6,6 +6,7 @@ use futures::stream::{self, BoxStream};
 use nightshift_core::document::{Document, Kind};
 use nightshift_core::ids::{AttemptId, RunId, ShardIndex};
 use nightshift_core::layout::{Object, Prefix};
+use nightshift_core::record::Record;
 use nightshift_core::settle::{AwaitReply, CommitPermit, settle_document, settle_record};
 use object_store::path::Path;
 use object_store::{Error, ObjectStoreExt};
@@ -97,6 +98,18 @@ impl Probed {
         record: &T,
     ) -> Result<Settled<T>, StoreError> {
         match self.settle_record(run, shard, attempt, record).await? {
+            Committed::Won(_) => Ok(Settled::Created),
+            Committed::Lost(winner) => Ok(Settled::Existing(winner)),
+        }
+    }
+
+    /// Creates the record of a shard whose data an earlier generation has committed.
+    ///
+    /// # Errors
+    /// As [`Probed::create_once`].
+    pub async fn take_over(&self, record: &Record) -> Result<Settled<Record>, StoreError> {
+        let Record { run, shard, attempt, .. } = record;
+        match self.settle_record(run, *shard, attempt, record).await? {
             Committed::Won(_) => Ok(Settled::Created),
             Committed::Lost(winner) => Ok(Settled::Existing(winner)),
         }

@@ -115,7 +115,12 @@ async fn claim(
             // A run that was concluded since the decision is opened like any other: all of its
             // records exist, so there is nothing left to do in it.
             Decision::Join(generation) | Decision::Done(generation) => {
-                return Ok((generation, None, false));
+                // Its claimant may have died before it stored a plan: what it meant to inherit
+                // stands in the claim.
+                let object = Object::Claim { partition, generation };
+                let claim: Option<Claim> = root.read(&object).await?;
+                let inherit = claim.and_then(|claim| claim.inherits);
+                return Ok((generation, inherit.map(|run| run.generation), false));
             }
             Decision::Start { generation, inherit } => (generation, inherit),
         };
@@ -136,7 +141,10 @@ async fn claim(
             Settled::Existing(_) if opener.force.is_some() => {
                 decision = decision_for(root, partition, true).await?;
             }
-            Settled::Existing(_) => return Ok((generation, inherit, false)),
+            Settled::Existing(other) => {
+                let inherit = other.inherits.map(|run| run.generation);
+                return Ok((generation, inherit, false));
+            }
         }
     }
     Err(OpenError::Contended { partition })
@@ -204,9 +212,8 @@ async fn take_over(
             verdict: Verdict::Committed(committed),
             ..record
         };
-        let attempt = inherited.attempt.clone();
         // Whoever wrote it, the shard has its record now.
-        let _ = root.quarantine(&plan.run, shard, &attempt, &inherited).await?;
+        let _ = root.take_over(&inherited).await?;
     }
     Ok(())
 }

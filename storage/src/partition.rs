@@ -46,11 +46,10 @@ impl Reader {
         for prefix in [Prefix::AllClaims, Prefix::AllFinals] {
             let mut objects = self.list(&prefix);
             while let Some(listed) = objects.try_next().await? {
-                match listed.object {
-                    Some(Object::Claim { partition, .. } | Object::Final { partition, .. }) => {
-                        found.insert(partition);
-                    }
-                    _ => {}
+                if let Some(Object::Claim { partition, .. } | Object::Final { partition, .. }) =
+                    listed.object
+                {
+                    found.insert(partition);
                 }
             }
         }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{FieldRef, Schema};
+use nightshift_core::ids::Digest;
 
 mod error;
 mod files;
@@ -59,6 +60,9 @@ pub struct Scored {
 /// The score of a row depends on that row and the model only: alone, in any batch, beside any
 /// other rows and on every retry it has the same bits.
 pub trait Engine: Send + Sync {
+    /// The model's files, with the SHA-256 of the bytes that this engine was made of.
+    fn files(&self) -> &[(&'static str, Digest)];
+
     /// The columns that [`run`](Self::run) reads, in the model's order.
     fn input_columns(&self) -> &[EngineColumn];
 

@@ -60,7 +60,7 @@ pub fn store_exit(error: &StoreError) -> Exit {
     match (error, error.class()) {
         (_, Class::Permission) => Exit::Permission,
         (StoreError::NoSpace { .. }, _) => Exit::Io,
-        (StoreError::ReadOnly { .. } | StoreError::NotADirectory { .. }, _) => Exit::CannotCreate,
+        (StoreError::NotADirectory { .. }, _) => Exit::CannotCreate,
         (_, Class::Io) => Exit::Io,
         (_, Class::Unavailable) => Exit::Unavailable,
         (_, Class::Invalid) => Exit::Config,

@@ -189,8 +189,16 @@ impl Session {
             Opened::Done(report) => return Ok(Outcome::AlreadyDone(report)),
             Opened::Work { root, open, loaded } => (root, open, loaded),
         };
+        let shards = open.plan.shard_count();
+        if shards == 0 {
+            // Input without rows: there is nothing to score, and every process may say so.
+            return self.finish(&root, &open.plan, open.records, Effort::default());
+        }
+        if let Some(asked) = task.shards.filter(|asked| *asked != shards) {
+            let run = open.plan.run.clone();
+            return Err(RunError::OtherShardCount { run, planned: shards, asked });
+        }
         if open.plan.shard(shard).is_none() {
-            let shards = open.plan.shard_count();
             return Err(RunError::NoSuchShard { run: open.plan.run.clone(), shard, shards });
         }
         let source = Arc::new(StaticIndex::new(shard, self.drain.clone()));
@@ -397,6 +405,13 @@ impl Session {
             return Err(RunError::ModelPin { uri: identity.uri, pinned, found: identity.digest });
         }
         let engine = engine::load(Path::new(&task.bound.model))?;
+        // Naming and loading are two reads; the model must be the same in both.
+        let named = |name: &str| identity.files.iter().find(|file| file.name == name);
+        for (name, loaded) in engine.files() {
+            if named(name).is_none_or(|file| file.sha256 != *loaded) {
+                return Err(RunError::ModelReplaced { uri: identity.uri, file: name });
+            }
+        }
         let loaded = Loaded { identity, engine: engine.into() };
         *kept = Some(loaded.clone());
         Ok(loaded)

@@ -105,7 +105,7 @@ fn line(
             ("continue", format!("{generation} is unfinished"), generation)
         }
         Decision::Start { generation, inherit: Some(from) } => {
-            ("run", format!("{from} lacks shards; what it committed is kept"), generation)
+            ("run", format!("{from} lacks shards; keeps its rest if nothing changed"), generation)
         }
         Decision::Start { generation, inherit: None } if force => {
             ("run", "asked for by --force".to_owned(), generation)

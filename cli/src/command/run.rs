@@ -274,7 +274,7 @@ fn render(output: &str, lines: &[Line], elapsed: f64) -> String {
         ));
     }
     if let Some(folder) = lines.iter().rev().find_map(|line| line.output.as_ref()) {
-        text.push_str(&format!("Predictions are in {output}, the last ones in {folder}/\n"));
+        text.push_str(&format!("Predictions: {output}\nlast folder: {folder}/\n"));
     }
     text
 }

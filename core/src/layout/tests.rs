@@ -47,7 +47,6 @@ fn object() -> impl Strategy<Value = Object> {
         (partition(), generation())
             .prop_map(|(partition, generation)| Object::Success { partition, generation }),
         run().prop_map(|run| Object::Plan { run }),
-        run().prop_map(|run| Object::Report { run }),
         (run(), any::<u64>()).prop_map(|(run, number)| Object::Epoch { run, number }),
         (run(), shard()).prop_map(|(run, shard)| Object::Record { run, shard }),
         (run(), shard(), attempt(), staged_name)
@@ -151,10 +150,6 @@ fn the_layout_is_the_documented_one() {
         (
             Object::Record { run: run.clone(), shard },
             "_nightshift/v1/runs/flights-2013-01-31-g2/records/0000017.json",
-        ),
-        (
-            Object::Report { run: run.clone() },
-            "_nightshift/v1/runs/flights-2013-01-31-g2/report.json",
         ),
         (Object::Final { partition, generation }, "_nightshift/v1/finals/2013-01-31/g2.json"),
         (

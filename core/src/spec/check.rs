@@ -224,11 +224,9 @@ impl Checker<'_> {
         let version = match &raw.version {
             None => None,
             Some(raw) => {
-                let fine = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-                let dots = matches!(raw.value.as_str(), "" | "." | "..");
-                if dots || raw.value.len() > 64 || !raw.value.chars().all(fine) {
+                if !is_version(&raw.value) {
                     let problem = format!("`{}` is not a version", clip(&raw.value));
-                    let remedy = "use up to 64 letters, digits, `.`, `_` and `-`";
+                    let remedy = VERSION_REMEDY;
                     return Err(self.error(raw.referenced, "spec.model.version", &problem, remedy));
                 }
                 Some(raw.value.clone())
@@ -438,6 +436,15 @@ impl Checker<'_> {
     ) -> Result<T, SpecError> {
         raw.as_ref().map_or(Ok(choices[0].1.clone()), |raw| self.one_of(raw, field, choices))
     }
+}
+
+/// What a model version may be.
+pub(super) const VERSION_REMEDY: &str = "use up to 64 letters, digits, `.`, `_` and `-`";
+
+/// Whether text may stand for `{model_version}` in a path: one folder name, never a way out.
+pub(super) fn is_version(text: &str) -> bool {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    !matches!(text, "" | "." | "..") && text.len() <= 64 && text.chars().all(fine)
 }
 
 fn join(parent: &str, field: &str) -> String {

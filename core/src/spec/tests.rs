@@ -188,6 +188,16 @@ fn an_output_inside_the_input_is_refused_when_bound() {
 }
 
 #[test]
+fn a_model_version_cannot_lead_out_of_a_folder() {
+    for version in ["..", ".", "", "a/b", "../..", "v 1", "v\n"] {
+        let spec = Spec::parse("s.yaml", GOOD).unwrap();
+        assert!(spec.with_model_version(version).is_err(), "{version:?} was accepted");
+    }
+    let spec = Spec::parse("s.yaml", GOOD).unwrap().with_model_version("v4.1").unwrap();
+    assert_eq!(spec.model.version.as_deref(), Some("v4.1"));
+}
+
+#[test]
 fn placeholders_are_filled_in() {
     let text = with_line("  model:", "  model: { uri: \"m/{name}/{model_version}\", version: v3 }");
     let spec = Spec::parse("s.yaml", &text).unwrap();

@@ -107,3 +107,25 @@ async fn force_starts_a_generation_even_beside_an_unfinished_one() {
     let claim: Claim = stage.root.read(&claim).await.unwrap().unwrap();
     assert_eq!(claim.forced.as_deref(), Some("because"));
 }
+
+#[tokio::test]
+async fn who_joins_a_claim_without_a_plan_inherits_what_its_claimant_meant_to() {
+    let stage = Stage::new().await;
+    let first = partial(&stage).await;
+    let generation = first.generation().next();
+    let claim = Claim {
+        version: Claim::VERSION,
+        run: RunId { generation, ..first.run.clone() },
+        request: "dead".into(),
+        claimed_by: "dead".into(),
+        claimed_at: first.planned_at,
+        forced: None,
+        inherits: Some(first.run.clone()),
+    };
+    let object = Object::Claim { partition: partition(), generation };
+    let _ = stage.root.create_once(&object, &claim).await.unwrap();
+    let second = open(&stage.root, &opener("b"), plan(3, 1)).await;
+    assert!(!second.claimed);
+    assert_eq!(second.plan.inherits.as_ref().map(|from| &from.from), Some(&first.run));
+    assert_eq!(second.records.len(), 2);
+}

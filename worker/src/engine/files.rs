@@ -4,6 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
+use nightshift_core::ids::Digest;
+use sha2::{Digest as _, Sha256};
+
 use super::LoadError;
 
 /// Checks that `dir` is a directory, so that the message is about it and not about a file in it.
@@ -45,4 +48,9 @@ pub(super) fn read_bounded(path: &Path, max_bytes: u64) -> Result<Vec<u8>, LoadE
         size if size > max_bytes => Err(too_large(size)),
         _ => Ok(bytes),
     }
+}
+
+/// SHA-256 of the bytes that are used, so that a file swapped since it was named is noticed.
+pub(super) fn sha256(bytes: &[u8]) -> Digest {
+    Digest(Sha256::digest(bytes).into())
 }

@@ -41,7 +41,11 @@ impl Workspace {
             output: place("--output", args.output.as_deref(), &here)?,
         };
         if let Some(version) = &args.model_version {
-            spec.model.version = Some(version.clone());
+            spec = spec.with_model_version(version).map_err(|remedy| {
+                let shown: String = version.chars().take(80).collect();
+                let text = format_args!("--model-version `{shown}` is not a version; {remedy}");
+                Failure::new(Exit::Usage, text)
+            })?;
         }
         let absolute = std::path::absolute(&args.spec).unwrap_or_else(|_| args.spec.clone());
         let base = absolute.parent().unwrap_or(&here).to_string_lossy().into_owned();

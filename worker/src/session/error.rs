@@ -50,6 +50,28 @@ pub enum RunError {
         /// The digest of what is there.
         found: Digest,
     },
+    /// The model was replaced while it was loaded.
+    #[error(
+        "{file} of the model at {uri} was replaced while it was read; run again when the model is in place"
+    )]
+    ModelReplaced {
+        /// The model directory.
+        uri: String,
+        /// The file.
+        file: &'static str,
+    },
+    /// The run is cut into another number of shards.
+    #[error(
+        "run {run} is cut into {planned} shards, not {asked}; use --num-shards {planned}, or finish it first"
+    )]
+    OtherShardCount {
+        /// The run.
+        run: RunId,
+        /// Shards in its plan.
+        planned: u32,
+        /// Shards asked for.
+        asked: u32,
+    },
     /// The input is missing or damaged.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -133,7 +155,8 @@ impl RunError {
             Self::Open(OpenError::Contended { .. }) => Exit::Temporary,
             Self::Conclude(ConcludeError::Store(error)) => crate::store_exit(error),
             Self::Conclude(_) => Exit::Io,
-            Self::NoSuchShard { .. } => Exit::Usage,
+            Self::ModelReplaced { .. } => Exit::Temporary,
+            Self::NoSuchShard { .. } | Self::OtherShardCount { .. } => Exit::Usage,
             Self::Stopped { failure, .. } => failure.exit,
             Self::Id(_) => Exit::Software,
         }

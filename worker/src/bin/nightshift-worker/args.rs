@@ -70,12 +70,17 @@ pub(crate) struct Arguments {
 
 const AFTER_HELP: &str = "\
 Exit codes:
-   0  done and confirmed                  70  a bug; please report it
-  64  the command line is wrong           73  the output cannot be created
-  65  data beyond the error budget        74  reading or writing failed
-  66  input is missing                    75  drained or interrupted; run it again
-  69  the store is unavailable            77  permission denied
-                                          78  spec, model or configuration is wrong";
+   0  done and confirmed
+  64  the command line is wrong
+  65  data beyond the error budget, or unreadable
+  66  input is missing
+  69  the store is unavailable
+  70  a bug; please report it
+  73  the output cannot be created
+  74  reading or writing failed
+  75  drained or interrupted; run it again
+  77  permission denied, or a read-only output
+  78  spec, model or configuration is wrong";
 
 /// What the worker is to do.
 pub(crate) enum Mode {

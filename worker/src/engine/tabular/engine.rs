@@ -1,5 +1,6 @@
 //! Scoring a batch: columns to blocks, blocks through the layers, results to columns.
 
+use nightshift_core::ids::Digest;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ pub struct TabularEngine {
     columns: Vec<Column>,
     fields: Vec<FieldRef>,
     logits: usize,
+    files: Vec<(&'static str, Digest)>,
 }
 
 /// An embedding table.
@@ -94,6 +96,7 @@ impl TabularEngine {
             columns,
             fields,
             logits: config.logits_width(),
+            files: model.files().to_vec(),
         })
     }
 
@@ -247,6 +250,10 @@ fn clear(all: &mut [f32], len: usize, bits: u64) {
 }
 
 impl Engine for TabularEngine {
+    fn files(&self) -> &[(&'static str, Digest)] {
+        &self.files
+    }
+
     fn input_columns(&self) -> &[EngineColumn] {
         self.featurizer.input_columns()
     }

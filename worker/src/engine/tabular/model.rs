@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
+use nightshift_core::ids::Digest;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -25,6 +26,7 @@ pub const CONFIG_BYTES_MAX: u64 = 16 << 20;
 pub struct Model {
     config: Config,
     tensors: HashMap<String, Tensor>,
+    files: Vec<(&'static str, Digest)>,
 }
 
 impl Model {
@@ -34,12 +36,21 @@ impl Model {
     /// Whatever keeps the model from being used.
     pub fn load(dir: &Path) -> Result<Self, LoadError> {
         files::check_directory(dir)?;
-        let config = read_config(&dir.join(CONFIG_FILE))?;
+        let path = dir.join(CONFIG_FILE);
+        let bytes = files::read_bounded(&path, CONFIG_BYTES_MAX)?;
+        let described = (CONFIG_FILE, files::sha256(&bytes));
+        let config = parse_config(&path, &bytes)?;
         let path = dir.join(WEIGHTS_FILE);
         let bytes = files::read_bounded(&path, FILE_BYTES_MAX)?;
+        let files = vec![described, (WEIGHTS_FILE, files::sha256(&bytes))];
         let tensors = weights::parse(&config, &bytes)
             .map_err(|source| LoadError::Weights { path, source })?;
-        Ok(Self { config, tensors })
+        Ok(Self { config, tensors, files })
+    }
+
+    /// The files that were read, with the SHA-256 of the bytes that were used.
+    pub fn files(&self) -> &[(&'static str, Digest)] {
+        &self.files
     }
 
     /// What the model reads, computes and returns.
@@ -53,15 +64,14 @@ impl Model {
     }
 }
 
-fn read_config(path: &Path) -> Result<Config, LoadError> {
+fn parse_config(path: &Path, bytes: &[u8]) -> Result<Config, LoadError> {
     /// The one field that tells what the others mean.
     #[derive(Deserialize)]
     struct Kind {
         format: Option<String>,
     }
-    let bytes = files::read_bounded(path, CONFIG_BYTES_MAX)?;
     let json = |source| LoadError::ConfigJson { path: path.to_path_buf(), source };
-    let kind: Kind = serde_json::from_slice(&bytes).map_err(json)?;
+    let kind: Kind = serde_json::from_slice(bytes).map_err(json)?;
     if kind.format.as_deref() != Some(Config::FORMAT) {
         let found = match kind.format {
             Some(format) => format!("the format `{}`", clip(&format)),
@@ -69,7 +79,7 @@ fn read_config(path: &Path) -> Result<Config, LoadError> {
         };
         return Err(LoadError::UnknownFormat { path: path.to_path_buf(), found });
     }
-    let config: Config = serde_json::from_slice(&bytes).map_err(json)?;
+    let config: Config = serde_json::from_slice(bytes).map_err(json)?;
     config.check().map_err(|source| LoadError::Config { path: path.to_path_buf(), source })?;
     Ok(config)
 }
