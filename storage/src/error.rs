@@ -320,7 +320,10 @@ pub(crate) fn denial_of(error: &(dyn StdError + 'static)) -> Option<Denial> {
     match kind_of(error)? {
         io::ErrorKind::PermissionDenied => Some(Denial::Forbidden),
         io::ErrorKind::ReadOnlyFilesystem => Some(Denial::ReadOnly),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(Denial::NoSpace),
+        io::ErrorKind::StorageFull
+        | io::ErrorKind::QuotaExceeded
+        // A limit on the size of files is as lasting as a full volume.
+        | io::ErrorKind::FileTooLarge => Some(Denial::NoSpace),
         _ => None,
     }
 }

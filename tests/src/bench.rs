@@ -1,5 +1,6 @@
 //! A folder with a spec, its input and its output.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,9 @@ use crate::process::Program;
 pub struct Bench {
     folder: TempDir,
 }
+
+/// Paths with the bytes of files.
+pub type Contents = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
 /// A spec over the model of the example; what is not said is the example's.
 #[derive(Debug, Clone)]
@@ -112,10 +116,10 @@ impl Bench {
         self.command("run").args(["--workers", "2"]).logged()
     }
 
-    /// Every path in the folder, the folder itself left out, sorted.
-    pub fn listing(&self) -> Vec<PathBuf> {
-        let mut found = listing(self.folder.path());
-        found.sort();
+    /// Everything in the folder: each path with its bytes, a folder without any.
+    pub fn contents(&self) -> Contents {
+        let mut found = Contents::new();
+        gather(self.folder.path(), &mut found);
         found
     }
 }
@@ -126,14 +130,13 @@ impl Default for Bench {
     }
 }
 
-fn listing(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
+fn gather(folder: &Path, found: &mut Contents) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() && !path.is_symlink() {
-            found.extend(listing(&path));
+        let bytes = if path.is_dir() { None } else { Some(fs::read(&path).unwrap()) };
+        if bytes.is_none() {
+            gather(&path, found);
         }
-        found.push(path);
+        found.insert(path, bytes);
     }
-    found
 }

@@ -1,7 +1,8 @@
 //! A table of things that must be refused, each with the words that say so.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::bench::{Bench, SpecText};
 use crate::process::{Finished, Program};
@@ -26,9 +27,9 @@ pub struct Case {
 pub fn in_order() -> Bench {
     let bench = Bench::with(&SpecText::default(), "flights.parquet", ROWS);
     let model = bench.path("model");
-    std::fs::create_dir(&model).unwrap();
+    fs::create_dir(&model).unwrap();
     for file in ["config.json", "model.safetensors"] {
-        std::fs::copy(crate::binaries::example_model().join(file), model.join(file)).unwrap();
+        fs::copy(crate::binaries::example_model().join(file), model.join(file)).unwrap();
     }
     let here = crate::binaries::example_model().display().to_string();
     bench.write_spec(&SpecText::default().yaml().replace(&here, "model"));
@@ -42,15 +43,14 @@ pub fn check(cases: &[Case]) {
     for case in cases {
         let bench = in_order();
         let program = (case.spoil)(&bench);
-        let before = bench.listing();
+        let before = bench.contents();
         let ended = program.run();
-        let after = bench.listing();
+        let after = bench.contents();
         let mut found = judge(case, &bench, &ended);
-        let new: Vec<&PathBuf> = after.iter().filter(|path| !before.contains(path)).collect();
+        let new: Vec<&PathBuf> = after.keys().filter(|path| !before.contains_key(*path)).collect();
         if before != after {
             found.push(format!("it changed the folder; new is {new:?}"));
         }
-        eprintln!("{:<44} {:?} {}", case.name, ended.code(), shown(&bench, &ended.stderr).trim());
         for fault in found {
             writeln!(faults, "{}: {fault}\n{ended}", case.name).unwrap();
         }
@@ -69,6 +69,8 @@ pub fn judge(case: &Case, bench: &Bench, ended: &Finished) -> Vec<String> {
         faults.push(format!("{} error lines instead of one", errors.len()));
     }
     let message = shown(bench, &ended.stderr);
+    let error = message.lines().find(|line| line.starts_with("error:")).unwrap_or("no error line");
+    eprintln!("{}: {} {error}", case.name, ended.code().unwrap_or(-1));
     for words in case.says.iter().filter(|words| !message.contains(**words)) {
         faults.push(format!("the message does not hold `{words}`"));
     }
@@ -83,4 +85,27 @@ pub fn judge(case: &Case, bench: &Bench, ended: &Finished) -> Vec<String> {
 
 fn shown(bench: &Bench, text: &str) -> String {
     text.replace(bench.path("").to_str().unwrap().trim_end_matches('/'), "BENCH")
+}
+
+/// `nightshift run` after `old` in the spec was replaced by `new`.
+pub fn with_spec(bench: &Bench, old: &str, new: &str) -> Program {
+    let text = fs::read_to_string(bench.spec()).unwrap();
+    assert!(text.contains(old), "the spec has no `{old}`");
+    bench.write_spec(&text.replacen(old, new, 1));
+    bench.command("run")
+}
+
+/// `nightshift run` after a file was changed.
+pub fn with_file(bench: &Bench, file: &str, change: fn(&mut Vec<u8>)) -> Program {
+    let path = bench.path(file);
+    let mut bytes = fs::read(&path).unwrap();
+    change(&mut bytes);
+    fs::write(path, bytes).unwrap();
+    bench.command("run")
+}
+
+/// Cuts a file in half.
+pub fn truncate(path: &Path) {
+    let bytes = fs::read(path).unwrap();
+    fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
 }

@@ -1,4 +1,10 @@
 //! Running again: nothing is computed twice unless somebody asks for it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails, in its functions too"
+)]
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -19,11 +25,11 @@ fn a_second_run_says_done_and_does_no_inference() {
     let bench = Bench::with(&SpecText::default(), "flights.parquet", ROWS);
     let first = bench.run().run().expect(0);
     assert_eq!(computed(&first).len(), SHARDS);
-    let before = bench.listing();
+    let before = bench.contents();
     let second = bench.run().run().expect(0);
     assert!(second.stdout.contains("1 of 1 date was done already"), "{second}");
     assert!(computed(&second).is_empty(), "{second}");
-    assert_eq!(bench.listing(), before, "a run of what is done writes nothing");
+    assert!(bench.contents() == before, "a run of what is done writes something");
 }
 
 #[test]

@@ -1,4 +1,10 @@
 //! A run of 200 shards that is killed with SIGKILL at any moment, again and again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails, in its functions too"
+)]
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

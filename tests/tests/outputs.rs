@@ -1,4 +1,10 @@
 //! What the output is to those who read it with other programs: pyarrow and DuckDB.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails, in its functions too"
+)]
 
 use std::fs;
 

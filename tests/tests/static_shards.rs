@@ -1,4 +1,10 @@
 //! Shards by index: processes that share nothing but the output.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails, in its functions too"
+)]
 
 use nightshift_tests::bench::{Bench, SpecText};
 use nightshift_tests::process::{Program, Running};

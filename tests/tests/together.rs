@@ -1,4 +1,10 @@
 //! Several processes over one output at the same time, and processes that are told to stop.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails, in its functions too"
+)]
 
 use std::collections::BTreeSet;
 
@@ -43,6 +49,18 @@ fn two_runs_started_together_make_one_result() {
 #[test]
 fn five_runs_started_together_make_one_result() {
     all_at_once(5);
+}
+
+#[test]
+fn when_one_of_two_runs_is_killed_the_other_finishes_its_work() {
+    let bench = bench();
+    let mut first = bench.run().start();
+    let second = bench.run().start();
+    first.wait_until_said("the first commit", |said| log::count(said, "shard committed") > 0);
+    first.kill();
+    second.finish().expect(0);
+    assert_eq!(store::finals(&bench.output(), "all"), 1);
+    tools::audit(&bench.output(), 1);
 }
 
 /// A signal in the middle of a run drains it; the next run continues and computes the rest only.

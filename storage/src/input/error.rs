@@ -117,7 +117,9 @@ pub enum InputError {
         reason: String,
     },
     /// A column that the run needs is not there.
-    #[error("{uri} has no column `{column}`; its columns are {present}")]
+    #[error(
+        "{uri} has no column `{column}`, which the spec or the model asks for; add or rename it; the columns are {present}"
+    )]
     MissingColumn {
         /// The file.
         uri: String,

@@ -90,6 +90,7 @@ impl ShardError {
             Self::Write(WriteError::Io { source }) => match source.kind() {
                 std::io::ErrorKind::StorageFull
                 | std::io::ErrorKind::QuotaExceeded
+                | std::io::ErrorKind::FileTooLarge
                 | std::io::ErrorKind::ReadOnlyFilesystem => {
                     (FailureClass::Config, "no_space", Exit::Io)
                 }
