@@ -40,10 +40,37 @@ struct Line {
     /// Folder of the visible files.
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<String>,
-    #[serde(skip)]
+    /// What went wrong, the first few things.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     troubles: Vec<String>,
     #[serde(skip)]
     exit: Exit,
+}
+
+impl Line {
+    fn empty(partition: Partition, state: &'static str, exit: Exit) -> Self {
+        Self {
+            partition,
+            state,
+            rows_in: 0,
+            rows_out: 0,
+            rows_rejected: 0,
+            shards: 0,
+            quarantined: 0,
+            seconds: 0.0,
+            parts: None,
+            output: None,
+            troubles: Vec::new(),
+            exit,
+        }
+    }
+
+    /// A date that could not be run, among others that could.
+    fn failed(partition: Partition, failure: &Failure) -> Self {
+        let state = if failure.exit() == Exit::NoInput { "no input" } else { "unreadable" };
+        let troubles = vec![failure.to_string()];
+        Self { troubles, ..Self::empty(partition, state, failure.exit()) }
+    }
 }
 
 /// Where the time of one run went, in seconds added up over threads and concurrent commits.
@@ -105,13 +132,25 @@ pub(crate) fn perform(runtime: Handle, args: &RunArgs) -> Result<Exit, Failure> 
     if args.without_sync {
         session.durability = Durability::None;
     }
+    let several = partitions.len() > 1;
     let mut lines = Vec::with_capacity(partitions.len());
     for partition in partitions {
         if drain.is_requested() {
             break;
         }
-        let line = one(&session, &workspace, partition, args.force, &progress);
-        let line = line.inspect_err(|_| progress.finish())?;
+        let line = match one(&session, &workspace, partition, args.force, &progress) {
+            Ok(line) => line,
+            // What is wrong with one date need not be wrong with the next.
+            Err(error) if several && of_one_date(error.exit()) => {
+                let failure = with_partition(&error, partition);
+                progress.end(&failure.to_string());
+                Line::failed(partition, &failure)
+            }
+            Err(error) => {
+                progress.finish();
+                return Err(with_partition(&error, partition));
+            }
+        };
         let open = line.state == "open";
         lines.push(line);
         if open {
@@ -150,12 +189,12 @@ fn one(
     partition: Partition,
     force: bool,
     progress: &Progress,
-) -> Result<Line, Failure> {
+) -> Result<Line, Box<RunError>> {
     let started = Instant::now();
-    let mut task = workspace.task(partition)?;
+    let mut task = workspace.bound(partition).map_err(RunError::from)?;
     task.force = force.then(|| format!("nightshift run --force by {}", session.who));
     progress.begin(&partition.to_string());
-    let outcome = session.run(&task).map_err(|error| with_partition(error, partition))?;
+    let outcome = session.run(&task)?;
     let elapsed = started.elapsed().as_secs_f64();
     let line = match outcome {
         Outcome::AlreadyDone(report) => Line { state: "done", ..line_of(&report, elapsed) },
@@ -164,18 +203,9 @@ fn one(
             Line { parts, ..line_of(&report, elapsed) }
         }
         Outcome::Open { undecided, .. } => Line {
-            partition,
-            state: "open",
-            rows_in: 0,
-            rows_out: 0,
-            rows_rejected: 0,
             shards: undecided,
-            quarantined: 0,
             seconds: elapsed,
-            parts: None,
-            output: None,
-            troubles: Vec::new(),
-            exit: Exit::Temporary,
+            ..Line::empty(partition, "open", Exit::Temporary)
         },
     };
     progress.end(&format!(
@@ -187,10 +217,15 @@ fn one(
     Ok(line)
 }
 
+/// Whether an error is about one date's input, so that other dates are worth a try.
+fn of_one_date(exit: Exit) -> bool {
+    matches!(exit, Exit::NoInput | Exit::Data)
+}
+
 /// Names the date where the error itself does not.
-fn with_partition(error: RunError, partition: Partition) -> Failure {
+fn with_partition(error: &RunError, partition: Partition) -> Failure {
     let exit = error.exit();
-    let text = nightshift_worker::describe(&error);
+    let text = nightshift_worker::describe(error);
     match partition {
         Partition::Date(date) if !text.contains(&date.to_string()) => {
             Failure::new(exit, format_args!("{date}: {text}"))

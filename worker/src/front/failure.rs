@@ -24,6 +24,11 @@ impl Failure {
         Self { exit, message: message.to_string() }
     }
 
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
     /// Prints the failure to standard error and gives the exit code.
     pub fn report(&self) -> ExitCode {
         let mut out = std::io::stderr().lock();
@@ -34,6 +39,12 @@ impl Failure {
         // Nobody is left to tell if standard error is gone.
         let _ = writeln!(out, "{red}error:{plain} {message}");
         ExitCode::from(self.exit.code())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::Partition;
-use nightshift_core::spec::{Overrides, SPEC_MAX_BYTES, Spec, Template};
+use nightshift_core::spec::{Overrides, SPEC_MAX_BYTES, Spec, SpecError, Template};
 
 use super::args::{DateArgs, SpecArgs};
 use super::failure::Failure;
@@ -94,6 +94,14 @@ impl Workspace {
     /// # Errors
     /// If the output would be read as input.
     pub fn task(&self, partition: Partition) -> Result<Task, Failure> {
+        Ok(self.bound(partition)?)
+    }
+
+    /// The same, for callers that tell errors apart.
+    ///
+    /// # Errors
+    /// As [`task`](Self::task).
+    pub fn bound(&self, partition: Partition) -> Result<Task, SpecError> {
         let bound = self.spec.bind(&self.file, &self.base, partition)?;
         Ok(Task { spec: Arc::clone(&self.spec), bound, partition, force: None, shards: None })
     }

@@ -19,7 +19,7 @@ use crate::source::Failure;
 pub enum RunError {
     /// The spec is wrong.
     #[error(transparent)]
-    Spec(#[from] SpecError),
+    Spec(Box<SpecError>),
     /// The model cannot be found or named.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -129,6 +129,12 @@ pub enum RunError {
     /// An identifier could not be made.
     #[error("an identifier could not be made")]
     Id(#[from] InvalidId),
+}
+
+impl From<SpecError> for RunError {
+    fn from(error: SpecError) -> Self {
+        Self::Spec(Box::new(error))
+    }
 }
 
 impl RunError {
