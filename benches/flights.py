@@ -53,10 +53,15 @@ def prepare(python):
     return data, spec
 
 
+def fresh(name):
+    """A folder that never was: some file systems are slow to reuse what was just deleted."""
+    fresh.number = getattr(fresh, "number", 0) + 1
+    return WORK / "runs" / f"{fresh.number}-{name}"
+
+
 def nightshift(binary, spec, *flags):
     """One run from nothing; seconds of the whole command, its own figures, peak memory in MB."""
-    shutil.rmtree(WORK / "predictions", ignore_errors=True)
-    command = [binary, "run", spec, "--output-format", "json", *flags]
+    command = [binary, "run", spec, "--output", fresh("nightshift"), "--output-format", "json", *flags]
     started = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.PIPE)
     text = child.stdout.read()
@@ -71,8 +76,7 @@ def nightshift(binary, spec, *flags):
 
 
 def python_script(python, data, pool):
-    shutil.rmtree(WORK / "peer", ignore_errors=True)
-    command = [python, ROOT / "benches" / "peers" / "score_flights.py", data, WORK / "peer", "--pool", pool]
+    command = [python, ROOT / "benches" / "peers" / "score_flights.py", data, fresh("python"), "--pool", pool]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout)["seconds"]
 
@@ -84,6 +88,8 @@ def main():
     parser.add_argument("--nightshift", default=str(ROOT / "target" / "release" / "nightshift"))
     args = parser.parse_args()
     data, spec = prepare(args.python)
+    shutil.rmtree(WORK / "runs", ignore_errors=True)
+    (WORK / "runs").mkdir()
     seconds = {"nightshift": [], "without sync": [], "python, processes": [], "python, threads": []}
     parts, peak_mb = [], 0.0
     for _ in range(args.rounds):
@@ -95,6 +101,7 @@ def main():
         seconds["python, processes"].append(python_script(args.python, data, "processes"))
         seconds["python, threads"].append(python_script(args.python, data, "threads"))
 
+    shutil.rmtree(WORK / "runs", ignore_errors=True)
     rows = 1_000_000
     peer = min(statistics.median(seconds["python, processes"]), statistics.median(seconds["python, threads"]))
     print(f"{rows:,} rows, 200 shards, {args.rounds} rounds, {os.cpu_count()} cores\n")
