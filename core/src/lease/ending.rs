@@ -6,6 +6,10 @@ use super::{Effect, Holding, LeaseTable, Moment, Token};
 use crate::ids::ShardIndex;
 use crate::record::FailureClass;
 
+/// TTLs without a word after which a worker without leases is forgotten, with what it was told:
+/// long enough for a process that was stopped and goes on, and a bound on what is remembered.
+const SILENT_TTLS: u64 = 20;
+
 impl LeaseTable {
     /// Takes a lease out of the table.
     pub(super) fn end(&mut self, token: Token) -> Option<Held> {
@@ -116,8 +120,7 @@ impl LeaseTable {
         }
         self.shards.wake(now);
         effects.extend(self.breaker.as_mut().and_then(|breaker| breaker.time_passed(now)));
-        // Two TTLs: nothing that such a worker was told can still be in force.
-        let silent_ms = self.settings.ttl_ms.saturating_mul(2);
+        let silent_ms = self.settings.ttl_ms.saturating_mul(SILENT_TTLS);
         self.workers.forget_silent(Moment(now.0.saturating_sub(silent_ms)));
     }
 }
