@@ -4,16 +4,76 @@
 //! clock and performs nothing. One task owns the table; every answer from outside comes back
 //! as an event. Leases only save work: correctness comes from the write-once record, so a
 //! wrong table can waste effort but never make a result wrong.
+//!
+//! # Rules
+//!
+//! - **Acquire** ([`Event::WorkWanted`]) grants up to `max` shards in plan order. A call with
+//!   the request id of the worker's last one gets the same leases again, because the first
+//!   answer may have been lost; an older id gets nothing.
+//! - **Heartbeat** renews the leases that it names and answers each: [`LeaseState`]. A lease
+//!   that no heartbeat renews ends as lost at its deadline, on [`Event::TimePassed`].
+//! - **Failures** ([`RetryRules`]): preempted counts nothing; lost and transient have budgets;
+//!   data gives the shard up at once; config stops the run and burns no shard.
+//! - **Backup** ([`BackupRules`]): queue empty and the only lease of a shard older than twice
+//!   the median of decided attempts: one more lease on it, for another worker. The record
+//!   decides who wins. While one of the two still runs, the failure of the other neither
+//!   queues nor gives up the shard, except for bad data.
+//! - **Breaker** ([`BreakerRules`]): more than half of the attempts that ended lately failed
+//!   alike: no grants until a pause is over or an attempt succeeds.
+//! - **Adoption**: a lease of an older epoch, named in a heartbeat, goes on if its shard is
+//!   undecided and free. [`LeaseTable::awaiting_adoption`] holds grants back for one TTL.
+//! - **Drain** (the run, or one worker) and **retire** (one worker) end grants; what is being
+//!   committed is committed all the same.
+//!
+//! # Cost
+//!
+//! Per shard 8 bytes and 4 in the queue, so 12 MB for a million; a pause after a failure adds two
+//! tree entries of together under 50. Everything else is per lease or per worker. Each event is O(log n) for
+//! each lease that it names or ends: deadlines, ages and shards of leases are ordered sets, the
+//! median is kept over a bounded window ([`DURATIONS_KEPT`]), failures are counted in buckets.
+//! A search for a backup also passes over the leases of the asking worker, at most
+//! [`LEASES_PER_WORKER_MAX`].
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::fmt;
+use std::num::NonZeroU32;
 
 use crate::ids::ShardIndex;
 use crate::record::FailureClass;
 
+mod event;
+mod effect;
 mod retry;
+mod grant;
+mod renew;
+mod ending;
+mod shards;
+mod held;
+mod workers;
+mod median;
+mod breaker;
 
+pub use breaker::BreakerRules;
+pub use effect::{Advice, Answered, Effect, LeaseState};
+pub use event::Event;
+pub use grant::BackupRules;
+pub use median::DURATIONS_KEPT;
 pub use retry::{RetryRules, Standing};
+
+use breaker::Breaker;
+use held::Leases;
+use median::Median;
+use shards::Shards;
+use workers::Workers;
+
+/// Most leases that one Acquire gets, whatever it asks for: an answer stays far below the
+/// reply limit of 4 MiB, and one worker cannot empty the queue at once.
+pub const GRANTS_MAX: u32 = 256;
+/// Most leases that one worker holds: a worker that asks without end must not take the run.
+pub const LEASES_PER_WORKER_MAX: usize = 1_024;
+/// Most workers with state in the table: ten times the largest run that is planned for. A
+/// worker beyond it waits.
+pub const WORKERS_MAX: usize = 10_000;
 
 /// Milliseconds on the owner's monotonic clock; only differences mean anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -24,6 +84,11 @@ impl Moment {
     #[must_use]
     pub fn after_ms(self, ms: u64) -> Self {
         Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds since `earlier`; zero if that is later.
+    pub fn since_ms(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
     }
 }
 
@@ -42,12 +107,17 @@ impl fmt::Display for Token {
     }
 }
 
-/// One holder of leases: a worker process or thread.
+/// One holder of leases: a worker process, or all threads of this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerId(pub u64);
 
+/// Number that a worker gives to an Acquire; it only grows, and a repetition of the same call
+/// has the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
 /// The right to try a shard until a deadline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lease {
     /// Its name.
     pub token: Token,
@@ -57,136 +127,70 @@ pub struct Lease {
     pub earlier_attempts: u32,
 }
 
-/// Something that happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// A worker asked for work.
-    WorkWanted {
-        /// The worker.
-        worker: WorkerId,
-    },
-    /// A worker is alive; its leases are renewed.
-    HeartbeatArrived {
-        /// The worker.
-        worker: WorkerId,
-    },
-    /// A shard has a record, whoever wrote it.
-    ShardDecided {
-        /// The shard.
-        shard: ShardIndex,
-    },
-    /// An attempt ended without a record.
-    AttemptFailed {
-        /// The lease it was made under.
-        token: Token,
-        /// Kind of failure.
-        class: FailureClass,
-        /// Short name of the reason.
-        reason: String,
-        /// What happened.
-        message: String,
-    },
-    /// A worker vanished; its leases end as lost.
-    WorkerLost {
-        /// The worker.
-        worker: WorkerId,
-    },
-    /// Time passed.
-    TimePassed,
-    /// No more leases are to be granted.
-    DrainRequested,
+/// A lease as its holder names it. The shard is part of it because a new coordinator has never
+/// seen the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Holding {
+    /// Name of the lease.
+    pub token: Token,
+    /// Its shard.
+    pub shard: ShardIndex,
 }
 
-/// Something to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// Hand this lease to this worker.
-    Grant {
-        /// The worker.
-        worker: WorkerId,
-        /// The lease.
-        lease: Lease,
-    },
-    /// Tell this worker to ask again, at the latest at the given moment.
-    Wait {
-        /// The worker.
-        worker: WorkerId,
-        /// When a shard becomes free at the latest, if that is known.
-        until: Option<Moment>,
-    },
-    /// Tell this worker that there is no more work for it.
-    Retire {
-        /// The worker.
-        worker: WorkerId,
-    },
-    /// Write a record that gives this shard up; it is decided when the record is.
-    WriteQuarantine {
-        /// The shard.
-        shard: ShardIndex,
-        /// Kind of failure.
-        class: FailureClass,
-        /// Short name of the reason.
-        reason: String,
-        /// What happened, in the words of the last attempt.
-        message: String,
-        /// Attempts that were made.
-        attempts: u32,
-    },
-    /// Stop the run: no shard can succeed.
-    StopRun {
-        /// Short name of the reason.
-        reason: String,
-        /// What is wrong and what to do.
-        message: String,
-    },
-    /// Every shard is decided.
-    AllDecided,
+impl From<Lease> for Holding {
+    fn from(lease: Lease) -> Self {
+        Self { token: lease.token, shard: lease.shard }
+    }
 }
 
 /// Settings of a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LeaseSettings {
     /// How long a lease lasts after it was granted or renewed.
     pub ttl_ms: u64,
     /// What a failed attempt means for its shard.
     pub retry: RetryRules,
+    /// When a slow shard gets a second lease; never if absent.
+    pub backup: Option<BackupRules>,
+    /// When grants stop because attempts fail alike; never if absent.
+    pub breaker: Option<BreakerRules>,
+}
+
+impl LeaseSettings {
+    /// The settings of the design for workers in other processes: a TTL of 30 s.
+    pub fn with_crash_budget(crash_budget: u32) -> Self {
+        Self {
+            ttl_ms: 30_000,
+            retry: RetryRules::with_crash_budget(crash_budget),
+            backup: Some(BackupRules::DEFAULT),
+            breaker: Some(BreakerRules::DEFAULT),
+        }
+    }
 }
 
 /// Leases of one run.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LeaseTable {
     settings: LeaseSettings,
     epoch: u64,
     next_sequence: u64,
-    /// By shard: whether it is decided, and what its attempts came to.
-    slots: Vec<Slot>,
-    undecided: u64,
-    /// Undecided shards without a lease that may be granted now, in the order of granting.
-    ready: VecDeque<ShardIndex>,
-    /// Undecided shards that wait after a failure.
-    delayed: BTreeSet<(Moment, ShardIndex)>,
-    leases: BTreeMap<Token, Held>,
+    shards: Shards,
+    leases: Leases,
+    workers: Workers,
+    durations: Median,
+    breaker: Option<Breaker>,
+    /// Smallest batch that any worker had to go down to.
+    batch_rows: Option<NonZeroU32>,
+    /// Nothing is granted before this moment; leases of an older epoch are adopted.
+    adopting_until: Option<Moment>,
     draining: bool,
     stopped: bool,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Slot {
-    decided: bool,
-    giving_up: bool,
-    standing: Standing,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Held {
-    worker: WorkerId,
-    shard: ShardIndex,
-    deadline: Moment,
-}
-
 impl LeaseTable {
     /// A table over `shards` shards of which `decided` have records already, owned by
-    /// incarnation `epoch`; shards are granted in the order of `order`.
+    /// incarnation `epoch`; shards are granted in the order of `order`, then those that it
+    /// leaves out.
     pub fn new(
         settings: LeaseSettings,
         epoch: u64,
@@ -194,33 +198,43 @@ impl LeaseTable {
         decided: &BTreeSet<ShardIndex>,
         order: impl IntoIterator<Item = ShardIndex>,
     ) -> Self {
-        let mut slots = vec![Slot::default(); shards as usize];
-        for shard in decided {
-            if let Some(slot) = slots.get_mut(shard.as_usize()) {
-                slot.decided = true;
-            }
-        }
-        let undecided = slots.iter().filter(|slot| !slot.decided).count() as u64;
-        let open =
-            |shard: &ShardIndex| slots.get(shard.as_usize()).is_some_and(|slot| !slot.decided);
-        let ready = order.into_iter().filter(open).collect();
         Self {
             settings,
             epoch,
             next_sequence: 0,
-            undecided,
-            ready,
-            slots,
-            delayed: BTreeSet::new(),
-            leases: BTreeMap::new(),
+            shards: Shards::new(shards, decided, order),
+            leases: Leases::default(),
+            workers: Workers::default(),
+            durations: Median::default(),
+            breaker: settings.breaker.map(Breaker::new),
+            batch_rows: None,
+            adopting_until: None,
             draining: false,
             stopped: false,
         }
     }
 
+    /// The same table for an owner that takes over at `now`: leases of the one before may still
+    /// be out, so for one TTL they are adopted and nothing is granted.
+    #[must_use]
+    pub fn awaiting_adoption(mut self, now: Moment) -> Self {
+        self.adopting_until = Some(now.after_ms(self.settings.ttl_ms));
+        self
+    }
+
     /// Shards without a record.
     pub fn undecided(&self) -> u64 {
-        self.undecided
+        self.shards.undecided()
+    }
+
+    /// The shards without a record, in order; for whoever gives up the rest of a run.
+    pub fn undecided_shards(&self) -> impl Iterator<Item = ShardIndex> + '_ {
+        self.shards.undecided_shards()
+    }
+
+    /// Shards that wait in the queue: how many waiting Acquires are worth repeating.
+    pub fn ready(&self) -> u64 {
+        self.shards.ready()
     }
 
     /// Leases that are out.
@@ -228,139 +242,70 @@ impl LeaseTable {
         self.leases.len()
     }
 
-    /// Takes in one event at `now` and returns what to do about it.
+    /// Incarnation of the owner.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Takes in one event at `now` and returns what to do about it. `now` never goes back.
     pub fn apply(&mut self, now: Moment, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         match event {
-            Event::WorkWanted { worker } => effects.push(self.answer(now, worker)),
-            Event::HeartbeatArrived { worker } => self.renew(now, worker),
-            Event::ShardDecided { shard } => self.decided(shard, &mut effects),
-            Event::AttemptFailed { token, class, reason, message } => {
-                if let Some(held) = self.leases.remove(&token) {
+            Event::WorkWanted { worker, request, max } => {
+                self.work_wanted(now, worker, request, max, &mut effects);
+            }
+            Event::HeartbeatArrived { worker, leases } => {
+                effects.push(self.heartbeat(now, worker, &leases));
+            }
+            Event::ShardDecided { shard, by } => self.decided(now, shard, by, &mut effects),
+            Event::AttemptFailed { lease, class, reason, message } => {
+                if self.end_reported(lease) {
+                    self.failed(now, lease.shard, class, reason, message, &mut effects);
+                }
+            }
+            Event::LeaseReleased { token } => {
+                if let Some(held) = self.end(token) {
+                    let reason = "released".to_owned();
+                    let message = "the worker was told to go".to_owned();
+                    let class = FailureClass::Preempted;
                     self.failed(now, held.shard, class, reason, message, &mut effects);
                 }
             }
-            Event::WorkerLost { worker } => {
-                self.lose(now, "worker_lost", |held| held.worker == worker, &mut effects);
+            Event::WorkerLost { worker, class, reason, message } => {
+                for token in self.workers.remove(worker) {
+                    if let Some(held) = self.leases.remove(token) {
+                        let (reason, message) = (reason.clone(), message.clone());
+                        self.failed(now, held.shard, class, reason, message, &mut effects);
+                    }
+                }
             }
-            Event::TimePassed => {
-                self.lose(now, "lease_expired", |held| held.deadline <= now, &mut effects);
-                self.wake(now);
+            Event::QuarantineFailed { shard } => {
+                self.shards.keep_trying(shard, now.after_ms(self.settings.retry.pause_max_ms));
             }
+            Event::BatchLearned { worker, rows } => {
+                self.batch_rows = Some(self.batch_rows.map_or(rows, |least| least.min(rows)));
+                self.workers.learned(worker, rows);
+            }
+            Event::TimePassed => self.time_passed(now, &mut effects),
             Event::DrainRequested => self.draining = true,
+            Event::WorkerDrainRequested { worker } => {
+                self.workers.advise(now, worker, Advice::Drain);
+            }
+            Event::WorkerRetireRequested { worker } => {
+                self.workers.advise(now, worker, Advice::Retire);
+            }
         }
         effects
     }
 
-    fn answer(&mut self, now: Moment, worker: WorkerId) -> Effect {
-        if self.undecided == 0 || self.draining || self.stopped {
-            return Effect::Retire { worker };
-        }
-        self.wake(now);
-        let Some(shard) = self.next_ready() else {
-            let delayed = self.delayed.first().map(|(moment, _)| *moment);
-            let expiring = self.leases.values().map(|held| held.deadline).min();
-            let until = [delayed, expiring].into_iter().flatten().min();
-            return Effect::Wait { worker, until };
-        };
-        let token = Token { epoch: self.epoch, sequence: self.next_sequence };
-        self.next_sequence += 1;
-        let deadline = now.after_ms(self.settings.ttl_ms);
-        self.leases.insert(token, Held { worker, shard, deadline });
-        let earlier_attempts = self.slots[shard.as_usize()].standing.attempts();
-        Effect::Grant { worker, lease: Lease { token, shard, earlier_attempts } }
-    }
-
-    /// The next shard to grant; shards that were decided while they waited are passed over.
-    fn next_ready(&mut self) -> Option<ShardIndex> {
-        while let Some(shard) = self.ready.pop_front() {
-            let slot = self.slots[shard.as_usize()];
-            if !slot.decided && !slot.giving_up {
-                return Some(shard);
-            }
-        }
-        None
-    }
-
-    fn renew(&mut self, now: Moment, worker: WorkerId) {
-        let deadline = now.after_ms(self.settings.ttl_ms);
-        for held in self.leases.values_mut().filter(|held| held.worker == worker) {
-            held.deadline = deadline;
-        }
-    }
-
-    fn decided(&mut self, shard: ShardIndex, effects: &mut Vec<Effect>) {
-        let Some(slot) = self.slots.get_mut(shard.as_usize()) else { return };
-        if std::mem::replace(&mut slot.decided, true) {
-            return;
-        }
-        self.leases.retain(|_, held| held.shard != shard);
-        self.undecided -= 1;
-        if self.undecided == 0 {
-            effects.push(Effect::AllDecided);
-        }
-    }
-
-    fn lose(
-        &mut self,
-        now: Moment,
-        reason: &str,
-        lost: impl Fn(&Held) -> bool,
-        effects: &mut Vec<Effect>,
-    ) {
-        let gone: Vec<(Token, Held)> = self
-            .leases
-            .iter()
-            .filter(|(_, held)| lost(held))
-            .map(|(token, held)| (*token, *held))
-            .collect();
-        for (token, held) in gone {
-            self.leases.remove(&token);
-            let message = "the worker stopped without a word".to_owned();
-            self.failed(now, held.shard, FailureClass::Lost, reason.to_owned(), message, effects);
-        }
-    }
-
-    fn failed(
-        &mut self,
-        now: Moment,
-        shard: ShardIndex,
-        class: FailureClass,
-        reason: String,
-        message: String,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(slot) = self.slots.get_mut(shard.as_usize()) else { return };
-        if slot.decided || slot.giving_up {
-            return;
-        }
-        if class == FailureClass::Config {
-            if !std::mem::replace(&mut self.stopped, true) {
-                effects.push(Effect::StopRun { reason, message });
-            }
-            return;
-        }
-        match slot.standing.after(class, &self.settings.retry) {
-            retry::Next::AtOnce => self.ready.push_back(shard),
-            retry::Next::After { ms } => {
-                self.delayed.insert((now.after_ms(ms), shard));
-            }
-            retry::Next::GiveUp => {
-                slot.giving_up = true;
-                let attempts = slot.standing.attempts();
-                effects.push(Effect::WriteQuarantine { shard, class, reason, message, attempts });
-            }
-        }
-    }
-
-    /// Moves shards whose pause is over to the queue.
-    fn wake(&mut self, now: Moment) {
-        while let Some(&(moment, shard)) = self.delayed.first() {
-            if moment > now {
-                break;
-            }
-            self.delayed.pop_first();
-            self.ready.push_back(shard);
+    /// What a worker is told beside the answer to its question.
+    fn advice(&self, worker: WorkerId) -> Advice {
+        if self.undecided() == 0 || self.stopped {
+            Advice::Retire
+        } else if self.draining {
+            Advice::Drain
+        } else {
+            self.workers.advice(worker)
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::record::FailureClass;
 
 /// Bounds on attempts, so that none goes on for ever (I9).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RetryRules {
     /// Attempts that may end as lost before the shard is given up.
     pub crash_budget: u32,
@@ -23,7 +23,7 @@ impl RetryRules {
 }
 
 /// What the attempts of one shard came to so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Standing {
     lost: u16,
     transient: u16,
@@ -34,7 +34,14 @@ pub struct Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     AtOnce,
-    After { ms: u64 },
+    After {
+        ms: u64,
+    },
+    /// A budget is used up: no further attempt, but one that is under way may still succeed.
+    NoMore {
+        class: FailureClass,
+    },
+    /// No attempt can succeed.
     GiveUp,
 }
 
@@ -47,25 +54,27 @@ impl Standing {
     /// Counts one more failed attempt and says what follows.
     pub(super) fn after(&mut self, class: FailureClass, rules: &RetryRules) -> Next {
         match class {
-            FailureClass::Preempted => {
-                // Being told to go is nobody's fault: it never uses up a budget.
-                self.preempted = self.preempted.saturating_add(1);
-                Next::AtOnce
+            // Being told to go is nobody's fault: it never uses up a budget.
+            FailureClass::Preempted => self.preempted = self.preempted.saturating_add(1),
+            FailureClass::Lost => self.lost = self.lost.saturating_add(1),
+            FailureClass::Transient => self.transient = self.transient.saturating_add(1),
+            FailureClass::Data | FailureClass::Config | FailureClass::Cancelled => {
+                return Next::GiveUp;
             }
-            FailureClass::Lost => {
-                self.lost = self.lost.saturating_add(1);
-                if u32::from(self.lost) > rules.crash_budget { Next::GiveUp } else { Next::AtOnce }
-            }
-            FailureClass::Transient => {
-                self.transient = self.transient.saturating_add(1);
-                if u32::from(self.transient) > rules.transient_budget {
-                    return Next::GiveUp;
-                }
-                let doublings = u32::from(self.transient - 1).min(20);
-                let ms = rules.pause_ms.saturating_mul(1 << doublings).min(rules.pause_max_ms);
-                Next::After { ms }
-            }
-            FailureClass::Data | FailureClass::Config | FailureClass::Cancelled => Next::GiveUp,
         }
+        // A counter that is full counts as used up, so that a huge budget is still a bound.
+        let over = |count: u16, budget| u32::from(count) > budget || count == u16::MAX;
+        if over(self.lost, rules.crash_budget) {
+            return Next::NoMore { class: FailureClass::Lost };
+        }
+        if over(self.transient, rules.transient_budget) {
+            return Next::NoMore { class: FailureClass::Transient };
+        }
+        if class == FailureClass::Transient {
+            let doublings = u32::from(self.transient.saturating_sub(1)).min(20);
+            let ms = rules.pause_ms.saturating_mul(1 << doublings).min(rules.pause_max_ms);
+            return Next::After { ms };
+        }
+        Next::AtOnce
     }
 }

@@ -1,12 +1,13 @@
 //! Leases of a table in this process.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nightshift_core::ids::ShardIndex;
 use nightshift_core::lease::{
-    Effect, Event, Lease, LeaseSettings, LeaseTable, Moment, RetryRules, WorkerId,
+    Effect, Event, Lease, LeaseSettings, LeaseTable, Moment, RequestId, RetryRules, WorkerId,
 };
 
 use nightshift_core::record::FailureClass;
@@ -24,6 +25,8 @@ const WORKER: WorkerId = WorkerId(0);
 #[derive(Debug)]
 pub struct InProcess {
     table: Mutex<LeaseTable>,
+    /// Number of the last request; threads ask under the table's lock, so numbers only grow.
+    requests: AtomicU64,
     changed: Condvar,
     started: Instant,
     drain: Drain,
@@ -41,9 +44,16 @@ impl InProcess {
         drain: Drain,
     ) -> Self {
         let retry = RetryRules::with_crash_budget(crash_budget);
-        let settings = LeaseSettings { ttl_ms: TTL_MS, retry };
+        // No backups, as one process cannot race itself; no breaker, as a person sees what fails.
+        let settings = LeaseSettings { ttl_ms: TTL_MS, retry, backup: None, breaker: None };
         let table = LeaseTable::new(settings, epoch, shards, decided, order);
-        Self { table: Mutex::new(table), changed: Condvar::new(), started: Instant::now(), drain }
+        Self {
+            table: Mutex::new(table),
+            requests: AtomicU64::new(0),
+            changed: Condvar::new(),
+            started: Instant::now(),
+            drain,
+        }
     }
 
     /// Shards without a record.
@@ -76,11 +86,13 @@ impl ShardSource for InProcess {
             if self.drain.is_requested() {
                 table.apply(now, Event::DrainRequested);
             }
-            let effects = table.apply(now, Event::WorkWanted { worker: WORKER });
+            let request = RequestId(self.requests.fetch_add(1, Ordering::Relaxed));
+            let wanted = Event::WorkWanted { worker: WORKER, request, max: 1 };
+            let effects = table.apply(now, wanted);
             for effect in effects {
                 match effect {
                     Effect::Grant { lease, .. } => return Acquired::Lease(lease),
-                    Effect::Retire { .. } => return Acquired::Retire,
+                    Effect::Retire { .. } | Effect::Drain { .. } => return Acquired::Retire,
                     _ => {}
                 }
             }
@@ -90,17 +102,17 @@ impl ShardSource for InProcess {
     }
 
     fn decided(&self, shard: ShardIndex) {
-        self.apply(Event::ShardDecided { shard });
+        self.apply(Event::ShardDecided { shard, by: None });
     }
 
     fn failed(&self, lease: Lease, failure: Failure) -> Verdict {
         let Failure { class, reason, message, exit } = failure;
-        let event = Event::AttemptFailed { token: lease.token, class, reason, message };
+        let event = Event::AttemptFailed { lease: lease.into(), class, reason, message };
         for effect in self.apply(event) {
             match effect {
                 Effect::WriteQuarantine { class, reason, message, attempts, .. } => {
                     let failure = Failure { class, reason, message, exit };
-                    return Verdict::Quarantine { failure, attempts: attempts.max(1) };
+                    return Verdict::Quarantine { failure, attempts };
                 }
                 Effect::StopRun { reason, message } => {
                     let class = FailureClass::Config;
