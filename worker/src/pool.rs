@@ -29,6 +29,11 @@ use crate::source::{Acquired, Drain, Failure, ShardSource, Verdict};
 /// Commits under way at a time. Each holds one or two open files and no rows.
 pub const COMMITS_MAX: u32 = 32;
 
+/// How long a streak of shards of one thread may take before the next one is a single shard.
+const STREAK_MAX: Duration = Duration::from_millis(20);
+/// Most shards in a streak; beyond it the gain is lost in the noise.
+const STREAK_SHARDS_MAX: u32 = 16;
+
 /// What a run tells about its progress; called from many threads.
 pub trait Observer: Send + Sync {
     /// A run is about to begin, of whose rows `done` are in decided shards already.
@@ -140,11 +145,27 @@ impl Shared {
     }
 
     /// One compute thread: until there is no more work.
+    ///
+    /// Short shards are taken in streaks of neighbours, so that a decoder goes on where it
+    /// stands instead of two threads taking turns in one file. Long ones are taken one by one:
+    /// what waits behind one in a streak could be another thread's.
     fn compute(self: &Arc<Self>) {
-        while let Acquired::Lease(lease) = self.pool.source.acquire() {
-            if let Err(failure) = self.attempt(lease) {
-                self.pool.runtime.block_on(self.failed(lease, failure));
+        let mut streak = 1;
+        while let Acquired::Leases(leases) = self.pool.source.acquire(streak) {
+            let started = Instant::now();
+            for lease in leases {
+                if self.pool.drain.is_requested() {
+                    return;
+                }
+                if let Err(failure) = self.attempt(lease) {
+                    self.pool.runtime.block_on(self.failed(lease, failure));
+                }
             }
+            streak = if started.elapsed() < STREAK_MAX {
+                (streak * 2).min(STREAK_SHARDS_MAX)
+            } else {
+                1
+            };
         }
     }
 

@@ -19,8 +19,9 @@ pub use static_index::StaticIndex;
 
 /// A source of shards, shared by the threads of one worker.
 pub trait ShardSource: Send + Sync {
-    /// The next shard to score; blocks while there may be one later.
-    fn acquire(&self) -> Acquired;
+    /// The next shards to score, at least one and at most `max`, in the order of their rows;
+    /// blocks while there may be one later.
+    fn acquire(&self, max: u32) -> Acquired;
 
     /// A shard has a record, whoever wrote it.
     fn decided(&self, shard: ShardIndex);
@@ -54,8 +55,8 @@ impl Drain {
 /// Answer to a request for work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Acquired {
-    /// A shard to score.
-    Lease(Lease),
+    /// Shards to score.
+    Leases(Vec<Lease>),
     /// There is no more work, and never will be.
     Retire,
 }

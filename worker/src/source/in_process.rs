@@ -18,6 +18,8 @@ use super::{Acquired, Drain, Failure, ShardSource, Verdict};
 const TTL_MS: u64 = u64::MAX / 2;
 /// Longest sleep of a thread that waits for work; it is woken by every change before that.
 const WAIT_MAX: Duration = Duration::from_millis(500);
+/// A thread gets at most this part of the shards that are left.
+const FAIR_SHARE: u64 = 16;
 /// The threads of this process are one worker to the table.
 const WORKER: WorkerId = WorkerId(0);
 
@@ -79,7 +81,7 @@ impl InProcess {
 }
 
 impl ShardSource for InProcess {
-    fn acquire(&self) -> Acquired {
+    fn acquire(&self, max: u32) -> Acquired {
         let mut table = self.lock();
         loop {
             let now = self.now();
@@ -87,14 +89,20 @@ impl ShardSource for InProcess {
                 table.apply(now, Event::DrainRequested);
             }
             let request = RequestId(self.requests.fetch_add(1, Ordering::Relaxed));
-            let wanted = Event::WorkWanted { worker: WORKER, request, max: 1 };
-            let effects = table.apply(now, wanted);
+            // Towards the end smaller and smaller pieces, so that all threads end together.
+            let fair = u32::try_from(table.undecided() / FAIR_SHARE).unwrap_or(u32::MAX);
+            let max = max.min(fair).max(1);
+            let effects = table.apply(now, Event::WorkWanted { worker: WORKER, request, max });
+            let mut leases = Vec::new();
             for effect in effects {
                 match effect {
-                    Effect::Grant { lease, .. } => return Acquired::Lease(lease),
+                    Effect::Grant { lease, .. } => leases.push(lease),
                     Effect::Retire { .. } | Effect::Drain { .. } => return Acquired::Retire,
                     _ => {}
                 }
+            }
+            if !leases.is_empty() {
+                return Acquired::Leases(leases);
             }
             let woken = self.changed.wait_timeout(table, WAIT_MAX);
             table = woken.unwrap_or_else(PoisonError::into_inner).0;

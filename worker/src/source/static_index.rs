@@ -40,13 +40,13 @@ impl StaticIndex {
 }
 
 impl ShardSource for StaticIndex {
-    fn acquire(&self) -> Acquired {
+    fn acquire(&self, _max: u32) -> Acquired {
         let mut state = self.lock();
         if self.drain.is_requested() || std::mem::replace(&mut state.handed_out, true) {
             return Acquired::Retire;
         }
         let token = Token { epoch: 0, sequence: 0 };
-        Acquired::Lease(Lease { token, shard: self.shard, earlier_attempts: 0 })
+        Acquired::Leases(vec![Lease { token, shard: self.shard, earlier_attempts: 0 }])
     }
 
     fn decided(&self, _shard: ShardIndex) {}
