@@ -55,6 +55,7 @@ impl<U: Message + Default> Decoder for BoundedDecoder<U> {
     type Error = Status;
 
     fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        // A message lies in one piece, so the chunk is all of it.
         if has_too_many_fields(bytes.chunk()) {
             return Err(Status::invalid_argument(format!(
                 "the message has more than {TOP_LEVEL_FIELDS_MAX} fields: send shorter lists, in several calls"
@@ -111,3 +112,6 @@ fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests;
