@@ -6,7 +6,7 @@ PYTHON  ?= python3
 VENV    := .venv
 NIGHTSHIFT := target/release/nightshift
 
-.PHONY: help demo clean-demo build test tools fmt lint docs deny unit bench
+.PHONY: help demo clean-demo build test tools fmt lint docs deny proto-check unit bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -20,7 +20,7 @@ demo: build ## Score 14 real dates of flights on this machine
 clean-demo: ## Remove what the demo wrote
 	rm -rf examples/flights/out
 
-test: tools fmt lint docs deny unit ## Everything that CI checks, apart from the demo
+test: tools fmt lint docs deny proto-check unit ## Everything that CI checks, apart from the demo
 
 tools: ## Install what the tests need, where it is missing
 	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs"; exit 1; }
@@ -42,6 +42,12 @@ docs:
 
 deny:
 	$(CARGO) deny --offline check bans licenses sources
+
+proto-check: ## Check that the committed gRPC code is what the .proto files say
+	rm -rf target/proto-check
+	$(CARGO) run --quiet --locked -p nightshift-proto --example generate -- target/proto-check
+	diff -r proto/src/gen target/proto-check || \
+		{ echo "run: cargo run -p nightshift-proto --example generate"; exit 1; }
 
 unit: ## All tests
 	$(CARGO) nextest run --workspace --locked
