@@ -10,7 +10,7 @@
 //! 1. [`source`] says which shard comes next: leases of this process, or one fixed index.
 //! 2. [`read`] yields the shard's rows in batches; a row that cannot be read is a reject.
 //! 3. [`engine`] scores batches; [`reject`] names why a row could not be scored.
-//! 4. [`write`] encodes scored rows and rejects into staged files.
+//! 4. [`mod@write`] encodes scored rows and rejects into staged files.
 //! 5. [`commit`] makes an attempt the verdict of its shard: the record is the commit point.
 //!
 //! [`score`] is one attempt through steps 2 to 4, [`pool`] the threads that do it for shard

@@ -52,7 +52,7 @@ fn visible(c: char) -> char {
     if c.is_control() { '\u{fffd}' } else { c }
 }
 
-/// Whether to colour what goes to a terminal; see https://no-color.org.
+/// Whether to colour what goes to a terminal; see <https://no-color.org>.
 pub fn colours(is_terminal: bool) -> bool {
     is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
