@@ -1,6 +1,6 @@
 //! What the tests of the built programs share. Nothing here is part of the product.
 //!
-//! Such a test is written in the order of these modules: a [`bench`] folder with a spec, input
+//! Such a test is written in the order of these modules: a [`mod@bench`] folder with a spec, input
 //! made from the flights of the example ([`flights`]), a [`process`] that is run, watched,
 //! signalled or killed, and then [`store`] and [`tools`] that judge what it left behind. What
 //! the tests choose at random comes from a [`random`] seed that is printed.
