@@ -40,15 +40,15 @@ pub(crate) enum Command {
     /// Score one or more dates on this machine; dates that are done are skipped
     Run(RunArgs),
     /// Show what a run would do: shards and rows of each date; writes nothing
-    Plan(PlanArgs),
+    Plan(LookArgs),
     /// Show the state of each date in the output
-    Status(StatusArgs),
+    Status(LookArgs),
     /// Show the report of a finished run
-    Report(ReportArgs),
+    Report(LookArgs),
     /// Re-hash and re-count the output of finished runs against plan and records
-    Verify(VerifyArgs),
+    Verify(LookArgs),
     /// Check spec, model, input and output, and say what is wrong
-    Doctor(DoctorArgs),
+    Doctor(LookArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -83,7 +83,7 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "NIGHTSHIFT_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: Option<u16>,
 
-    /// Run dates that are done again, as a new generation; the old one stays until collected
+    /// Run dates that are done again, as a new generation; the old one stays
     #[arg(long)]
     pub(crate) force: bool,
 
@@ -99,49 +99,9 @@ pub(crate) struct RunArgs {
     pub(crate) format: FormatArgs,
 }
 
+/// The flags of every command that looks and changes nothing.
 #[derive(Debug, Args)]
-pub(crate) struct PlanArgs {
-    #[command(flatten)]
-    pub(crate) spec: SpecArgs,
-    #[command(flatten)]
-    pub(crate) dates: DateArgs,
-    #[command(flatten)]
-    pub(crate) format: FormatArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct StatusArgs {
-    #[command(flatten)]
-    pub(crate) spec: SpecArgs,
-    #[command(flatten)]
-    pub(crate) dates: DateArgs,
-    #[command(flatten)]
-    pub(crate) format: FormatArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ReportArgs {
-    #[command(flatten)]
-    pub(crate) spec: SpecArgs,
-    #[command(flatten)]
-    pub(crate) dates: DateArgs,
-    #[command(flatten)]
-    pub(crate) format: FormatArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct VerifyArgs {
-    #[command(flatten)]
-    pub(crate) spec: SpecArgs,
-    /// Without dates: every date that has a final
-    #[command(flatten)]
-    pub(crate) dates: DateArgs,
-    #[command(flatten)]
-    pub(crate) format: FormatArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DoctorArgs {
+pub(crate) struct LookArgs {
     #[command(flatten)]
     pub(crate) spec: SpecArgs,
     #[command(flatten)]

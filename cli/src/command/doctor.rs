@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 
 use super::{print, print_json};
-use crate::args::{DoctorArgs, OutputFormatArg};
+use crate::args::{LookArgs, OutputFormatArg};
 use crate::table::thousands;
 use nightshift_worker::front::failure::Failure;
 use nightshift_worker::front::workspace::Workspace;
@@ -28,7 +28,7 @@ struct Check {
     exit: Exit,
 }
 
-pub(crate) fn perform(runtime: Handle, args: &DoctorArgs) -> Result<Exit, Failure> {
+pub(crate) fn perform(runtime: Handle, args: &LookArgs) -> Result<Exit, Failure> {
     let workspace = Workspace::open(&args.spec)?;
     let session = Session::new(runtime.clone(), 1, Drain::default(), Arc::new(NoObserver));
     let mut checks = vec![Check {

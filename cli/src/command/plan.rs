@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 
 use super::{print, print_json};
-use crate::args::{OutputFormatArg, PlanArgs};
+use crate::args::{LookArgs, OutputFormatArg};
 use crate::table::{Align, Table, thousands};
 use nightshift_worker::front::args::{DateArgs, SpecArgs};
 use nightshift_worker::front::failure::Failure;
@@ -31,7 +31,7 @@ struct Line {
     shards: u64,
 }
 
-pub(crate) fn perform(runtime: Handle, args: &PlanArgs) -> Result<Exit, Failure> {
+pub(crate) fn perform(runtime: Handle, args: &LookArgs) -> Result<Exit, Failure> {
     show(runtime, &args.spec, &args.dates, args.format.output_format, false)
 }
 

@@ -12,12 +12,12 @@ use nightshift_worker::source::Drain;
 use tokio::runtime::Handle;
 
 use super::{print, print_json};
-use crate::args::{OutputFormatArg, ReportArgs};
+use crate::args::{LookArgs, OutputFormatArg};
 use crate::table::{seconds, thousands};
 use nightshift_worker::front::failure::Failure;
 use nightshift_worker::front::workspace::Workspace;
 
-pub(crate) fn perform(runtime: Handle, args: &ReportArgs) -> Result<Exit, Failure> {
+pub(crate) fn perform(runtime: Handle, args: &LookArgs) -> Result<Exit, Failure> {
     let workspace = Workspace::open(&args.spec)?;
     let session = Session::new(runtime.clone(), 1, Drain::default(), Arc::new(NoObserver));
     let mut reports = Vec::new();

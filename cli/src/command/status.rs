@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 
 use super::{print, print_json};
-use crate::args::{OutputFormatArg, StatusArgs};
+use crate::args::{LookArgs, OutputFormatArg};
 use crate::table::{Align, Table, thousands};
 use nightshift_worker::front::failure::Failure;
 use nightshift_worker::front::workspace::Workspace;
@@ -34,7 +34,7 @@ struct Line {
     decided_at: Option<String>,
 }
 
-pub(crate) fn perform(runtime: &Handle, args: &StatusArgs) -> Result<Exit, Failure> {
+pub(crate) fn perform(runtime: &Handle, args: &LookArgs) -> Result<Exit, Failure> {
     let workspace = Workspace::open(&args.spec)?;
     let named = workspace.named_partitions(&args.dates)?;
     let lines = runtime.block_on(async {

@@ -7,12 +7,12 @@ use nightshift_storage::verifying::{Verification, verify_run};
 use tokio::runtime::Handle;
 
 use super::{print, print_json};
-use crate::args::{OutputFormatArg, VerifyArgs};
+use crate::args::{LookArgs, OutputFormatArg};
 use crate::table::{Align, Table, thousands};
 use nightshift_worker::front::failure::Failure;
 use nightshift_worker::front::workspace::Workspace;
 
-pub(crate) fn perform(runtime: &Handle, args: &VerifyArgs) -> Result<Exit, Failure> {
+pub(crate) fn perform(runtime: &Handle, args: &LookArgs) -> Result<Exit, Failure> {
     let workspace = Workspace::open(&args.spec)?;
     let named = workspace.named_partitions(&args.dates)?;
     let found = runtime.block_on(async {
