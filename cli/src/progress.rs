@@ -1,14 +1,17 @@
 //! Progress for people: bars on a terminal, a line for each date elsewhere.
 
+use std::fmt;
 use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use nightshift_core::ids::ShardIndex;
 use nightshift_core::plan::Plan;
 use nightshift_core::record::Record;
 use nightshift_worker::pool::Observer;
+
+use crate::table::thousands;
 
 /// Bars for the dates of a command and for the rows of the current one.
 pub(crate) struct Progress {
@@ -45,9 +48,7 @@ impl Progress {
     pub(crate) fn begin(&self, partition: &str) {
         let bar = self.bars.insert_before(
             &self.dates,
-            ProgressBar::new(0).with_style(style(
-                "{prefix:<12} {bar:24.green} {human_pos}/{human_len} rows  {per_sec}  {msg}",
-            )),
+            ProgressBar::new(0).with_style(style("{prefix:<12} planning")),
         );
         bar.set_prefix(partition.to_owned());
         bar.enable_steady_tick(Duration::from_millis(200));
@@ -86,6 +87,9 @@ impl Progress {
 impl Observer for Progress {
     fn planned(&self, plan: &Plan, done: u64) {
         self.with_rows(|bar| {
+            bar.set_style(style(
+                "{prefix:<12} {bar:24.green} {human_pos}/{human_len} rows  {rate}  {msg}",
+            ));
             bar.set_length(plan.rows);
             bar.set_position(done);
         });
@@ -111,5 +115,9 @@ fn style(template: &str) -> ProgressStyle {
     // The templates are constants; one that does not parse falls back to the default look.
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            // A bar that cannot be drawn is no reason to fail.
+            let _ = write!(out, "{} rows/s", thousands(state.per_sec() as u64));
+        })
         .progress_chars("━╸─")
 }
