@@ -87,7 +87,8 @@ pub enum Verdict {
         /// Attempts that were made.
         attempts: u32,
     },
-    /// No shard of the run can succeed; the source hands out nothing more.
+    /// Nothing more is to be tried here: no shard of the run can succeed, or this process had
+    /// one try only. The source hands out nothing more, and the process says that it failed.
     StopRun(Failure),
 }
 
