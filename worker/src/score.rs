@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use nightshift_core::ids::{AttemptId, ShardIndex};
 use nightshift_core::layout::StagedName;
 use nightshift_core::plan::{Plan, Shard};
@@ -96,16 +97,36 @@ impl Scorer {
     }
 }
 
-/// Columns to read for `plan` with `engine`: id, kept, then what the engine needs, each once.
-pub fn read_columns(plan: &Plan, engine: &dyn Engine) -> Vec<ColumnRequest> {
-    let carried = plan.task.id.iter().chain(&plan.task.keep);
-    let mut columns: Vec<ColumnRequest> = carried.map(ColumnRequest::plain).collect();
+/// Columns to read: those that are carried over, then what the engine needs, each once.
+pub fn read_columns<'a>(
+    carried: impl IntoIterator<Item = &'a String>,
+    engine: &dyn Engine,
+) -> Vec<ColumnRequest> {
+    let mut columns: Vec<ColumnRequest> = carried.into_iter().map(ColumnRequest::plain).collect();
     for needed in engine.input_columns() {
         if !columns.iter().any(|column| *column.name == *needed.name) {
             columns.push(ColumnRequest::viewed(&*needed.name));
         }
     }
     columns
+}
+
+/// The output of a scored batch: its first `carried` columns, then the engine's `scores`.
+///
+/// # Errors
+/// If the columns do not make a table.
+pub(crate) fn output_batch(
+    batch: &RecordBatch,
+    carried: usize,
+    engine: &dyn Engine,
+    scores: Vec<ArrayRef>,
+) -> Result<RecordBatch, ArrowError> {
+    let fields = batch.schema_ref().fields().iter().take(carried).cloned();
+    let outputs = engine.output_fields().iter().cloned();
+    let schema = Schema::new(fields.chain(outputs).collect::<Vec<Arc<Field>>>());
+    let mut columns: Vec<ArrayRef> = batch.columns().iter().take(carried).cloned().collect();
+    columns.extend(scores);
+    RecordBatch::try_new(Arc::new(schema), columns)
 }
 
 /// The state of one attempt.
@@ -117,7 +138,6 @@ struct Attempt<'a> {
     staging: &'a Staging,
     output: Option<RowWriter<StagedFile>>,
     rejects: Option<RejectsWriter<StagedFile>>,
-    schema: Option<SchemaRef>,
     rows_in: u64,
     rejects_by_reason: BTreeMap<String, u64>,
     examples: Vec<String>,
@@ -144,7 +164,6 @@ impl<'a> Attempt<'a> {
             staging,
             output: None,
             rejects: None,
-            schema: None,
             rows_in: 0,
             rejects_by_reason: BTreeMap::new(),
             examples: Vec::new(),
@@ -185,7 +204,8 @@ impl<'a> Attempt<'a> {
 
         let started = Instant::now();
         let rejects = merge(unreadable, scored.rejects);
-        let out = self.output_batch(&batch, scored.columns)?;
+        let Scorer { engine, carried, .. } = self.scorer;
+        let out = output_batch(&batch, *carried, &**engine, scored.columns)?;
         if !rejects.is_empty() {
             self.reject(uri, first_row, &batch, &rejects)?;
         }
@@ -193,23 +213,6 @@ impl<'a> Attempt<'a> {
         self.writer(out.schema())?.write(&out)?;
         self.clock.write += started.elapsed();
         Ok(())
-    }
-
-    /// Carried columns, then the engine's.
-    fn output_batch(
-        &mut self,
-        batch: &RecordBatch,
-        scores: Vec<ArrayRef>,
-    ) -> Result<RecordBatch, ShardError> {
-        let carried = self.scorer.carried;
-        let schema = self.schema.get_or_insert_with(|| {
-            let fields = batch.schema_ref().fields().iter().take(carried).cloned();
-            let outputs = self.scorer.engine.output_fields().iter().cloned();
-            Arc::new(Schema::new(fields.chain(outputs).collect::<Vec<Arc<Field>>>()))
-        });
-        let mut columns: Vec<ArrayRef> = batch.columns().iter().take(carried).cloned().collect();
-        columns.extend(scores);
-        Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
     }
 
     fn writer(&mut self, schema: SchemaRef) -> Result<&mut RowWriter<StagedFile>, ShardError> {

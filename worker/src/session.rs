@@ -37,7 +37,7 @@ mod check;
 mod error;
 
 pub use error::RunError;
-pub(crate) use error::input_exit;
+pub(crate) use error::{engine_exit, input_exit};
 
 /// Rows that are read, scored and written at a time.
 const BATCH_ROWS: usize = 8_192;
@@ -218,7 +218,7 @@ impl Session {
         let OpenRun { plan, mut records, .. } = open;
         let done = records.keys().filter_map(|shard| plan.shard(*shard)).map(Shard::rows).sum();
         self.observer.planned(&plan, done);
-        let columns = read_columns(&plan, &*loaded.engine);
+        let columns = read_columns(plan.task.id.iter().chain(&plan.task.keep), &*loaded.engine);
         let reader = Reader::new(columns, BATCH_ROWS);
         let pool = Pool {
             root: root.clone(),

@@ -6,20 +6,19 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use arrow::array::ArrayRef;
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
-use arrow::record_batch::RecordBatch;
 use nightshift_core::exit::Exit;
 use nightshift_core::plan::{InputFile, OutputFormat, Slice};
 use nightshift_storage::input::InputError;
 use nightshift_storage::planning::survey;
 use thiserror::Error;
 
-use crate::engine::{self, Engine, EngineError, ErrorClass, LoadError};
-use crate::read::{ColumnRequest, ReadBatch, ReadError, Reader};
+use crate::engine::{self, Engine, EngineError, LoadError};
+use crate::read::{ReadBatch, ReadError, Reader};
+use crate::score::{output_batch, read_columns};
+use crate::session::{engine_exit, input_exit};
 use crate::write::{RejectsWriter, RowWriter, WriteError, without_rejected};
 
 /// Rows that are read, scored and written at a time.
@@ -123,15 +122,10 @@ pub enum SingleError {
 impl SingleError {
     /// The exit code.
     pub fn exit(&self) -> Exit {
-        let engine = |class| match class {
-            ErrorClass::Configuration => Exit::Config,
-            ErrorClass::Io => Exit::Io,
-            ErrorClass::Bug => Exit::Software,
-        };
         match self {
-            Self::Load(error) => engine(error.class()),
-            Self::Engine(error) => engine(error.class()),
-            Self::Input(error) => crate::session::input_exit(error),
+            Self::Load(error) => engine_exit(error.class()),
+            Self::Engine(error) => engine_exit(error.class()),
+            Self::Input(error) => input_exit(error),
             Self::Read(ReadError::Io { .. }) | Self::Write(WriteError::Io { .. }) => Exit::Io,
             Self::Read(_) | Self::OverBudget { .. } => Exit::Data,
             Self::Output { source, .. } => match source.kind() {
@@ -159,13 +153,7 @@ pub fn score_file(single: &Single) -> Result<Done, SingleError> {
         return Err(SingleError::OutputIsInput { path: single.output.clone() });
     }
     let carried = carried(single, &survey.schema, &*engine)?;
-    let mut names = carried.clone();
-    for column in engine.input_columns() {
-        if !names.iter().any(|name| **name == *column.name) {
-            names.push(column.name.to_string());
-        }
-    }
-    let requests = names.into_iter().map(ColumnRequest::plain).collect();
+    let requests = read_columns(&carried, &*engine);
     let job = Job {
         engine: &*engine,
         reader: Reader::new(requests, BATCH_ROWS),
@@ -227,7 +215,10 @@ impl Job<'_> {
                     example = Some(format!("{} in {column}: {}", bad.reason, bad.detail));
                 }
                 rejects.write(&file.uri, first_row, &batch, &self.id(), &bad)?;
-                let out = without_rejected(&self.table(&batch, scored.columns)?, &bad)?;
+                let out = without_rejected(
+                    &output_batch(&batch, self.carried, self.engine, scored.columns)?,
+                    &bad,
+                )?;
                 let open = match writer.take() {
                     Some(open) => open,
                     None => RowWriter::create(self.format, out.schema(), &[], &self.output.file)?,
@@ -260,16 +251,6 @@ impl Job<'_> {
     /// Columns that name a row in the rejects file.
     fn id(&self) -> Vec<usize> {
         (0..self.carried).collect()
-    }
-
-    fn table(&self, batch: &RecordBatch, scores: Vec<ArrayRef>) -> Result<RecordBatch, ArrowError> {
-        let fields = batch.schema_ref().fields().iter().take(self.carried).cloned();
-        let outputs = self.engine.output_fields().iter().cloned();
-        let schema = Schema::new(fields.chain(outputs).collect::<Vec<Arc<Field>>>());
-        let mut columns: Vec<ArrayRef> =
-            batch.columns().iter().take(self.carried).cloned().collect();
-        columns.extend(scores);
-        RecordBatch::try_new(Arc::new(schema), columns)
     }
 }
 

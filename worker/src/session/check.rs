@@ -5,16 +5,12 @@ use nightshift_storage::planning::Survey;
 
 use super::RunError;
 use crate::engine::Engine;
+use crate::score::read_columns;
 
-/// Columns that the run reads: id, kept, and the model's, each once.
+/// Names of the columns that the run reads.
 pub(super) fn needed_columns(spec: &Spec, engine: &dyn Engine) -> Vec<String> {
-    let mut needed: Vec<String> = spec.input.id.iter().chain(&spec.input.keep).cloned().collect();
-    for column in engine.input_columns() {
-        if !needed.iter().any(|name| **name == *column.name) {
-            needed.push(column.name.to_string());
-        }
-    }
-    needed
+    let carried = spec.input.id.iter().chain(&spec.input.keep);
+    read_columns(carried, engine).into_iter().map(|column| column.name).collect()
 }
 
 /// Checks the surveyed columns against spec and model.

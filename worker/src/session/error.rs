@@ -169,7 +169,8 @@ impl RunError {
     }
 }
 
-fn engine_exit(class: ErrorClass) -> Exit {
+/// The exit code of a process that an engine's error ends.
+pub(crate) fn engine_exit(class: ErrorClass) -> Exit {
     match class {
         ErrorClass::Configuration => Exit::Config,
         ErrorClass::Io => Exit::Io,

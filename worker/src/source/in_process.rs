@@ -58,11 +58,6 @@ impl InProcess {
         }
     }
 
-    /// Shards without a record.
-    pub fn undecided(&self) -> u64 {
-        self.lock().undecided()
-    }
-
     fn now(&self) -> Moment {
         Moment(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
