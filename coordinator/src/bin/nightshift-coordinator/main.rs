@@ -1,0 +1,3 @@
+//! The `nightshift-coordinator` command.
+
+fn main() {}

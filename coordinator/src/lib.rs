@@ -1,0 +1,2 @@
+//! The coordinator: plans runs, leases their shards, keeps the ledger.
+#![deny(missing_docs)]
