@@ -3,12 +3,11 @@
 //! A document is JSON, created once and never changed. The reader refuses a version that it
 //! does not know, and bytes beyond the bound of the kind.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::conclusion::Final;
 use crate::decide::{Claim, Epoch};
-use crate::plan::Plan;
+use crate::plan::{Outline, Plan};
 use crate::record::Record;
 use crate::report::Report;
 
@@ -62,11 +61,11 @@ impl Kind {
     }
 }
 
-/// A type that is stored as a write-once JSON document.
-pub trait Document: Serialize + DeserializeOwned + Send + 'static {
+/// A type that a write-once JSON document is read as; all but [`Outline`] are written, too.
+pub trait Document: DeserializeOwned + Send + 'static {
     /// What it is.
     const KIND: Kind;
-    /// The version that this build writes, and the only one that it reads.
+    /// The only version that this build reads, and the one that it writes.
     const VERSION: u32;
 
     /// The version that this value carries.
@@ -89,6 +88,7 @@ macro_rules! documents {
 documents! {
     Claim => Claim,
     Plan => Plan,
+    Outline => Plan,
     Epoch => Epoch,
     Record => Record,
     Final => Final,

@@ -1,7 +1,7 @@
 use futures::future::join_all;
 
 use super::*;
-use crate::rehearsal::{Stage, give_up, open, opener, plan, records, work};
+use crate::rehearsal::{Stage, give_up, open, opener, plan, records, require_send, work};
 
 #[tokio::test]
 async fn a_run_with_undecided_shards_has_no_verdict_and_no_trace_of_one() {
@@ -61,11 +61,6 @@ async fn records_that_stay_in_the_store_give_the_same_verdict() {
     }
     let again = conclude(&stage.root, &run, &records(&stage.root, &run).await).await.unwrap();
     assert_eq!(again, report);
-}
-
-/// A coordinator concludes one run in a task beside those of others.
-fn require_send<F: Future + Send>(future: F) -> F {
-    future
 }
 
 #[tokio::test]
