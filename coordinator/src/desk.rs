@@ -157,6 +157,11 @@ impl Desk {
         self.runs.get(run)
     }
 
+    /// The run, to change it, if it is under way.
+    pub fn run_mut(&mut self, run: &RunId) -> Option<&mut ActiveRun> {
+        self.runs.get_mut(run)
+    }
+
     /// The runs that are under way.
     pub fn runs(&self) -> impl Iterator<Item = &ActiveRun> {
         self.runs.values()

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::TryStreamExt;
+use nightshift_core::document::Document;
 use nightshift_core::ids::SpecName;
 use nightshift_core::layout::{Object, Prefix};
 use nightshift_core::root::{RootId, Served};
@@ -106,7 +107,11 @@ impl Roots {
     ///
     /// # Errors
     /// See [`ServeError`].
-    pub async fn serve(&self, name: &SpecName, output: &str) -> Result<Arc<ServedRoot>, ServeError> {
+    pub async fn serve(
+        &self,
+        name: &SpecName,
+        output: &str,
+    ) -> Result<Arc<ServedRoot>, ServeError> {
         if let Some(served) = self.get(name) {
             return self.same(served, output);
         }

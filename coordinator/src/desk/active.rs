@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use nightshift_core::conclusion::QuarantinedShard;
 use nightshift_core::ids::{Digest, RunId, ShardIndex};
 use nightshift_core::lease::{Effect, Event, LeaseTable, Moment, Token};
 use nightshift_core::record::{FailureClass, Record, Verdict};
 use nightshift_proto::leases::Phase;
 use nightshift_proto::leases::report::Failure;
+use nightshift_proto::limits::QUARANTINED_SHOWN_MAX;
 
 use super::Task;
 
@@ -76,6 +78,8 @@ pub struct ActiveRun {
     pub(super) standing: Standing,
     pub(super) progress: BTreeMap<Token, Progress>,
     pub(super) failures: BTreeMap<ShardIndex, Failure>,
+    /// The first shards that were given up.
+    pub(super) given_up: BTreeMap<ShardIndex, QuarantinedShard>,
     /// Why it is not getting on, for people.
     pub(super) notice: String,
     /// It was stopped or cancelled: what is undecided is being given up.
@@ -110,6 +114,22 @@ impl From<&Record> for Decided {
     }
 }
 
+// === impl Standing ===
+
+impl Standing {
+    /// Counts one more decided shard, which has `rows` rows.
+    pub fn add(&mut self, decided: Decided, rows: u64) {
+        if decided.committed {
+            self.committed += 1;
+            self.rows_out += decided.rows_out;
+            self.rows_rejected += decided.rows_rejected;
+        } else {
+            self.quarantined += 1;
+            self.rows_quarantined += rows;
+        }
+    }
+}
+
 // === impl ActiveRun ===
 
 impl ActiveRun {
@@ -122,6 +142,7 @@ impl ActiveRun {
             standing,
             progress: BTreeMap::new(),
             failures: BTreeMap::new(),
+            given_up: BTreeMap::new(),
             notice: String::new(),
             ending: false,
             concluding: false,
@@ -154,6 +175,35 @@ impl ActiveRun {
         now.since_ms(self.moved_at)
     }
 
+    /// Says for people why the run is not getting on.
+    pub fn set_notice(&mut self, notice: String) {
+        self.notice = notice;
+    }
+
+    /// The first shards that were given up.
+    pub fn given_up(&self) -> Vec<QuarantinedShard> {
+        self.given_up.values().cloned().collect()
+    }
+
+    /// Replaces what `shards` shards that were decided before this incarnation were taken for by
+    /// what they came to.
+    pub fn stock_taken(&mut self, shards: u32, found: Standing, given_up: Vec<QuarantinedShard>) {
+        let standing = &mut self.standing;
+        standing.committed = standing.committed.saturating_sub(shards) + found.committed;
+        standing.quarantined += found.quarantined;
+        standing.rows_out += found.rows_out;
+        standing.rows_rejected += found.rows_rejected;
+        standing.rows_quarantined += found.rows_quarantined;
+        given_up.into_iter().for_each(|one| self.note_given_up(one));
+    }
+
+    /// Keeps a shard that was given up for people.
+    pub fn note_given_up(&mut self, shard: QuarantinedShard) {
+        if self.given_up.len() < QUARANTINED_SHOWN_MAX {
+            self.given_up.insert(shard.shard, shard);
+        }
+    }
+
     /// Looks at the store again only after another while, although nothing was found.
     pub fn looked(&mut self, now: Moment) {
         self.moved_at = now;
@@ -175,15 +225,7 @@ impl ActiveRun {
         }
         self.moved_at = now;
         self.failures.remove(&shard);
-        let standing = &mut self.standing;
-        if decided.committed {
-            standing.committed += 1;
-            standing.rows_out += decided.rows_out;
-            standing.rows_rejected += decided.rows_rejected;
-        } else {
-            standing.quarantined += 1;
-            standing.rows_quarantined += self.facts.rows_of(shard);
-        }
+        self.standing.add(decided, self.facts.rows_of(shard));
         self.perform(effects, tasks);
         true
     }
