@@ -1,6 +1,6 @@
 //! The desk: every run that is under way, and who may try which of its shards.
 //!
-//! A synchronous value, like the [`LeaseTable`]s in it: it is told the time, answers at once and
+//! A synchronous value, like the [`LeaseTable`](nightshift_core::lease::LeaseTable)s in it: it is told the time, answers at once and
 //! performs nothing. What is to be done comes back as [`Task`]s. It adds to the tables what one
 //! run alone cannot know: which run a request for work goes to ([`mod@share`]), which worker is
 //! behind a name ([`book`]), and what people are shown ([`show`]).
@@ -11,9 +11,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nightshift_core::ids::{RunId, ShardIndex};
-use nightshift_core::lease::{Event, LeaseTable, Moment};
+use nightshift_core::lease::{Event, Moment};
 use nightshift_core::record::FailureClass;
-use nightshift_proto::leases::{Directive, LeaseId};
+use nightshift_proto::leases::Directive;
 
 pub mod active;
 pub mod book;
@@ -278,10 +278,6 @@ impl Desk {
             Some(run) if self.is_concluded(run) => Directive::Retire,
             _ => Directive::Continue,
         }
-    }
-
-    fn table(&self, lease: &LeaseId) -> Option<&LeaseTable> {
-        self.runs.get(&lease.run).map(|run| &run.table)
     }
 }
 

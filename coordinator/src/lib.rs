@@ -30,3 +30,5 @@ pub mod desk;
 pub mod refusal;
 pub mod coordinator;
 pub mod grpc;
+pub mod metrics;
+pub mod http;

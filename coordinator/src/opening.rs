@@ -1,14 +1,13 @@
 //! From a stored plan to a run on the desk.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures::StreamExt;
+use futures::TryStreamExt;
 use nightshift_core::conclusion::QuarantinedShard;
-use nightshift_core::ids::{Digest, RunId, ShardIndex};
+use nightshift_core::ids::{Digest, RunId};
 use nightshift_core::layout::Object;
 use nightshift_core::lease::{LeaseTable, Moment};
-use nightshift_core::plan::{Plan, Shard};
+use nightshift_core::plan::{Plan, Shard, ShardSet};
 use nightshift_core::record::{Record, Verdict};
 use nightshift_storage::error::StoreError;
 use nightshift_storage::opening::{Opener, open_epoch};
@@ -19,14 +18,11 @@ use crate::desk::{ActiveRun, Decided, RunFacts, Standing};
 use crate::roots::ServedRoot;
 use crate::settings::LeaseTimes;
 
-/// Records that are read at the same time when a run is taken stock of.
-const RECORD_READS_MAX: usize = 16;
-
 /// A run that is ready to be put on the desk, and the shards that were decided before.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) run: ActiveRun,
-    pub(crate) decided: BTreeSet<ShardIndex>,
+    pub(crate) decided: ShardSet,
 }
 
 /// Takes the leases of a run over: opens the next epoch, and looks at which shards have records.
@@ -86,17 +82,13 @@ async fn facts(served: &ServedRoot, run: &RunId) -> Result<(RunFacts, u32), Stor
 pub(crate) async fn take_stock(
     root: &Reader,
     facts: &RunFacts,
-    shards: BTreeSet<ShardIndex>,
+    shards: &ShardSet,
 ) -> Result<(Standing, Vec<QuarantinedShard>), StoreError> {
-    let run = &facts.run;
-    let read = |shard| async move {
-        root.read::<Record>(&Object::Record { run: run.clone(), shard }).await
-    };
-    let mut records = futures::stream::iter(shards).map(read).buffered(RECORD_READS_MAX);
+    let mut records = root.records_in_order(&facts.run, shards.iter());
     let mut standing = Standing::default();
     let mut given_up = Vec::new();
-    while let Some(record) = records.next().await {
-        let Some(record) = record? else { continue };
+    while let Some((_, record)) = records.try_next().await? {
+        let Some(record) = record else { continue };
         standing.add(Decided::from(&record), facts.rows_of(record.shard));
         given_up.extend(quarantined(&record, facts));
     }

@@ -24,7 +24,7 @@
 use std::fmt;
 
 use crate::ids::{AttemptId, Generation, Partition, RunId, ShardIndex, SpecName};
-use crate::plan::{OutputFormat, Plan};
+use crate::plan::{OutputFormat, Planned};
 
 /// Directory of everything that is not a visible output file.
 const PRIVATE: &str = "_nightshift";
@@ -223,24 +223,21 @@ impl fmt::Display for Prefix {
 
 impl Object {
     /// The visible output file of a planned shard.
-    pub fn part(plan: &Plan, shard: ShardIndex) -> Self {
+    pub fn part(plan: &impl Planned, shard: ShardIndex) -> Self {
+        let RunId { partition, generation, .. } = *plan.run();
         Self::Part {
-            partition: plan.partition(),
-            generation: plan.generation(),
+            partition,
+            generation,
             shard,
             shards: plan.shard_count(),
-            format: plan.task.output_format,
+            format: plan.task().output_format,
         }
     }
 
     /// The visible rejects file of a planned shard.
-    pub fn rejects(plan: &Plan, shard: ShardIndex) -> Self {
-        Self::Rejects {
-            partition: plan.partition(),
-            generation: plan.generation(),
-            shard,
-            shards: plan.shard_count(),
-        }
+    pub fn rejects(plan: &impl Planned, shard: ShardIndex) -> Self {
+        let RunId { partition, generation, .. } = *plan.run();
+        Self::Rejects { partition, generation, shard, shards: plan.shard_count() }
     }
 
     /// The path relative to the output root, without a leading slash.

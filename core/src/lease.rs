@@ -34,7 +34,7 @@
 //! A search for a backup also passes over the leases of the asking worker, at most
 //! [`LEASES_PER_WORKER_MAX`].
 
-use std::collections::BTreeSet;
+use std::borrow::Borrow;
 use std::fmt;
 use std::num::NonZeroU32;
 
@@ -197,7 +197,7 @@ impl LeaseTable {
         settings: LeaseSettings,
         epoch: u64,
         shards: u32,
-        decided: &BTreeSet<ShardIndex>,
+        decided: impl IntoIterator<Item: Borrow<ShardIndex>>,
         order: impl IntoIterator<Item = ShardIndex>,
     ) -> Self {
         Self {

@@ -12,8 +12,12 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{Digest, Generation, Partition, RunId, ShardIndex, SpecName};
 
 mod cut;
+mod planned;
+mod set;
 
 pub use cut::{CutError, Sharding, cut};
+pub use planned::Planned;
+pub use set::{ShardSet, Shards};
 
 /// Most shards a run may have.
 pub const SHARDS_MAX: u32 = 1_000_000;
@@ -268,9 +272,9 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Rows in the shard.
+    /// Rows in the shard; `u64::MAX` where a plan that nobody cut claims more.
     pub fn rows(&self) -> u64 {
-        self.slices.iter().map(|slice| slice.rows).sum()
+        self.slices.iter().fold(0, |rows, slice| rows.saturating_add(slice.rows))
     }
 }
 

@@ -99,7 +99,7 @@ pub async fn open_run(
         take_over(root, &plan, inheritance).await?;
     }
     let decided = root.decided_shards(&plan.run).await?;
-    let records = root.records(&plan.run, decided).await?;
+    let records = root.records(&plan.run, &decided).await?;
     Ok(OpenRun { plan: Arc::new(plan), claimed, records })
 }
 
@@ -197,7 +197,7 @@ async fn take_over(
     inheritance: &Inheritance,
 ) -> Result<(), StoreError> {
     let decided = root.decided_shards(&plan.run).await?;
-    let missing = inheritance.shards.iter().copied().filter(|shard| !decided.contains(shard));
+    let missing = inheritance.shards.iter().copied().filter(|shard| !decided.contains(*shard));
     let earlier = root.records(&inheritance.from, missing).await?;
     for (shard, record) in earlier {
         let Verdict::Committed(mut committed) = record.verdict else { continue };

@@ -12,7 +12,7 @@ use nightshift_core::layout::Object;
 use nightshift_core::plan::Plan;
 use nightshift_core::record::{FailureClass, MESSAGE_MAX_CHARS, Quarantined, Record, Verdict};
 use nightshift_core::report::Report;
-use nightshift_storage::concluding::{ConcludeError, conclude};
+use nightshift_storage::concluding::{ConcludeError, conclude_stored};
 use nightshift_storage::documents::Settled;
 use nightshift_storage::error::StoreError;
 
@@ -212,8 +212,6 @@ impl Coordinator {
         let missing =
             || StoreError::Missing { path: served.root.path_of(&object).display().to_string() };
         let plan: Plan = served.root.read(&object).await?.ok_or_else(missing)?;
-        let decided = served.root.decided_shards(run).await?;
-        let records = served.root.records(run, decided).await?;
-        Ok(conclude(&served.root, &plan, &records).await?)
+        Ok(conclude_stored(&served.root, &plan).await?)
     }
 }

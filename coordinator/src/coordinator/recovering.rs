@@ -115,7 +115,7 @@ impl Coordinator {
             let (this, served) = (Arc::clone(self), Arc::clone(served));
             nightshift_telemetry::spawn("take-stock", async move {
                 let shards = u32::try_from(decided.len()).unwrap_or(u32::MAX);
-                match take_stock(&served.root, &facts, decided).await {
+                match take_stock(&served.root, &facts, &decided).await {
                     Ok((found, given_up)) => {
                         if let Some(active) = this.desk().run_mut(&facts.run) {
                             active.stock_taken(shards, found, given_up);

@@ -68,7 +68,7 @@ impl Coordinator {
         let Some(served) = self.root_of(run) else { return Ok(()) };
         let decided = served.root.decided_shards(run).await?;
         let undecided = self.look(|desk, _| desk.run(run).map(|run| run.undecided_shards()));
-        let news = undecided.unwrap_or_default().into_iter().filter(|s| decided.contains(s));
+        let news = undecided.unwrap_or_default().into_iter().filter(|s| decided.contains(*s));
         let news: Vec<_> = news.collect();
         if !news.is_empty() {
             tracing::info!(%run, shards = news.len(), "records found that nobody reported");

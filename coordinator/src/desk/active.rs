@@ -160,6 +160,11 @@ impl ActiveRun {
         self.concluding
     }
 
+    /// Leases that are out.
+    pub fn leases(&self) -> usize {
+        self.table.leased()
+    }
+
     /// Shards without a record.
     pub fn undecided(&self) -> u64 {
         self.table.undecided()

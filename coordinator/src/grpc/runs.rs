@@ -10,7 +10,7 @@ use nightshift_proto::runs::list::ListRuns;
 use nightshift_proto::runs::plan::PlanRun;
 use nightshift_proto::runs::retry::{RetriedRun, RetryRun};
 use nightshift_proto::runs::start::StartRun;
-use nightshift_proto::runs::watch::{WatchedRun, WatchRun};
+use nightshift_proto::runs::watch::{WatchRun, WatchedRun};
 use nightshift_proto::wire;
 use nightshift_proto::wire::runs_server;
 use tokio::sync::Semaphore;

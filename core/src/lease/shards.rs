@@ -1,5 +1,6 @@
 //! What the table knows of each shard, and the two queues that shards wait in.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{Moment, ShardPlace, Standing};
@@ -43,7 +44,7 @@ enum Place {
 impl Shards {
     pub(super) fn new(
         shards: u32,
-        decided: &BTreeSet<ShardIndex>,
+        decided: impl IntoIterator<Item: Borrow<ShardIndex>>,
         order: impl IntoIterator<Item = ShardIndex>,
     ) -> Self {
         let mut all = Self {
@@ -55,7 +56,7 @@ impl Shards {
             paused_until: BTreeMap::new(),
         };
         for shard in decided {
-            all.decide(*shard);
+            all.decide(*shard.borrow());
         }
         for shard in order.into_iter().chain((0..shards).map(ShardIndex)) {
             if all.get(shard).is_some_and(|slot| slot.place == Place::Out) {
