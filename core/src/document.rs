@@ -16,6 +16,8 @@ use crate::report::Report;
 pub enum Kind {
     /// Identity of an output root.
     Root,
+    /// An output root that a coordinator serves.
+    Served,
     /// Claim of a date.
     Claim,
     /// Plan of a run.
@@ -35,6 +37,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Root => "root identity",
+            Self::Served => "served root",
             Self::Claim => "claim",
             Self::Plan => "plan",
             Self::Epoch => "epoch",
@@ -50,7 +53,7 @@ impl Kind {
         const MIB: u64 = 1 << 20;
         match self {
             // A handful of identifiers, and room for the requester's words.
-            Self::Root | Self::Claim | Self::Epoch => 64 * KIB,
+            Self::Root | Self::Served | Self::Claim | Self::Epoch => 64 * KIB,
             // Bounded by what a worker may report in one message.
             Self::Record => 64 * KIB,
             // 1,000,000 shards at some 150 bytes, and as many input files with long names.

@@ -8,6 +8,7 @@
 //! _nightshift/v1/runs/<run>/records/0000017.json     Object::Record     <- the commit point
 //! _nightshift/v1/finals/<partition>/g<n>.json        Object::Final
 //! _nightshift/v1/attempts/<run>/0000017/<attempt>/…  Object::Staged
+//! _nightshift/v1/served/<name>.json                  Object::Served   (under a coordinator's home)
 //! date=<date>/gen=<n>/part-00017-of-00200.parquet    Object::Part       (all/gen=<n>/… when undated)
 //! date=<date>/gen=<n>/rejects-00017-of-00200.jsonl   Object::Rejects
 //! date=<date>/gen=<n>/_SUCCESS                       Object::Success
@@ -22,7 +23,7 @@
 
 use std::fmt;
 
-use crate::ids::{AttemptId, Generation, Partition, RunId, ShardIndex};
+use crate::ids::{AttemptId, Generation, Partition, RunId, ShardIndex, SpecName};
 use crate::plan::{OutputFormat, Planned};
 
 /// Directory of everything that is not a visible output file.
@@ -84,6 +85,11 @@ pub enum Object {
         /// Which of its files.
         file: StagedName,
     },
+    /// An output root that a coordinator serves; under the coordinator's home.
+    Served {
+        /// Name of the spec whose output it is.
+        name: SpecName,
+    },
     /// A visible output file.
     Part {
         /// The date, or `all`.
@@ -137,6 +143,8 @@ pub enum Prefix {
     AllClaims,
     /// Finals of every partition.
     AllFinals,
+    /// Output roots that a coordinator serves.
+    AllServed,
     /// Epochs of a run.
     Epochs(RunId),
     /// Records of a run.
@@ -196,6 +204,7 @@ impl fmt::Display for Prefix {
             Self::Finals(partition) => write!(f, "{base}/finals/{partition}"),
             Self::AllClaims => write!(f, "{base}/claims"),
             Self::AllFinals => write!(f, "{base}/finals"),
+            Self::AllServed => write!(f, "{base}/served"),
             Self::Epochs(run) => write!(f, "{base}/runs/{run}/epoch"),
             Self::Records(run) => write!(f, "{base}/runs/{run}/records"),
             Self::Attempts(run) => write!(f, "{base}/attempts/{run}"),
@@ -294,6 +303,7 @@ impl fmt::Display for Object {
             Self::Staged { run, shard: ShardIndex(shard), attempt, file } => {
                 write!(f, "{base}/attempts/{run}/{shard:0INDEX_WIDTH$}/{attempt}/{file}")
             }
+            Self::Served { name } => write!(f, "{base}/served/{name}.json"),
             Self::Part { partition, generation, shard: ShardIndex(shard), shards, format } => {
                 let width = part_width(*shards);
                 visible(f, *partition, *generation)?;
@@ -363,6 +373,7 @@ fn parse_private(rest: &str) -> Option<Object> {
             partition: partition.parse().ok()?,
             generation: file.strip_suffix(".json")?.parse().ok()?,
         },
+        ["", "served", file] => Object::Served { name: file.strip_suffix(".json")?.parse().ok()? },
         ["", "runs", run, "plan.json"] => Object::Plan { run: run.parse().ok()? },
         ["", "runs", run, "epoch", file] => Object::Epoch {
             run: run.parse().ok()?,

@@ -49,6 +49,7 @@ mod renew;
 mod ending;
 mod shards;
 mod held;
+mod look;
 mod workers;
 mod median;
 mod breaker;
@@ -57,6 +58,7 @@ pub use breaker::BreakerRules;
 pub use effect::{Advice, Answered, Effect, LeaseState};
 pub use event::Event;
 pub use grant::BackupRules;
+pub use look::{Holder, ShardPlace};
 pub use median::DURATIONS_KEPT;
 pub use retry::{RetryRules, Standing};
 

@@ -289,7 +289,10 @@ impl Reader {
 
     /// Syncs the directory of an object that exists: another process may have created it, and
     /// not have synced it yet. What is built on an object must not outlive it.
-    async fn make_durable(&self, object: &Object) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// If the directory cannot be synced.
+    pub async fn make_durable(&self, object: &Object) -> Result<(), StoreError> {
         let path = self.path_of(object);
         let Some(directory) = path.parent() else { return Ok(()) };
         let synced = self.syncer().sync_entries(directory).await;

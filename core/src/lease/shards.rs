@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{Moment, Standing};
+use super::{Moment, ShardPlace, Standing};
 use crate::ids::ShardIndex;
 
 /// Every shard of a run: 8 bytes each, and 4 for each entry of the queue.
@@ -72,6 +72,19 @@ impl Shards {
 
     pub(super) fn ready(&self) -> u64 {
         self.ready
+    }
+
+    pub(super) fn delayed(&self) -> u64 {
+        self.paused.len() as u64
+    }
+
+    pub(super) fn place(&self, shard: ShardIndex) -> Option<ShardPlace> {
+        Some(match self.get(shard)?.place {
+            Place::Ready => ShardPlace::Ready,
+            Place::Paused => ShardPlace::Delayed,
+            Place::Out | Place::GivingUp => ShardPlace::Out,
+            Place::Decided => ShardPlace::Decided,
+        })
     }
 
     pub(super) fn undecided_shards(&self) -> impl Iterator<Item = ShardIndex> + '_ {
