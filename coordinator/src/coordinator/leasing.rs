@@ -100,7 +100,7 @@ impl Coordinator {
     fn grant(&self, granted: Granted) -> Grant {
         let Granted { facts, lease, backup, batch } = granted;
         Grant {
-            lease: LeaseId { run: facts.run.clone(), shard: lease.shard, token: lease.token },
+            lease: LeaseId { run: facts.run().clone(), shard: lease.shard, token: lease.token },
             earlier_attempts: lease.earlier_attempts,
             ttl_ms: self.times.ttl_ms(),
             heartbeat_interval_ms: self.times.heartbeat_ms(),

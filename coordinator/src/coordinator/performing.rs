@@ -8,13 +8,10 @@ use futures::future::BoxFuture;
 use nightshift_core::conclusion::NotConcluded;
 use nightshift_core::describe::describe;
 use nightshift_core::ids::{RunId, ShardIndex};
-use nightshift_core::layout::Object;
-use nightshift_core::plan::Plan;
 use nightshift_core::record::{FailureClass, MESSAGE_MAX_CHARS, Quarantined, Record, Verdict};
 use nightshift_core::report::Report;
 use nightshift_storage::concluding::{ConcludeError, conclude_stored};
 use nightshift_storage::documents::Settled;
-use nightshift_storage::error::StoreError;
 
 use super::{Coordinator, QUARANTINES_MAX};
 use crate::desk::{Decided, Desk, Task};
@@ -201,17 +198,15 @@ impl Coordinator {
     ) -> BoxFuture<'static, ()> {
         let this = Arc::clone(self);
         Box::pin(async move {
-            if let Err(error) = this.take_over(&served, &run).await {
+            if let Err(error) = this.resume(&served, &run).await {
                 tracing::error!(%run, error = describe(&error), "the run cannot go on");
             }
         })
     }
 
     async fn conclude_once(&self, served: &ServedRoot, run: &RunId) -> Result<Report, Refusal> {
-        let object = Object::Plan { run: run.clone() };
-        let missing =
-            || StoreError::Missing { path: served.root.path_of(&object).display().to_string() };
-        let plan: Plan = served.root.read(&object).await?.ok_or_else(missing)?;
-        Ok(conclude_stored(&served.root, &plan).await?)
+        let facts = self.look(|desk, _| desk.run(run).map(|active| Arc::clone(&active.facts)));
+        let facts = facts.ok_or_else(|| Refusal::UnknownRun { run: run.clone() })?;
+        Ok(conclude_stored(&served.root, &facts.outline).await?)
     }
 }

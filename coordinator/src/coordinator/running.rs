@@ -14,7 +14,7 @@ use nightshift_proto::runs::retry::RetryRun;
 use nightshift_proto::runs::start::{StartRun, StartedRun};
 use nightshift_proto::runs::status::{RunState, RunStatus};
 use nightshift_storage::error::StoreError;
-use nightshift_storage::opening::{Opener, decision_for, open_run};
+use nightshift_storage::opening::{Opener, decision_for, open_outline};
 use nightshift_storage::root::Reader;
 
 use super::Coordinator;
@@ -141,11 +141,10 @@ impl Coordinator {
         decision: Decision,
         fresh: Plan,
     ) -> Result<StartedRun, Refusal> {
-        let open = open_run(&served.root, opener, partition, decision, fresh).await?;
-        let run = open.plan.run.clone();
+        let open = open_outline(&served.root, opener, partition, decision, fresh).await?;
+        let run = open.outline.run.clone();
         let decision = if open.claimed { Shown::Start } else { Shown::Join };
-        drop(open);
-        self.take_over(served, &run).await?;
+        self.take_over(served, open).await?;
         Ok(StartedRun { decision, run: self.status(&run).await? })
     }
 
