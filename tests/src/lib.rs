@@ -17,6 +17,7 @@ pub mod flights;
 pub mod log;
 pub mod process;
 pub mod random;
+pub mod redis;
 pub mod refusal;
 pub mod store;
 pub mod tools;

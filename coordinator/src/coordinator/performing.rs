@@ -145,8 +145,9 @@ impl Coordinator {
         self.perform(tasks);
     }
 
-    /// Notes a shard that is newly known to be decided.
+    /// Notes a shard whose record was read from the store.
     pub(super) fn note(&self, desk: &mut Desk, record: &Record) {
+        self.ledger.shard_decided(&record.run, record.shard);
         if let Some(active) = desk.run_mut(&record.run)
             && let Some(given_up) = quarantined(record, &active.facts)
         {
@@ -163,6 +164,7 @@ impl Coordinator {
                     let state = report.verdict.state.as_str();
                     let rows = report.verdict.totals.rows_out;
                     tracing::info!(%run, state, rows, "run concluded");
+                    self.ledger.run_concluded(&report.verdict);
                     self.desk().concluded(run);
                     self.changed.notify_waiters();
                     return;

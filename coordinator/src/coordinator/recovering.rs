@@ -65,7 +65,7 @@ impl Coordinator {
         name: &nightshift_core::ids::SpecName,
         output: &str,
     ) -> Result<(), Refusal> {
-        let served = self.roots.serve(name, output).await?;
+        let served = self.serve_root(name, output).await?;
         let partitions = served.root.partitions().await?;
         let looks = futures::stream::iter(partitions)
             .map(|partition| self.recover_partition(&served, partition))

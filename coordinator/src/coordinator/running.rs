@@ -73,7 +73,7 @@ impl Coordinator {
     pub async fn start(self: &Arc<Self>, start: &StartRun) -> Result<StartedRun, Refusal> {
         let order = Order::new(&start.spec, start.partition)?;
         let name = &order.spec.name;
-        let served = self.roots.serve(name, &order.bound.output).await?;
+        let served = self.serve_root(name, &order.bound.output).await?;
         let _opening = served.opening.lock().await;
         let decision =
             self.decision(&served, start.partition, start.request.as_str(), start.forced.is_some());
@@ -144,6 +144,10 @@ impl Coordinator {
         let open = open_outline(&served.root, opener, partition, decision, fresh).await?;
         let run = open.outline.run.clone();
         let decision = if open.claimed { Shown::Start } else { Shown::Join };
+        if !open.decided.is_empty() {
+            // Records that were inherited, or made without this coordinator.
+            self.ledger.reconcile(&served.name);
+        }
         self.take_over(served, open).await?;
         Ok(StartedRun { decision, run: self.status(&run).await? })
     }
