@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use clap::Parser;
 use nightshift_coordinator::coordinator::Coordinator;
-use nightshift_coordinator::ledger::{Keeper, Ledger, MemoryLedger, RedisLedger, RedisSettings};
+use nightshift_coordinator::ledger::redis::{RedisLedger, RedisSettings};
+use nightshift_coordinator::ledger::{Keeper, Ledger, MemoryLedger};
 use nightshift_coordinator::settings::LeaseTimes;
 use nightshift_coordinator::{grpc, http};
 use nightshift_core::describe::describe;
