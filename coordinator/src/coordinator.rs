@@ -44,6 +44,7 @@ pub struct Coordinator {
     /// Bounds the quarantine records that are being written.
     quarantines: Arc<Semaphore>,
     recovered: AtomicBool,
+    ending: AtomicBool,
 }
 
 impl Coordinator {
@@ -67,12 +68,19 @@ impl Coordinator {
             changed: Notify::new(),
             quarantines: Arc::new(Semaphore::new(QUARANTINES_MAX)),
             recovered: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
         }))
     }
 
     /// Whether every run that was under way before is on the desk.
     pub fn is_recovered(&self) -> bool {
         self.recovered.load(Ordering::Acquire)
+    }
+
+    /// The process is about to end: requests that wait for work are answered at once.
+    pub fn end(&self) {
+        self.ending.store(true, Ordering::Release);
+        self.changed.notify_waiters();
     }
 
     /// Looks at the desk.

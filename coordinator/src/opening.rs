@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use nightshift_core::conclusion::QuarantinedShard;
+use nightshift_core::ids::ShardIndex;
 use nightshift_core::lease::{LeaseTable, Moment};
 use nightshift_core::plan::{Planned, ShardSet};
 use nightshift_core::record::{Record, Verdict};
@@ -40,7 +41,11 @@ pub(crate) async fn take_over(
     let epoch = open_epoch(&served.root, opener, &outline.run).await?;
     let rules = times.rules(outline.task.crash_budget);
     let shards = outline.shard_count();
-    let mut table = LeaseTable::new(rules, epoch, shards, &decided, std::iter::empty());
+    // Every other incarnation begins at the other end: should the one before still be alive, the
+    // two meet once instead of granting the same shards at the same time.
+    let backwards = if epoch.is_multiple_of(2) { shards } else { 0 };
+    let order = (0..backwards).rev().map(ShardIndex);
+    let mut table = LeaseTable::new(rules, epoch, shards, &decided, order);
     let now = now();
     if epoch > 1 {
         table = table.awaiting_adoption(now);

@@ -120,8 +120,9 @@ async fn serve(arguments: &Arguments, times: LeaseTimes) -> Result<(), Failure> 
         },
     }
     tracing::info!("told to end");
+    coordinator.end();
     end.send_replace(true);
-    // Requests that wait for work are answered when their callers try again elsewhere.
+    // Whoever is not answered by then tries again with the next coordinator.
     let _ = tokio::time::timeout(GRACE, async { tokio::join!(grpc, http) }).await;
     keeper.stop().await;
     Ok(())
