@@ -8,6 +8,7 @@ use nightshift_worker::front::failure;
 mod args;
 mod command;
 mod progress;
+mod summary;
 mod table;
 
 /// Batches are allocated and freed by many threads at once, which this allocator is good at.
