@@ -5,7 +5,7 @@
 //! by a [`Pool`], and when all are decided the verdict is made. Any number of processes may do
 //! this for the same date at the same time; they share the work's outcome, not its state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -29,18 +29,17 @@ use tokio::runtime::Handle;
 use crate::engine::{self, Engine};
 use crate::identity::Identity;
 use crate::pool::{Effort, Observer, Pool};
-use crate::read::Reader;
-use crate::score::{Scorer, read_columns};
-use crate::source::{Drain, InProcess, StaticIndex};
+use crate::score::Scorer;
+use crate::source::{Drain, InProcess, RunWork, ShardSource, StaticIndex};
 
 mod check;
+mod collected;
 mod error;
+
+use collected::Collected;
 
 pub use error::RunError;
 pub(crate) use error::{engine_exit, input_exit};
-
-/// Rows that are read, scored and written at a time.
-const BATCH_ROWS: usize = 8_192;
 
 /// What the runs of one process share.
 pub struct Session {
@@ -165,18 +164,17 @@ impl Session {
             Opened::Done(report) => return Ok(Outcome::AlreadyDone(report)),
             Opened::Work { root, open, loaded } => (root, open, loaded),
         };
-        let plan = &open.plan;
+        let plan = Arc::clone(&open.plan);
         let epoch = self.runtime.block_on(open_epoch(&root, &opener, &plan.run))?;
-        let decided = open.records.keys().copied().collect();
+        let decided: BTreeSet<ShardIndex> = open.records.keys().copied().collect();
         // Who joins another process's run starts at the other end, so that they meet once.
         let forward = plan.indexes();
         let order: Vec<ShardIndex> =
             if open.claimed { forward.collect() } else { forward.rev().collect() };
-        let budget = plan.task.crash_budget;
         let drain = self.drain.clone();
-        let source =
-            Arc::new(InProcess::new(epoch, plan.shard_count(), &decided, order, budget, drain));
-        self.work(root, open, loaded, source)
+        self.work(root, open, loaded, |work| {
+            Arc::new(InProcess::new(work, epoch, &decided, order, drain))
+        })
     }
 
     /// Scores one shard of `task`, which is cut into as many shards as there are processes;
@@ -201,11 +199,11 @@ impl Session {
         if open.plan.shard(shard).is_none() {
             return Err(RunError::NoSuchShard { run: open.plan.run.clone(), shard, shards });
         }
-        let source = Arc::new(StaticIndex::new(shard, self.drain.clone()));
         if open.records.contains_key(&shard) {
             return self.finish(&root, &open.plan, open.records, Effort::default());
         }
-        self.work(root, open, loaded, source)
+        let drain = self.drain.clone();
+        self.work(root, open, loaded, |work| Arc::new(StaticIndex::new(work, shard, drain)))
     }
 
     fn work(
@@ -213,24 +211,22 @@ impl Session {
         root: Probed,
         open: OpenRun,
         loaded: Loaded,
-        source: Arc<dyn crate::source::ShardSource>,
+        source: impl FnOnce(Arc<RunWork>) -> Arc<dyn ShardSource>,
     ) -> Result<Outcome, RunError> {
         let OpenRun { plan, mut records, .. } = open;
         let done = records.keys().filter_map(|shard| plan.shard(*shard)).map(Shard::rows).sum();
         self.observer.planned(&plan, done);
-        let columns = read_columns(plan.task.id.iter().chain(&plan.task.keep), &*loaded.engine);
-        let reader = Reader::new(columns, BATCH_ROWS);
+        let scorer = Scorer::for_plan(Arc::clone(&plan), loaded.engine);
+        let collected = Arc::new(Collected::new(Arc::clone(&self.observer)));
         let pool = Pool {
-            root: root.clone(),
-            scorer: Scorer::new(Arc::clone(&plan), loaded.engine, reader),
-            source,
+            source: source(Arc::new(RunWork { root: root.clone(), scorer })),
             who: self.who.clone(),
-            observer: Arc::clone(&self.observer),
+            observer: Arc::clone(&collected) as Arc<dyn Observer>,
             drain: self.drain.clone(),
             runtime: self.runtime.clone(),
         };
-        let mut worked = pool.run(self.threads);
-        records.append(&mut worked.records);
+        let worked = pool.run(self.threads);
+        records.append(&mut collected.take());
         let finished = self.finish(&root, &plan, records, worked.effort)?;
         match (finished, worked.stopped) {
             (Outcome::Open { run, .. }, Some(failure)) => Err(RunError::Stopped { run, failure }),
