@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 
 use crate::commit::{commit, quarantine};
 use crate::identity::{Identity, new_attempt};
+use crate::pace::Pace;
 use crate::score::{ScoredShard, ShardError, Watcher};
 use crate::source::{Acquired, Attempt, Drain, Failure, Scope, ShardSource, Verdict};
 
@@ -59,6 +60,8 @@ pub struct Pool {
     pub observer: Arc<dyn Observer>,
     /// Stops the run at the next border.
     pub drain: Drain,
+    /// A limit on rows a second, if there is one.
+    pub pace: Option<Pace>,
     /// Runs the commits.
     pub runtime: Handle,
 }
@@ -127,8 +130,13 @@ struct Ticker<'a> {
 
 impl Watcher for Ticker<'_> {
     fn scored(&self, rows: u64) -> bool {
-        self.pool.observer.scored(rows);
-        self.pool.source.scored(self.attempt, rows) && !self.pool.drain.is_requested()
+        let Pool { observer, source, drain, pace, .. } = self.pool;
+        observer.scored(rows);
+        if let Some(pace) = pace {
+            pace.wait(rows, || source.scored(self.attempt, 0) && !drain.is_requested());
+        }
+        // After the wait: the rows are not done before the next ones may begin.
+        source.scored(self.attempt, rows) && !drain.is_requested()
     }
 }
 
@@ -176,7 +184,9 @@ impl Shared {
         let Pool { source, observer, runtime, .. } = &self.pool;
         let Attempt { work, lease, id } = attempt;
         let (run, shard) = (work.run(), lease.shard);
-        source.begun(attempt);
+        if !source.begun(attempt) {
+            return Err(ShardError::GivenUp.failure());
+        }
         let object = Object::Record { run: run.clone(), shard };
         // Another process may have decided the shard since the run was opened.
         let existing = runtime.block_on(work.root.read::<Record>(&object));

@@ -6,14 +6,13 @@
 //! this for the same date at the same time; they share the work's outcome, not its state.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use nightshift_core::decide::{Decision, run_id};
 use nightshift_core::ids::{Partition, RunId, ShardIndex};
 use nightshift_core::layout::Object;
-use nightshift_core::plan::{ModelIdentity, Plan, Shard, Sharding};
+use nightshift_core::plan::{Plan, Shard, Sharding};
 use nightshift_core::record::{Record, Verdict};
 use nightshift_core::report::Report;
 use nightshift_core::spec::{Bound, Spec};
@@ -26,7 +25,6 @@ use nightshift_storage::root::{OutputRoot, Probed, Reader as RootReader};
 use nightshift_storage::sync::Durability;
 use tokio::runtime::Handle;
 
-use crate::engine::{self, Engine};
 use crate::identity::Identity;
 use crate::pool::{Effort, Observer, Pool};
 use crate::score::Scorer;
@@ -35,11 +33,14 @@ use crate::source::{Drain, InProcess, RunWork, ShardSource, StaticIndex};
 mod check;
 mod collected;
 mod error;
+mod model;
 
 use collected::Collected;
 
 pub use error::RunError;
 pub(crate) use error::{engine_exit, input_exit};
+pub use model::Loaded;
+pub(crate) use model::load_named;
 
 /// What the runs of one process share.
 pub struct Session {
@@ -87,15 +88,6 @@ pub enum Outcome {
         /// Shards without a record.
         undecided: u64,
     },
-}
-
-/// A model in memory.
-#[derive(Clone)]
-pub struct Loaded {
-    /// What it is.
-    pub identity: ModelIdentity,
-    /// What runs it.
-    pub engine: Arc<dyn Engine>,
 }
 
 /// A task whose spec, model and input were checked, and its plan if it were run now.
@@ -223,6 +215,7 @@ impl Session {
             who: self.who.clone(),
             observer: Arc::clone(&collected) as Arc<dyn Observer>,
             drain: self.drain.clone(),
+            pace: None,
             runtime: self.runtime.clone(),
         };
         let worked = pool.run(self.threads);
@@ -397,15 +390,7 @@ impl Session {
         {
             return Err(RunError::ModelPin { uri: identity.uri, pinned, found: identity.digest });
         }
-        let engine = engine::load(Path::new(&task.bound.model))?;
-        // Naming and loading are two reads; the model must be the same in both.
-        let named = |name: &str| identity.files.iter().find(|file| file.name == name);
-        for (name, loaded) in engine.files() {
-            if named(name).is_none_or(|file| file.sha256 != *loaded) {
-                return Err(RunError::ModelReplaced { uri: identity.uri, file: name });
-            }
-        }
-        let loaded = Loaded { identity, engine: engine.into() };
+        let loaded = load_named(identity)?;
         *kept = Some(loaded.clone());
         Ok(loaded)
     }

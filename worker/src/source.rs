@@ -1,7 +1,8 @@
 //! Where shards come from: one trait, one pipeline behind it.
 //!
 //! [`InProcess`] hands out leases of a table in this process; [`StaticIndex`] hands out one
-//! fixed shard, for processes that share nothing but the output root.
+//! fixed shard, for processes that share nothing but the output root; [`remote`] keeps leases of
+//! a coordinator.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,7 @@ use nightshift_core::lease::Lease;
 use nightshift_core::record::{FailureClass, Record};
 
 mod in_process;
+pub mod remote;
 mod static_index;
 mod work;
 
@@ -27,8 +29,10 @@ pub trait ShardSource: Send + Sync {
     /// of their rows; blocks while there may be one later.
     fn acquire(&self, max: u32) -> Acquired;
 
-    /// An attempt begins.
-    fn begun(&self, _attempt: &Attempt) {}
+    /// An attempt begins; `false` makes it give up, because the lease is gone.
+    fn begun(&self, _attempt: &Attempt) -> bool {
+        true
+    }
 
     /// `rows` more rows were scored; `false` makes the attempt give up.
     fn scored(&self, _attempt: &Attempt, _rows: u64) -> bool {
