@@ -101,6 +101,8 @@ pub(crate) fn held(server: &RedisServer) -> Keys {
             let members = members(&mut to, &key);
             (key, members)
         })
+        // A key that was removed since it was listed.
+        .filter(|(_, members)| !members.is_empty())
         .collect()
 }
 
@@ -118,6 +120,7 @@ fn members(to: &mut Connection, key: &str) -> BTreeSet<String> {
             });
             pairs.collect()
         }
+        "none" => BTreeSet::new(),
         other => BTreeSet::from([format!("is a {other}")]),
     }
 }

@@ -1,6 +1,9 @@
 //! Everything that can happen to a Redis, in the middle of a run. Afterwards the ledger says
 //! exactly what the store says.
 
+use std::time::Instant;
+
+use nightshift_coordinator::ledger::redis::RESPONSE_TIMEOUT;
 use nightshift_core::ids::ShardIndex;
 use nightshift_tests::redis::{Connection, RedisServer, Reply, free_port};
 use nightshift_tests::waiting::wait_for;
@@ -232,12 +235,18 @@ async fn stopped_for_longer_than_the_timeout() {
 #[tokio::test]
 async fn stopped_for_less_than_the_timeout() {
     let scene = in_the_middle().await;
+    let started = Instant::now();
     scene.server.stop_answering();
-    scene.decide(&run(2, 1), 30..90).await;
+    scene.decide(&run(2, 1), 30..33).await;
     scene.server.go_on();
+    let stopped = started.elapsed();
+    scene.decide(&run(2, 1), 33..90).await;
     scene.recover().await;
-    let errors: u64 = scene.handle.counters().errors().map(|(_, count)| count).sum();
-    assert_eq!(errors, 0, "a slow answer is no fault: {:?}", scene.handle.counters());
+    // On a machine that is busy enough it was longer.
+    if stopped < RESPONSE_TIMEOUT / 2 {
+        let errors: u64 = scene.handle.counters().errors().map(|(_, count)| count).sum();
+        assert_eq!(errors, 0, "a slow answer is no fault: {:?}", scene.handle.counters());
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use nightshift_core::ids::RunId;
 use nightshift_tests::random::Random;
 use nightshift_tests::redis::RedisServer;
 use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use crate::checker::{check, check_never_ahead};
 use crate::stage::{Stage, caught_up, keep, name, redis_at, run};
@@ -148,14 +149,33 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+/// Environment variable with the number of sequences to try.
+const ROUNDS_VARIABLE: &str = "NIGHTSHIFT_TEST_ROUNDS";
+/// Sequences in the ordinary suite.
+const ROUNDS: u32 = 12;
 
-    #[test]
-    fn any_sequence_ends_in_the_state_of_the_store(
-        steps in prop::collection::vec(step(), 1..60),
-    ) {
+fn rounds() -> u32 {
+    let given = std::env::var(ROUNDS_VARIABLE).ok();
+    given.map_or(ROUNDS, |text| text.parse().expect("the rounds are a whole number"))
+}
+
+#[test]
+fn any_sequence_ends_in_the_state_of_the_store() {
+    let mut config = Config { cases: rounds(), failure_persistence: None, ..Config::default() };
+    // Servers and stores are slow to make: the steps that are left tell enough.
+    config.max_shrink_iters = 200;
+    if config.rng_seed == RngSeed::Random {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        config.rng_seed = RngSeed::Fixed(now.as_secs() ^ u64::from(now.subsec_nanos()));
+    }
+    let RngSeed::Fixed(seed) = config.rng_seed else { unreachable!() };
+    let steps = prop::collection::vec(step(), 1..60);
+    let result = TestRunner::new(config).run(&steps, |steps| {
         runtime().block_on(play(&steps));
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("to repeat: PROPTEST_RNG_SEED={seed}\n{error}");
     }
 }
 
