@@ -148,3 +148,16 @@ async fn many_names_share_a_keeper() {
     assert_eq!((of("numbers"), of("digits")), (3, 0), "{keys:?}");
     assert!(of("letters") >= 1);
 }
+
+#[tokio::test]
+async fn many_shards_become_few_transactions() {
+    let scene = Scene::new().await;
+    let before = scene.handle.counters().batches();
+    // The store is not asked while nothing goes wrong; nobody else gets to run in this loop.
+    for shard in 0..50_000 {
+        scene.handle.shard_decided(&run(1, 1), ShardIndex(shard));
+    }
+    scene.caught_up().await;
+    let counters = scene.handle.counters();
+    assert_eq!((counters.shards(), counters.batches() - before), (50_000, 13));
+}

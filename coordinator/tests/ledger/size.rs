@@ -38,7 +38,7 @@ async fn a_shard_costs_less_than_a_hundred_bytes_of_redis() {
     let of_key = server.cli(&["MEMORY", "USAGE", key, "SAMPLES", "0"]).number() as u64;
     let of_server = used() - before;
     let shards = u64::from(SHARDS);
-    println!(
+    eprintln!(
         "{SHARDS} shards: MEMORY USAGE {} bytes a shard, used_memory {} bytes a shard, written in {took:?}",
         of_key / shards,
         of_server / shards

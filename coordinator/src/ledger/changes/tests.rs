@@ -68,7 +68,7 @@ impl Plain {
         self.runs.retain(|run, _| !changes.closed.contains(run));
         for (run, shards) in changes.false_done {
             let done = self.runs.entry(run).or_default();
-            shards.iter().for_each(|shard| drop(done.remove(shard)));
+            done.retain(|shard| !shards.contains(shard));
         }
         for (run, shards) in changes.done {
             self.runs.entry(run).or_default().extend(shards);
