@@ -17,6 +17,13 @@ pub fn recorded(output: &Path, run: &str) -> BTreeSet<u32> {
         .collect()
 }
 
+/// The record of a shard.
+pub fn record(output: &Path, run: &str, shard: u32) -> Option<Value> {
+    let path = format!("_nightshift/v1/runs/{run}/records/{shard:07}.json");
+    let text = fs::read(output.join(path)).ok()?;
+    Some(serde_json::from_slice(&text).unwrap())
+}
+
 /// The final of generation `generation` of `partition`.
 pub fn verdict(output: &Path, partition: &str, generation: u32) -> Option<Value> {
     let path = format!("_nightshift/v1/finals/{partition}/g{generation}.json");
