@@ -165,6 +165,11 @@ impl Cluster {
         self.workers.swap_remove(position)
     }
 
+    /// Gives back a worker that was taken away and runs.
+    pub fn put_back(&mut self, worker: Running) {
+        self.workers.push(worker);
+    }
+
     /// Keeps what a worker that was taken away has left.
     pub fn keep(&mut self, ended: Finished) {
         assert!(!ended.stderr.contains("panicked"), "a worker panicked: {ended}");
@@ -251,6 +256,16 @@ impl Cluster {
         wait_for(&format!("the final of {partition}"), || {
             store::verdict(&output, partition, generation)
         })
+    }
+
+    /// Waits for the marker of a succeeded generation, which comes after its final.
+    pub fn wait_for_marker(&self, partition: &str, generation: u32) {
+        let folder = match partition {
+            "all" => "all".to_owned(),
+            date => format!("date={date}"),
+        };
+        let marker = self.output().join(folder).join(format!("gen={generation}/_SUCCESS"));
+        wait_for("the marker", || marker.is_file().then_some(()));
     }
 
     /// An audit of the output, which also compares with what earlier audits saw.

@@ -164,11 +164,11 @@ impl Coordinator {
         said
     }
 
-    /// Memory that it holds now, in kilobytes.
-    pub fn resident_kb(&self) -> u64 {
+    /// The most memory that this incarnation has held, in kilobytes.
+    pub fn peak_kb(&self) -> u64 {
         let pid = self.process.as_ref().unwrap().pid();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 }

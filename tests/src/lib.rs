@@ -21,6 +21,7 @@ pub mod coordinator;
 pub mod flights;
 pub mod grpc;
 pub mod http;
+pub mod http2;
 pub mod log;
 pub mod process;
 pub mod random;

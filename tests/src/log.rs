@@ -32,6 +32,14 @@ pub struct Event {
     pub won: bool,
 }
 
+impl Event {
+    /// The epoch of the lease.
+    pub fn epoch(&self) -> u64 {
+        let lease = self.lease.as_ref().unwrap_or_else(|| panic!("no lease in {self:?}"));
+        lease.split('.').next().unwrap().parse().unwrap()
+    }
+}
+
 /// The log lines with this message so far, of all runs, in order.
 pub fn events(stderr: &str, message: &str) -> Vec<Event> {
     let text = |value: &Value| value.as_str().map(ToOwned::to_owned);

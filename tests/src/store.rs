@@ -45,6 +45,13 @@ pub fn runs(output: &Path) -> BTreeSet<String> {
     named.collect()
 }
 
+/// The highest epoch of `run`; 0 where there is none.
+pub fn epoch(output: &Path, run: &str) -> u64 {
+    let epochs = names(&output.join("_nightshift/v1/runs").join(run).join("epoch"), "json");
+    let number = |path: &PathBuf| path.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    epochs.iter().map(number).max().unwrap_or(0)
+}
+
 /// Paths in `folder` with this extension, sorted; none where there is no such folder. The store
 /// writes a document under a name of its own before the create, which has no such extension.
 pub fn names(folder: &Path, extension: &str) -> Vec<PathBuf> {
