@@ -34,7 +34,7 @@
 //! A search for a backup also passes over the leases of the asking worker, at most
 //! [`LEASES_PER_WORKER_MAX`].
 
-use std::collections::BTreeSet;
+use std::borrow::Borrow;
 use std::fmt;
 use std::num::NonZeroU32;
 
@@ -49,6 +49,7 @@ mod renew;
 mod ending;
 mod shards;
 mod held;
+mod look;
 mod workers;
 mod median;
 mod breaker;
@@ -57,6 +58,7 @@ pub use breaker::BreakerRules;
 pub use effect::{Advice, Answered, Effect, LeaseState};
 pub use event::Event;
 pub use grant::BackupRules;
+pub use look::{Holder, ShardPlace};
 pub use median::DURATIONS_KEPT;
 pub use retry::{RetryRules, Standing};
 
@@ -195,7 +197,7 @@ impl LeaseTable {
         settings: LeaseSettings,
         epoch: u64,
         shards: u32,
-        decided: &BTreeSet<ShardIndex>,
+        decided: impl IntoIterator<Item: Borrow<ShardIndex>>,
         order: impl IntoIterator<Item = ShardIndex>,
     ) -> Self {
         Self {

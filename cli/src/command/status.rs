@@ -105,7 +105,7 @@ async fn line(
         }
     }
     let plan = root.read::<Plan>(&Object::Plan { run: run.clone() }).await?;
-    let decided = root.decided_shards(&run).await?.len() as u64;
+    let decided = root.decided_shards(&run).await?.len().into();
     Ok(Line {
         state: "open",
         run: Some(run),

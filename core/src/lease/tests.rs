@@ -1,4 +1,7 @@
+use std::collections::BTreeSet;
+
 use super::*;
+use crate::plan::ShardSet;
 
 const SETTINGS: LeaseSettings = LeaseSettings {
     ttl_ms: 30_000,
@@ -13,7 +16,7 @@ const SETTINGS: LeaseSettings = LeaseSettings {
 };
 
 fn table(shards: u32) -> LeaseTable {
-    LeaseTable::new(SETTINGS, 1, shards, &BTreeSet::new(), (0..shards).map(ShardIndex))
+    LeaseTable::new(SETTINGS, 1, shards, ShardSet::default().iter(), (0..shards).map(ShardIndex))
 }
 
 /// A request for one lease, each with a number of its own.
