@@ -10,6 +10,7 @@ has said must be found in a store that is only later.
 import json
 import re
 import socket
+import time
 
 PATIENCE_S = 20  # a server that is stopped never answers
 
@@ -22,11 +23,16 @@ class Redis:
         self.socket = socket.create_connection((host, int(port)), timeout=PATIENCE_S)
         self.replies = self.socket.makefile("rb")
 
-    def ask(self, *words):
+    def ask(self, *words, may_fail=False):
         words = [str(word).encode() for word in words]
         sent = b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
         self.socket.sendall(b"*%d\r\n%s" % (len(words), sent))
-        return self.reply()
+        reply = self.reply()
+        if isinstance(reply, ConnectionError):
+            if not may_fail:
+                raise reply
+            return str(reply)
+        return reply
 
     def reply(self):
         line = self.replies.readline()
@@ -34,7 +40,7 @@ class Redis:
             raise ConnectionError("redis closed the connection")
         kind, rest = line[:1], line[1:-2].decode()
         if kind == b"-":
-            raise ConnectionError(f"redis says {rest}")
+            return ConnectionError(rest)
         if kind == b"$":
             return None if rest == "-1" else self.replies.read(int(rest) + 2)[:-2].decode()
         if kind == b"*":
@@ -47,19 +53,22 @@ class Ledger:
 
     def __init__(self, address, name):
         redis = Redis(address)
+        while str(loading := redis.ask("PING", may_fail=True)).startswith("LOADING"):
+            time.sleep(0.01)
+        assert loading == "PONG", loading
         prefix = f"nightshift:{{{name}}}:"
-        as_dict = lambda flat: dict(zip(flat[::2], flat[1::2]))
-        # Entries first, the root that they are of last: a rebuild in between changes both.
         keys = [key for key in redis.ask("KEYS", "*") if key.startswith(prefix)]
-        runs = [re.fullmatch(r"run:(.+):done", key[len(prefix) :]) for key in keys]
-        self.done = {
-            run[1]: {int(shard) for shard in redis.ask("SMEMBERS", prefix + run[0])} for run in runs if run
-        }
-        self.dates = {
-            partition: json.loads(text)
-            for partition, text in as_dict(redis.ask("HGETALL", prefix + "dates")).items()
-        }
-        self.meta = as_dict(redis.ask("HGETALL", prefix + "meta"))
+        runs = [match[1] for key in keys if (match := re.fullmatch(r"run:(.+):done", key[len(prefix) :]))]
+        # One transaction, so that a rebuild in between is seen whole or not at all.
+        redis.ask("MULTI")
+        redis.ask("HGETALL", prefix + "meta")
+        redis.ask("HGETALL", prefix + "dates")
+        for run in runs:
+            redis.ask("SMEMBERS", f"{prefix}run:{run}:done")
+        meta, dates, *done = redis.ask("EXEC")
+        self.meta = dict(zip(meta[::2], meta[1::2]))
+        self.dates = {date: json.loads(text) for date, text in zip(dates[::2], dates[1::2])}
+        self.done = {run: set(map(int, shards)) for run, shards in zip(runs, done)}
 
 
 def check(ledger, audit, name, root_id, complete, foreign_ok):
@@ -74,12 +83,12 @@ def check(ledger, audit, name, root_id, complete, foreign_ok):
     audit.counts["redis_dates"] = len(ledger.dates)
     audit.counts["redis_done"] = sum(map(len, ledger.done.values()))
     audit.counts["redis_root"] = "none" if said is None else "own" if said == root_id else "foreign"
-    if said is None and (ledger.dates or ledger.done):
-        fault(f"there are entries of {name}, but `meta` does not say of which root")
-    if said not in (None, root_id):
-        if not foreign_ok:
-            fault(f"`meta` names the root {said}, the root is {root_id}")
-        return  # Nothing that it says is about this root.
+    if said is None and complete:
+        fault("`meta` does not name the root, although the ledger is said to be complete")
+    elif said not in (None, root_id) and not foreign_ok:
+        fault(f"`meta` names the root {said}, the root is {root_id}")
+    if said != root_id:
+        return  # It is empty, being made anew, or of another root: nobody believes it.
 
     for run, shards in ledger.done.items():
         ahead = shards - records.get(run, set())
@@ -90,17 +99,20 @@ def check(ledger, audit, name, root_id, complete, foreign_ok):
         if final is None:
             fault(f"{partition} is said to be {entry['state']}, but generation {entry['generation']} has no final")
             continue
-        for key, value in (("state", final["state"]), ("fingerprint", final["fingerprint"]), ("run", final["run"])):
-            if key in entry and entry[key] != value:
-                fault(f"{partition} has {key} {entry[key]} in Redis, {value} in the final")
-        rows = {final["totals"]["rows_in"], final["totals"]["rows_out"]}
-        if "rows" in entry and entry["rows"] not in rows:
-            fault(f"{partition} has {entry['rows']} rows in Redis, {sorted(rows)} in the final")
+        told = {
+            "root": root_id,
+            "run": final["run"],
+            "state": final["state"],
+            "fingerprint": final["fingerprint"],
+            "rows": final["totals"]["rows_in"],
+            "finished_at": final["decided_at"],
+        }
+        for key, value in told.items():
+            if entry.get(key) != value:
+                fault(f"{partition} has {key} {entry.get(key)} in Redis, {value} in the final")
 
     if not complete:
         return
-    if said != root_id:
-        fault("`meta` does not name the root, although the ledger is said to be complete")
     for partition, generations in finals.items():
         entry = ledger.dates.get(partition)
         if entry is None or entry["generation"] != max(generations):

@@ -234,10 +234,9 @@ impl Cluster {
     /// What the ledger says about each partition.
     pub fn ledger_dates(&mut self) -> BTreeMap<String, Value> {
         let key = format!("nightshift:{{{NAME}}}:dates");
-        let said = self.redis().cli(&["--json", "HGETALL", &key]);
-        let entries: BTreeMap<String, String> = serde_json::from_str(&said).unwrap();
-        let parsed = |(date, text): (String, String)| (date, serde_json::from_str(&text).unwrap());
-        entries.into_iter().map(parsed).collect()
+        let said = self.redis().cli(&["HGETALL", &key]).texts();
+        let entry = |pair: &[String]| (pair[0].clone(), serde_json::from_str(&pair[1]).unwrap());
+        said.chunks_exact(2).map(entry).collect()
     }
 
     // === the store ===

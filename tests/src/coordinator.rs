@@ -1,6 +1,6 @@
 //! A coordinator under test.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,16 +8,12 @@ use rustix::process::Signal;
 
 use crate::grpc::Client;
 use crate::http;
+use crate::ports::free_port;
 use crate::process::{Finished, Program, Running};
-use crate::random::Random;
 use crate::waiting::wait_for;
 
 /// What a coordinator says on standard error once it can be called.
 const SERVING: &str = "nightshift-coordinator: serving gRPC on ";
-
-/// Ports that no kernel gives to outgoing connections: while a coordinator is dead, nobody else
-/// takes its port, and no worker that calls it can come to be connected with itself.
-const PORTS: std::ops::Range<u64> = 12_000..31_000;
 
 /// How a coordinator is started.
 #[derive(Debug, Clone)]
@@ -45,8 +41,8 @@ pub struct Coordinator {
 impl Coordinator {
     /// Starts one and waits until it can be called. It may not be ready yet.
     pub fn start(options: Options) -> Self {
-        let grpc = free_address();
-        let http = free_address();
+        let address = || SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let (grpc, http) = (address(), address());
         let mut new = Self { options, grpc, http, process: None, ended: Vec::new() };
         new.restart();
         new
@@ -175,14 +171,4 @@ impl Coordinator {
 
 fn in_ms(time: Duration) -> String {
     format!("{}ms", time.as_millis())
-}
-
-/// An address on which nobody listens, and which is not lent out otherwise.
-fn free_address() -> SocketAddr {
-    let mut random = Random::from_clock();
-    wait_for("a free port", || {
-        let port = PORTS.start + random.below(PORTS.end - PORTS.start);
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, u16::try_from(port).unwrap()));
-        TcpListener::bind(address).ok().map(|_| address)
-    })
 }

@@ -12,7 +12,9 @@ const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
 const RST_STREAM: u8 = 0x3;
 const SETTINGS: u8 = 0x4;
+const PING: u8 = 0x6;
 const GOAWAY: u8 = 0x7;
+const ACK: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
 /// Largest payload that a peer takes unasked.
 const FRAME_MAX_BYTES: usize = 16_384;
@@ -62,7 +64,8 @@ impl Stalling {
         }
     }
 
-    /// Reads until the call is answered, reset, or the connection is given up; says which.
+    /// Reads until the call is answered, reset, or the connection is given up; says which. Pings
+    /// are answered meanwhile, as of a client that is well and in no hurry.
     pub fn ending(&mut self) -> &'static str {
         loop {
             let mut head = [0; 9];
@@ -78,6 +81,11 @@ impl Stalling {
                 HEADERS => return "answered",
                 RST_STREAM => return "reset",
                 GOAWAY => return "sent away",
+                PING if head[4] & ACK == 0 => {
+                    if self.stream.write_all(&frame(PING, ACK, 0, &payload)).is_err() {
+                        return "closed";
+                    }
+                }
                 _ => {}
             }
         }

@@ -23,6 +23,7 @@ pub mod grpc;
 pub mod http;
 pub mod http2;
 pub mod log;
+pub mod ports;
 pub mod process;
 pub mod random;
 pub mod redis;

@@ -1,102 +1,189 @@
-//! A real redis-server for tests.
+//! A real redis-server of a test's own, and what can happen to one: killed, stopped, wiped,
+//! replaced by yesterday's dump.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
-use rustix::process::Signal;
-use tempfile::TempDir;
+use rustix::process::{Pid, Signal, kill_process};
 
-use crate::process::{Program, Running};
-use crate::random::Random;
+use crate::ports::free_port;
 use crate::waiting::wait_for;
 
-/// A server on a port of its own, in a folder of its own; killed when it is dropped.
+mod resp;
+
+pub use resp::{Connection, Reply};
+
+/// Where Debian's package puts the server.
+const PROGRAM: &str = "redis-server";
+/// Ports that are tried: somebody else may take one between the choice and the start.
+const PORTS_TRIED: usize = 20;
+
+/// A redis-server on a port of its own, in a temporary folder. It keeps nothing on disk unless
+/// [`RedisServer::save_dump`] is called. When it is dropped it is killed.
 #[derive(Debug)]
 pub struct RedisServer {
-    process: Option<Running>,
+    folder: tempfile::TempDir,
     port: u16,
     arguments: Vec<String>,
-    folder: TempDir,
+    child: Option<Child>,
 }
 
 impl RedisServer {
-    /// Starts one.
+    /// Starts a server, and waits until it answers.
     pub fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// Starts one with more arguments.
+    /// Starts a server with more arguments, such as `--maxmemory 2mb`.
     pub fn start_with(arguments: &[&str]) -> Self {
-        let folder = tempfile::Builder::new().prefix("nightshift-redis-").tempdir().unwrap();
-        let arguments = arguments.iter().map(|&word| word.to_owned()).collect();
-        let mut random = Random::from_clock();
-        let port = wait_for("a free port", || {
-            let port = u16::try_from(12_000 + random.below(19_000)).unwrap();
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-            TcpListener::bind(address).ok().map(|_| port)
-        });
-        let mut new = Self { process: None, port, arguments, folder };
-        new.restart();
-        new
+        let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
+        for _ in 0..PORTS_TRIED {
+            let folder = tempfile::tempdir().unwrap();
+            let (port, arguments) = (free_port(), arguments.clone());
+            let mut server = Self { folder, port, arguments, child: None };
+            if server.launch() {
+                return server;
+            }
+        }
+        panic!("no port was free {PORTS_TRIED} times in a row");
     }
 
-    /// Its URL.
+    /// `redis://127.0.0.1:<port>/0`.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/", self.port)
+        format!("redis://127.0.0.1:{}/0", self.port)
     }
 
-    /// Its port.
+    /// The same with a user and a password, which must need no percent-encoding.
+    pub fn url_for(&self, user: &str, password: &str) -> String {
+        format!("redis://{user}:{password}@127.0.0.1:{}/0", self.port)
+    }
+
+    /// The port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Kills it with SIGKILL.
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("the server runs").id()
+    }
+
+    /// The folder with its log and dumps.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Kills it with SIGKILL, and waits for its end.
     pub fn kill(&mut self) {
-        self.process.take().unwrap().kill();
-    }
-
-    /// Starts it again, with what it saved.
-    pub fn restart(&mut self) {
-        assert!(self.process.is_none(), "it runs");
-        let process = Program::new("/usr/bin/redis-server")
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-            .arg("--dir")
-            .arg(self.folder.path())
-            .args(&self.arguments)
-            .start();
-        self.process = Some(process);
-        wait_for("redis answers", || (self.cli(&["PING"]).trim() == "PONG").then_some(()));
-    }
-
-    /// Stops it with SIGSTOP: connections stay, answers do not come.
-    pub fn stop_answering(&mut self) {
-        self.process.as_mut().unwrap().signal(Signal::STOP);
-    }
-
-    /// Lets it go on.
-    pub fn go_on(&mut self) {
-        self.process.as_mut().unwrap().signal(Signal::CONT);
-    }
-
-    /// What `redis-cli` prints.
-    pub fn cli(&self, words: &[&str]) -> String {
-        let cli = Program::new("/usr/bin/redis-cli").args(["-p", &self.port.to_string()]);
-        cli.args(words).run().stdout
-    }
-
-    /// A dump of all keys.
-    pub fn save_dump(&self) -> Vec<u8> {
-        let said = self.cli(&["SAVE"]);
-        assert_eq!(said.trim(), "OK");
-        fs::read(self.folder.path().join("dump.rdb")).unwrap()
-    }
-
-    /// Replaces the server by one with the keys of a dump.
-    pub fn load_dump(&mut self, dump: &[u8]) {
-        if self.process.is_some() {
-            self.kill();
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
         }
-        fs::write(self.folder.path().join("dump.rdb"), dump).unwrap();
+    }
+
+    /// Starts it again where it was, with the dump if there is one, and waits until it answers.
+    pub fn restart(&mut self) {
+        self.kill();
+        assert!(self.launch(), "the port is taken\n{}", self.log());
+    }
+
+    /// Stops the process with SIGSTOP: it accepts connections and never answers.
+    pub fn stop_answering(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets a stopped process go on.
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Has it save its data, and puts the dump away.
+    pub fn save_dump(&self) {
+        assert_eq!(self.cli(&["SAVE"]), Reply::Simple("OK".into()));
+        fs::rename(self.dump(), self.saved()).unwrap();
+    }
+
+    /// Kills it, and starts it with the data that was put away.
+    pub fn load_dump(&mut self) {
+        self.kill();
+        fs::copy(self.saved(), self.dump()).unwrap();
         self.restart();
+        fs::remove_file(self.dump()).unwrap();
+    }
+
+    /// One command on a connection of its own; fails if there is no answer.
+    #[track_caller]
+    pub fn cli(&self, words: &[&str]) -> Reply {
+        self.connect().ask(words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// A connection without a login.
+    #[track_caller]
+    pub fn connect(&self) -> Connection {
+        Connection::open(self.port).unwrap_or_else(|error| panic!("{}: {error}", self.url()))
+    }
+
+    /// A figure from `INFO`, such as `used_memory`.
+    #[track_caller]
+    pub fn info(&self, figure: &str) -> String {
+        let info = self.cli(&["INFO", "everything"]).text();
+        let start = format!("{figure}:");
+        let line = info.lines().find_map(|line| line.strip_prefix(&start));
+        line.unwrap_or_else(|| panic!("INFO has no {figure}")).trim().to_owned()
+    }
+
+    /// Starts the process; false if its port was taken.
+    fn launch(&mut self) -> bool {
+        let log = self.folder.path().join("redis.log");
+        let _ = fs::remove_file(&log);
+        let mut command = Command::new(PROGRAM);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        command.arg("--port").arg(self.port.to_string());
+        command.arg("--dir").arg(self.folder.path()).arg("--logfile").arg(&log);
+        command.args(&self.arguments);
+        let child = command.spawn().unwrap_or_else(|error| {
+            panic!("{PROGRAM} does not start ({error}): run `apt-get install redis-server`")
+        });
+        self.child = Some(child);
+        wait_for("redis-server answers", || {
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().unwrap());
+            if ended.is_some() {
+                let log = self.log();
+                assert!(log.contains("Address already in use"), "redis-server ended:\n{log}");
+                return Some(false);
+            }
+            // An error is an answer too: it may want a login, or be loading.
+            Connection::open(self.port).and_then(|mut to| to.ask(&["PING"])).ok().map(|_| true)
+        })
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.pid().cast_signed()).unwrap();
+        // The child is not reaped before it is killed here, so the id is its own.
+        kill_process(pid, signal).unwrap();
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("redis.log")).unwrap_or_default()
+    }
+
+    fn dump(&self) -> PathBuf {
+        self.folder.path().join("dump.rdb")
+    }
+
+    fn saved(&self) -> PathBuf {
+        self.folder.path().join("saved.rdb")
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // A failed test leaves no process behind; one that has ended cannot be killed.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }

@@ -122,19 +122,19 @@ fn a_document_that_changes_or_goes_between_two_audits_is_noticed() {
     audit().passes();
 }
 
-/// A Redis that says what the store says.
-fn indexed(bench: &Bench) -> RedisServer {
+/// A Redis that says what the store says, and its entry of the date.
+fn indexed(bench: &Bench) -> (RedisServer, Value) {
     let redis = RedisServer::start();
     let root: Value =
         serde_json::from_slice(&fs::read(private(bench, "root.json")).unwrap()).unwrap();
     let verdict = store::verdict(&bench.output(), "all", 1).unwrap();
     let entry = json!({
-        "generation": 1, "state": "succeeded", "run": RUN, "rows": ROWS,
-        "fingerprint": verdict["fingerprint"],
+        "root": root["root_id"], "run": RUN, "generation": 1, "state": "succeeded",
+        "fingerprint": verdict["fingerprint"], "rows": ROWS, "finished_at": verdict["decided_at"],
     });
     redis.cli(&["HSET", META, "root_id", root["root_id"].as_str().unwrap()]);
     redis.cli(&["HSET", DATES, "all", &entry.to_string()]);
-    redis
+    (redis, entry)
 }
 
 fn with_redis(bench: &Bench, redis: &RedisServer) -> Audit {
@@ -144,7 +144,7 @@ fn with_redis(bench: &Bench, redis: &RedisServer) -> Audit {
 #[test]
 fn a_ledger_that_is_ahead_is_noticed() {
     let bench = finished();
-    let redis = indexed(&bench);
+    let (redis, entry) = indexed(&bench);
     let counts = with_redis(&bench, &redis).redis_complete().passes();
     assert_eq!((&counts["redis_dates"], &counts["redis_root"]), (&json!(1), &json!("own")));
 
@@ -154,21 +154,30 @@ fn a_ledger_that_is_ahead_is_noticed() {
     assert!(with_redis(&bench, &redis).fails().contains("shards [2]"));
     redis.cli(&["SREM", DONE, "2"]);
 
-    redis.cli(&["HSET", DATES, "2013-01-01", r#"{"generation":1,"state":"succeeded"}"#]);
-    assert!(with_redis(&bench, &redis).fails().contains("2013-01-01"));
+    redis.cli(&["HSET", DATES, "2013-01-01", &entry.to_string()]);
+    assert!(with_redis(&bench, &redis).fails().contains("generation 1 has no final"));
     redis.cli(&["HDEL", DATES, "2013-01-01"]);
-    redis.cli(&["HSET", DATES, "all", r#"{"generation":1,"state":"partial"}"#]);
-    assert!(with_redis(&bench, &redis).fails().contains("has state partial in Redis"));
-    redis.cli(&["HSET", DATES, "all", r#"{"generation":2,"state":"succeeded"}"#]);
-    assert!(with_redis(&bench, &redis).fails().contains("generation 2 has no final"));
-    redis.cli(&["HSET", DATES, "all", r#"{"generation":1,"state":"succeeded","rows":7}"#]);
-    assert!(with_redis(&bench, &redis).fails().contains("has 7 rows in Redis"));
+    let other_root = "01M84SFFT7KEZSEZRF0DGT3MCA";
+    for (key, value, says) in [
+        ("generation", json!(2), "generation 2 has no final"),
+        ("root", json!(other_root), "all has root"),
+        ("state", json!("partial"), "all has state partial in Redis"),
+        ("fingerprint", json!("0"), "all has fingerprint 0 in Redis"),
+        ("rows", json!(7), "all has rows 7 in Redis"),
+        ("run", json!("flights-all-g2"), "all has run flights-all-g2 in Redis"),
+    ] {
+        let mut wrong = entry.clone();
+        wrong[key] = value;
+        redis.cli(&["HSET", DATES, "all", &wrong.to_string()]);
+        let found = with_redis(&bench, &redis).fails();
+        assert!(found.contains(says), "{found}");
+    }
 }
 
 #[test]
 fn a_ledger_that_is_behind_is_noticed_only_where_it_should_be_complete() {
     let bench = finished();
-    let redis = indexed(&bench);
+    let (redis, _) = indexed(&bench);
     redis.cli(&["DEL", DATES]);
     with_redis(&bench, &redis).passes();
     assert!(with_redis(&bench, &redis).redis_complete().fails().contains("Redis says None"));
@@ -180,11 +189,13 @@ fn a_ledger_that_is_behind_is_noticed_only_where_it_should_be_complete() {
 #[test]
 fn a_ledger_of_another_root_is_noticed() {
     let bench = finished();
-    let redis = indexed(&bench);
+    let (redis, _) = indexed(&bench);
     redis.cli(&["HSET", META, "root_id", "01M84SFFT7KEZSEZRF0DGT3MCA"]);
     assert!(with_redis(&bench, &redis).fails().contains("`meta` names the root"));
     let counts = with_redis(&bench, &redis).redis_foreign_ok().passes();
     assert_eq!(counts["redis_root"], "foreign");
-    redis.cli(&["DEL", META]);
-    assert!(with_redis(&bench, &redis).fails().contains("does not say of which root"));
+    // One that is being made anew names no root, and nobody believes it.
+    redis.cli(&["HDEL", META, "root_id"]);
+    redis.cli(&["SADD", DONE, "2"]);
+    assert_eq!(with_redis(&bench, &redis).passes()["redis_root"], "none");
 }

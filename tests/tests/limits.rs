@@ -32,6 +32,8 @@ use tonic::{Code, Status};
 const PEAK_MORE_MAX_KB: u64 = 64 << 10;
 /// Size of the largest message.
 const HUGE_BYTES: usize = 100 << 20;
+/// What a stalling client sends of its message: as much as HTTP/2 lets it, unasked.
+const HALF_BYTES: usize = 60_000;
 /// Clients that misbehave at the same time.
 const CLIENTS: usize = 50;
 const RUN: &str = "flights-all-g1";
@@ -232,17 +234,19 @@ fn clients_that_stall_are_given_up_and_keep_nobody_waiting() {
     let address = target.cluster.coordinator().grpc();
     let half = |method| {
         let mut client = Stalling::connect(address);
-        client.begin(method, REQUEST_MAX_BYTES, REQUEST_MAX_BYTES / 2);
+        client.begin(method, HALF_BYTES * 2, HALF_BYTES);
         client
     };
     // Half a message each, on a connection of its own.
-    let mut stalled: Vec<Stalling> = (0..CLIENTS).map(|_| half("ShardLeases/Heartbeat")).collect();
+    let stalled: Vec<Stalling> = (0..CLIENTS).map(|_| half("ShardLeases/Heartbeat")).collect();
     // Connections on which nothing is said at all, and some that only greet.
     let silent: Vec<TcpStream> =
         (0..CLIENTS).map(|_| TcpStream::connect(address).unwrap()).collect();
     let greeted: Vec<Stalling> = (0..CLIENTS).map(|_| Stalling::connect(address)).collect();
     target.serves();
-    let endings: Vec<&str> = stalled.iter_mut().map(Stalling::ending).collect();
+    let endings = stalled.into_iter().map(|mut client| std::thread::spawn(move || client.ending()));
+    let endings: Vec<JoinHandle<&str>> = endings.collect();
+    let endings: Vec<&str> = endings.into_iter().map(|ending| ending.join().unwrap()).collect();
     eprintln!("calls that stall are {endings:?}");
     drop((silent, greeted));
     target.judge();

@@ -24,7 +24,7 @@ pub(crate) enum Fault {
     RedisStopped,
     RedisFlushed,
     RedisOldDump,
-    RedisForeignDump,
+    RedisForeign,
     RedisReplica,
     RedisFull,
 }
@@ -41,7 +41,7 @@ impl Fault {
         Self::RedisStopped,
         Self::RedisFlushed,
         Self::RedisOldDump,
-        Self::RedisForeignDump,
+        Self::RedisForeign,
         Self::RedisReplica,
         Self::RedisFull,
     ];
@@ -59,7 +59,7 @@ impl Fault {
             Self::RedisStopped => "Redis stopped with SIGSTOP",
             Self::RedisFlushed => "Redis wiped with FLUSHALL",
             Self::RedisOldDump => "Redis replaced by an old dump",
-            Self::RedisForeignDump => "Redis replaced by a dump of another root",
+            Self::RedisForeign => "Redis replaced by the data of another root",
             Self::RedisReplica => "Redis made a read-only replica",
             Self::RedisFull => "Redis out of memory",
         }
@@ -72,7 +72,7 @@ impl Fault {
                 | Self::RedisStopped
                 | Self::RedisFlushed
                 | Self::RedisOldDump
-                | Self::RedisForeignDump
+                | Self::RedisForeign
                 | Self::RedisReplica
                 | Self::RedisFull
         )
@@ -88,8 +88,6 @@ pub(crate) struct Troubles {
     stopped: Vec<(Running, Instant)>,
     /// The coordinator that is stopped, and until when.
     held: Option<(usize, Instant)>,
-    /// A dump from early in the run.
-    old_dump: Vec<u8>,
     /// Restarts of coordinators so far.
     pub(crate) restarts: Vec<Restart>,
 }
@@ -97,8 +95,8 @@ pub(crate) struct Troubles {
 impl Troubles {
     /// None yet; what Redis holds now will be the old dump.
     pub(crate) fn none(cluster: &mut Cluster) -> Self {
-        let old_dump = cluster.redis().save_dump();
-        Self { redis: None, stopped: Vec::new(), held: None, old_dump, restarts: Vec::new() }
+        cluster.redis().save_dump();
+        Self { redis: None, stopped: Vec::new(), held: None, restarts: Vec::new() }
     }
 
     /// Whether Redis can be asked what it holds.
@@ -161,11 +159,8 @@ impl Troubles {
             Fault::RedisKilled => cluster.redis().kill(),
             Fault::RedisStopped => cluster.redis().stop_answering(),
             Fault::RedisFlushed => _ = cluster.redis().cli(&["FLUSHALL"]),
-            Fault::RedisOldDump => cluster.redis().load_dump(&self.old_dump),
-            Fault::RedisForeignDump => {
-                let dump = foreign_dump();
-                cluster.redis().load_dump(&dump);
-            }
+            Fault::RedisOldDump => cluster.redis().load_dump(),
+            Fault::RedisForeign => be_foreign(cluster.redis()),
             Fault::RedisReplica => _ = cluster.redis().cli(&["REPLICAOF", "127.0.0.1", "1"]),
             Fault::RedisFull => _ = cluster.redis().cli(&["CONFIG", "SET", "maxmemory", "1"]),
         }
@@ -221,13 +216,18 @@ fn any_coordinator(random: &mut Random, cluster: &mut Cluster) -> usize {
     usize::try_from(random.below(cluster.coordinators().len() as u64)).unwrap()
 }
 
-/// A dump that says that everything is done, of another root with the same name.
-fn foreign_dump() -> Vec<u8> {
-    let redis = RedisServer::start();
-    redis.cli(&["HSET", "nightshift:{flights}:meta", "root_id", "01M84SFFT7KEZSEZRF0DGT3MCA"]);
-    let entry = r#"{"generation":1,"state":"succeeded","rows":1}"#;
+/// Has the server start anew with data that says that everything is done, of another root with
+/// the same name.
+fn be_foreign(redis: &mut RedisServer) {
+    let root = "01M84SFFT7KEZSEZRF0DGT3MCA";
+    redis.restart();
+    redis.cli(&["HSET", "nightshift:{flights}:meta", "root_id", root, "version", "1"]);
     for date in crate::round::DATES {
-        redis.cli(&["HSET", "nightshift:{flights}:dates", date, entry]);
+        let entry = format!(
+            r#"{{"root":"{root}","run":"flights-{date}-g1","generation":1,"state":"succeeded",
+                "fingerprint":"{}","rows":1,"finished_at":"2013-01-03T00:00:00Z"}}"#,
+            "0".repeat(64)
+        );
+        redis.cli(&["HSET", "nightshift:{flights}:dates", date, &entry]);
     }
-    redis.save_dump()
 }
