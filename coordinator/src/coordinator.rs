@@ -16,8 +16,9 @@ use tokio::sync::{Notify, Semaphore};
 use crate::clock::Clock;
 use crate::desk::Desk;
 use crate::identity::{Identity, fresh_id};
+use crate::ledger::{self, KeeperHandle};
 use crate::refusal::Refusal;
-use crate::roots::{Roots, ServedRoot};
+use crate::roots::{Roots, ServeError, ServedRoot};
 use crate::settings::LeaseTimes;
 
 mod leasing;
@@ -37,29 +38,37 @@ pub struct Coordinator {
     times: LeaseTimes,
     who: Identity,
     roots: Roots,
+    ledger: KeeperHandle,
     /// Told when a waiting request for work may find something.
     changed: Notify,
     /// Bounds the quarantine records that are being written.
     quarantines: Arc<Semaphore>,
     recovered: AtomicBool,
+    ending: AtomicBool,
 }
 
 impl Coordinator {
-    /// A coordinator with its home at `home`, which has not looked for its runs yet; see
-    /// [`recover`](Self::recover).
+    /// A coordinator with its home at `home`, which tells `ledger` what is complete. It has not
+    /// looked for its runs yet; see [`recover`](Self::recover).
     ///
     /// # Errors
     /// If the home cannot be written, or does not keep the promises of a store.
-    pub async fn open(home: &str, times: LeaseTimes) -> Result<Arc<Self>, StoreError> {
+    pub async fn open(
+        home: &str,
+        times: LeaseTimes,
+        ledger: KeeperHandle,
+    ) -> Result<Arc<Self>, StoreError> {
         Ok(Arc::new(Self {
             desk: Mutex::new(Desk::new()),
             clock: Clock::start(),
             times,
             who: Identity::of_this_process(),
             roots: Roots::open(home).await?,
+            ledger,
             changed: Notify::new(),
             quarantines: Arc::new(Semaphore::new(QUARANTINES_MAX)),
             recovered: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
         }))
     }
 
@@ -68,9 +77,35 @@ impl Coordinator {
         self.recovered.load(Ordering::Acquire)
     }
 
+    /// The process is about to end: requests that wait for work are answered at once.
+    pub fn end(&self) {
+        self.ending.store(true, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
     /// Looks at the desk.
     pub fn look<T>(&self, look: impl FnOnce(&Desk, Moment) -> T) -> T {
         look(&self.desk(), self.clock.now())
+    }
+
+    /// What keeps the ledger.
+    pub fn ledger(&self) -> &KeeperHandle {
+        &self.ledger
+    }
+
+    /// Serves the output of a name from now on, and keeps its ledger.
+    async fn serve_root(
+        &self,
+        name: &SpecName,
+        output: &str,
+    ) -> Result<Arc<ServedRoot>, ServeError> {
+        let served = self.roots.serve(name, output).await?;
+        self.ledger.serve(ledger::ServedRoot {
+            name: served.name.clone(),
+            root_id: served.root_id.clone(),
+            reader: served.root.reader().clone(),
+        });
+        Ok(served)
     }
 
     /// The desk is whole between calls, so a panic elsewhere cannot break it.

@@ -135,7 +135,7 @@ impl Desk {
     /// # Errors
     /// If the desk is full.
     pub fn open(&mut self, run: ActiveRun) -> Result<Vec<Task>, Refused> {
-        let id = run.facts.run.clone();
+        let id = run.facts.run().clone();
         if self.runs.contains_key(&id) {
             return Ok(Vec::new());
         }

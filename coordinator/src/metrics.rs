@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use nightshift_proto::runs::status::ShardCounts;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::info::Info;
@@ -29,6 +29,11 @@ struct ShardLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct NameLabels {
     name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ErrorLabels {
+    reason: &'static str,
 }
 
 /// What the desk looks like, taken under its lock and written down outside of it.
@@ -115,7 +120,36 @@ pub fn text(coordinator: &Coordinator) -> Option<String> {
     ] {
         registry.register(name, help, ConstCounter::new(value));
     }
+    ledger(coordinator, &mut registry);
     let mut out = String::new();
     encode(&mut out, &registry).ok()?;
     Some(out)
+}
+
+/// How the ledger does.
+fn ledger(coordinator: &Coordinator, registry: &mut Registry) {
+    let keeper = coordinator.ledger();
+    let current = i64::from(keeper.state().is_current());
+    registry.register(
+        "ledger_current",
+        "Whether the ledger says all that the outputs say",
+        ConstGauge::new(current),
+    );
+    let counters = keeper.counters();
+    for (name, help, value) in [
+        ("ledger_batches", "Transactions that the ledger took", counters.batches()),
+        ("ledger_shards", "Shards written to the ledger", counters.shards()),
+        (
+            "ledger_rebuilds",
+            "Times that a ledger was made again from its output",
+            counters.rebuilds(),
+        ),
+    ] {
+        registry.register(name, help, ConstCounter::new(value));
+    }
+    let errors = Family::<ErrorLabels, Counter>::default();
+    for (reason, count) in counters.errors() {
+        errors.get_or_create(&ErrorLabels { reason: reason.as_str() }).inc_by(count);
+    }
+    registry.register("ledger_errors", "Times that the ledger was unavailable", errors);
 }

@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use nightshift_core::conclusion::QuarantinedShard;
-use nightshift_core::ids::{Digest, RunId};
-use nightshift_core::layout::Object;
+use nightshift_core::ids::ShardIndex;
 use nightshift_core::lease::{LeaseTable, Moment};
-use nightshift_core::plan::{Plan, Shard, ShardSet};
+use nightshift_core::plan::{Planned, ShardSet};
 use nightshift_core::record::{Record, Verdict};
 use nightshift_storage::error::StoreError;
-use nightshift_storage::opening::{Opener, open_epoch};
+use nightshift_storage::opening::{OpenOutline, Opener, open_epoch};
 use nightshift_storage::root::Reader;
-use sha2::Digest as _;
 
 use crate::desk::{ActiveRun, Decided, RunFacts, Standing};
 use crate::roots::ServedRoot;
@@ -25,54 +23,37 @@ pub(crate) struct Opened {
     pub(crate) decided: ShardSet,
 }
 
-/// Takes the leases of a run over: opens the next epoch, and looks at which shards have records.
+/// Takes the leases of a run over, by opening its next epoch.
 ///
 /// From the second epoch on, leases of the one before may still be out, so they are awaited for
 /// one TTL before shards are granted.
 ///
 /// # Errors
-/// If the store fails; [`StoreError::Missing`] if the run has no plan.
+/// If the store fails.
 pub(crate) async fn take_over(
     served: &ServedRoot,
     opener: &Opener,
-    run: &RunId,
+    open: OpenOutline,
     times: LeaseTimes,
     now: impl Fn() -> Moment,
 ) -> Result<Opened, StoreError> {
-    let (facts, crash_budget) = facts(served, run).await?;
-    let epoch = open_epoch(&served.root, opener, run).await?;
-    let decided = served.root.decided_shards(run).await?;
-    let shards = u32::try_from(facts.shard_rows.len()).unwrap_or(u32::MAX);
-    let rules = times.rules(crash_budget);
-    let mut table = LeaseTable::new(rules, epoch, shards, &decided, std::iter::empty());
+    let OpenOutline { outline, plan_sha256, decided, .. } = open;
+    let epoch = open_epoch(&served.root, opener, &outline.run).await?;
+    let rules = times.rules(outline.task.crash_budget);
+    let shards = outline.shard_count();
+    // Every other incarnation begins at the other end: should the one before still be alive, the
+    // two meet once instead of granting the same shards at the same time.
+    let backwards = if epoch.is_multiple_of(2) { shards } else { 0 };
+    let order = (0..backwards).rev().map(ShardIndex);
+    let mut table = LeaseTable::new(rules, epoch, shards, &decided, order);
     let now = now();
     if epoch > 1 {
         table = table.awaiting_adoption(now);
     }
     // What they came to is read later; until then they count as committed.
-    let committed = u32::try_from(decided.len()).unwrap_or(u32::MAX);
-    let standing = Standing { committed, ..Standing::default() };
-    let run = ActiveRun::new(Arc::new(facts), table, standing, now);
-    Ok(Opened { run, decided })
-}
-
-/// What the stored plan says, without its slices; and its crash budget.
-async fn facts(served: &ServedRoot, run: &RunId) -> Result<(RunFacts, u32), StoreError> {
-    let object = Object::Plan { run: run.clone() };
-    let missing =
-        || StoreError::Missing { path: served.root.path_of(&object).display().to_string() };
-    let plan: Plan = served.root.read(&object).await?.ok_or_else(missing)?;
-    let bytes = served.root.get(&object).await?.ok_or_else(missing)?;
-    let facts = RunFacts {
-        run: run.clone(),
-        output_root: served.output.clone(),
-        plan_digest: Digest(sha2::Sha256::digest(&bytes).into()),
-        model_digest: plan.model.digest,
-        rows: plan.rows,
-        shard_rows: plan.shards.iter().map(Shard::rows).collect(),
-        planned_at: plan.planned_at,
-    };
-    Ok((facts, plan.task.crash_budget))
+    let standing = Standing { committed: decided.len(), ..Standing::default() };
+    let facts = RunFacts { outline, output_root: served.output.clone(), plan_digest: plan_sha256 };
+    Ok(Opened { run: ActiveRun::new(Arc::new(facts), table, standing, now), decided })
 }
 
 /// What the records of `shards` came to, added up, and the shards that were given up.
@@ -84,7 +65,7 @@ pub(crate) async fn take_stock(
     facts: &RunFacts,
     shards: &ShardSet,
 ) -> Result<(Standing, Vec<QuarantinedShard>), StoreError> {
-    let mut records = root.records_in_order(&facts.run, shards.iter());
+    let mut records = root.records_in_order(facts.run(), shards.iter());
     let mut standing = Standing::default();
     let mut given_up = Vec::new();
     while let Some((_, record)) = records.try_next().await? {

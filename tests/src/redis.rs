@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::ports::free_port;
+pub use crate::ports::free_port;
 use crate::waiting::wait_for;
 
 mod resp;

@@ -14,6 +14,7 @@ use nightshift_proto::leases::{Directive, LeaseId};
 use nightshift_proto::limits::RETRY_AFTER_MAX_MS;
 use nightshift_proto::names::BatchSize;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::Coordinator;
 use crate::desk::{AcquireAnswer, Decided, Granted};
@@ -47,7 +48,8 @@ impl Coordinator {
             {
                 answer.retire = self.find_out(run).await?;
             }
-            if !answer.granted.is_empty() || answer.retire || now >= give_up {
+            let over = now >= give_up || self.ending.load(Ordering::Acquire);
+            if !answer.granted.is_empty() || answer.retire || over {
                 return Ok(self.acquired(now, answer));
             }
             let look_again = now.after_ms(LOOK_AGAIN_MS);
@@ -100,7 +102,7 @@ impl Coordinator {
     fn grant(&self, granted: Granted) -> Grant {
         let Granted { facts, lease, backup, batch } = granted;
         Grant {
-            lease: LeaseId { run: facts.run.clone(), shard: lease.shard, token: lease.token },
+            lease: LeaseId { run: facts.run().clone(), shard: lease.shard, token: lease.token },
             earlier_attempts: lease.earlier_attempts,
             ttl_ms: self.times.ttl_ms(),
             heartbeat_interval_ms: self.times.heartbeat_ms(),

@@ -8,13 +8,10 @@ use futures::future::BoxFuture;
 use nightshift_core::conclusion::NotConcluded;
 use nightshift_core::describe::describe;
 use nightshift_core::ids::{RunId, ShardIndex};
-use nightshift_core::layout::Object;
-use nightshift_core::plan::Plan;
 use nightshift_core::record::{FailureClass, MESSAGE_MAX_CHARS, Quarantined, Record, Verdict};
 use nightshift_core::report::Report;
 use nightshift_storage::concluding::{ConcludeError, conclude_stored};
 use nightshift_storage::documents::Settled;
-use nightshift_storage::error::StoreError;
 
 use super::{Coordinator, QUARANTINES_MAX};
 use crate::desk::{Decided, Desk, Task};
@@ -148,8 +145,9 @@ impl Coordinator {
         self.perform(tasks);
     }
 
-    /// Notes a shard that is newly known to be decided.
+    /// Notes a shard whose record was read from the store.
     pub(super) fn note(&self, desk: &mut Desk, record: &Record) {
+        self.ledger.shard_decided(&record.run, record.shard);
         if let Some(active) = desk.run_mut(&record.run)
             && let Some(given_up) = quarantined(record, &active.facts)
         {
@@ -166,6 +164,7 @@ impl Coordinator {
                     let state = report.verdict.state.as_str();
                     let rows = report.verdict.totals.rows_out;
                     tracing::info!(%run, state, rows, "run concluded");
+                    self.ledger.run_concluded(&report.verdict);
                     self.desk().concluded(run);
                     self.changed.notify_waiters();
                     return;
@@ -201,17 +200,15 @@ impl Coordinator {
     ) -> BoxFuture<'static, ()> {
         let this = Arc::clone(self);
         Box::pin(async move {
-            if let Err(error) = this.take_over(&served, &run).await {
+            if let Err(error) = this.resume(&served, &run).await {
                 tracing::error!(%run, error = describe(&error), "the run cannot go on");
             }
         })
     }
 
     async fn conclude_once(&self, served: &ServedRoot, run: &RunId) -> Result<Report, Refusal> {
-        let object = Object::Plan { run: run.clone() };
-        let missing =
-            || StoreError::Missing { path: served.root.path_of(&object).display().to_string() };
-        let plan: Plan = served.root.read(&object).await?.ok_or_else(missing)?;
-        Ok(conclude_stored(&served.root, &plan).await?)
+        let facts = self.look(|desk, _| desk.run(run).map(|active| Arc::clone(&active.facts)));
+        let facts = facts.ok_or_else(|| Refusal::UnknownRun { run: run.clone() })?;
+        Ok(conclude_stored(&served.root, &facts.outline).await?)
     }
 }

@@ -10,9 +10,10 @@ use nightshift_core::decide::{Decision, decide, run_id};
 use nightshift_core::describe::describe;
 use nightshift_core::ids::{Generation, Partition, RunId};
 use nightshift_core::layout::{Object, Prefix};
-use nightshift_core::plan::Plan;
+use nightshift_core::plan::{Outline, Planned};
 use nightshift_core::report::Report;
 use nightshift_storage::concluding::mark_success;
+use nightshift_storage::opening::{OpenOutline, reopen};
 
 use super::Coordinator;
 use crate::opening::{Opened, take_over, take_stock};
@@ -64,7 +65,7 @@ impl Coordinator {
         name: &nightshift_core::ids::SpecName,
         output: &str,
     ) -> Result<(), Refusal> {
-        let served = self.roots.serve(name, output).await?;
+        let served = self.serve_root(name, output).await?;
         let partitions = served.root.partitions().await?;
         let looks = futures::stream::iter(partitions)
             .map(|partition| self.recover_partition(&served, partition))
@@ -81,14 +82,25 @@ impl Coordinator {
         match decide(served.root.partition_facts(partition).await?, false) {
             Decision::Join(generation) => {
                 let run = run_id(&served.name, partition, generation);
-                if !served.root.exists(&Object::Plan { run: run.clone() }).await? {
-                    tracing::warn!(%run, "claimed without a plan; submit it again to run it");
-                    return Ok(());
-                }
-                self.take_over(served, &run).await
+                self.resume(served, &run).await
             }
             Decision::Done(generation) => self.complete(served, partition, generation).await,
             Decision::Start { .. } => Ok(()),
+        }
+    }
+
+    /// Puts a run on the desk that has a plan and no final.
+    pub(super) async fn resume(
+        self: &Arc<Self>,
+        served: &Arc<ServedRoot>,
+        run: &RunId,
+    ) -> Result<(), Refusal> {
+        match reopen(&served.root, run).await? {
+            Some(open) => self.take_over(served, open).await,
+            None => {
+                tracing::warn!(%run, "claimed without a plan; submit it again to run it");
+                Ok(())
+            }
         }
     }
 
@@ -96,34 +108,35 @@ impl Coordinator {
     pub(super) async fn take_over(
         self: &Arc<Self>,
         served: &Arc<ServedRoot>,
-        run: &RunId,
+        open: OpenOutline,
     ) -> Result<(), Refusal> {
-        if self.look(|desk, _| desk.run(run).is_some()) {
+        let run = open.outline.run.clone();
+        if self.look(|desk, _| desk.run(&run).is_some()) {
             return Ok(());
         }
         let opener = self.own_opener(&served.name)?;
         let now = || self.clock.now();
         let Opened { run: active, decided } =
-            take_over(served, &opener, run, self.times, now).await?;
+            take_over(served, &opener, open, self.times, now).await?;
         let facts = Arc::clone(&active.facts);
         let (epoch, done) = (active.epoch(), decided.len());
         let tasks = self.desk().open(active)?;
-        tracing::info!(%run, epoch, shards = facts.shard_rows.len(), done, "run taken on");
+        tracing::info!(%run, epoch, shards = facts.outline.shard_count(), done, "run taken on");
         self.perform(tasks);
         self.changed.notify_waiters();
         if !decided.is_empty() {
             let (this, served) = (Arc::clone(self), Arc::clone(served));
             nightshift_telemetry::spawn("take-stock", async move {
-                let shards = u32::try_from(decided.len()).unwrap_or(u32::MAX);
+                let shards = decided.len();
                 match take_stock(&served.root, &facts, &decided).await {
                     Ok((found, given_up)) => {
-                        if let Some(active) = this.desk().run_mut(&facts.run) {
+                        if let Some(active) = this.desk().run_mut(facts.run()) {
                             active.stock_taken(shards, found, given_up);
                         }
                     }
                     Err(error) => {
                         let error = describe(&error);
-                        tracing::warn!(run = %facts.run, error, "records cannot be counted");
+                        tracing::warn!(run = %facts.run(), error, "records cannot be counted");
                     }
                 }
             });
@@ -144,7 +157,7 @@ impl Coordinator {
         let run = run_id(&served.name, partition, generation);
         let verdict: Option<Final> =
             served.root.read(&Object::Final { partition, generation }).await?;
-        let plan: Option<Plan> = served.root.read(&Object::Plan { run }).await?;
+        let plan: Option<Outline> = served.root.read(&Object::Plan { run }).await?;
         if let (Some(plan), Some(verdict)) = (plan, verdict)
             && verdict.state == FinalState::Succeeded
         {

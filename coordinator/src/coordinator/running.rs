@@ -14,7 +14,7 @@ use nightshift_proto::runs::retry::RetryRun;
 use nightshift_proto::runs::start::{StartRun, StartedRun};
 use nightshift_proto::runs::status::{RunState, RunStatus};
 use nightshift_storage::error::StoreError;
-use nightshift_storage::opening::{Opener, decision_for, open_run};
+use nightshift_storage::opening::{Opener, decision_for, open_outline};
 use nightshift_storage::root::Reader;
 
 use super::Coordinator;
@@ -73,7 +73,7 @@ impl Coordinator {
     pub async fn start(self: &Arc<Self>, start: &StartRun) -> Result<StartedRun, Refusal> {
         let order = Order::new(&start.spec, start.partition)?;
         let name = &order.spec.name;
-        let served = self.roots.serve(name, &order.bound.output).await?;
+        let served = self.serve_root(name, &order.bound.output).await?;
         let _opening = served.opening.lock().await;
         let decision =
             self.decision(&served, start.partition, start.request.as_str(), start.forced.is_some());
@@ -141,11 +141,14 @@ impl Coordinator {
         decision: Decision,
         fresh: Plan,
     ) -> Result<StartedRun, Refusal> {
-        let open = open_run(&served.root, opener, partition, decision, fresh).await?;
-        let run = open.plan.run.clone();
+        let open = open_outline(&served.root, opener, partition, decision, fresh).await?;
+        let run = open.outline.run.clone();
         let decision = if open.claimed { Shown::Start } else { Shown::Join };
-        drop(open);
-        self.take_over(served, &run).await?;
+        if !open.decided.is_empty() {
+            // Records that were inherited, or made without this coordinator.
+            self.ledger.reconcile(&served.name);
+        }
+        self.take_over(served, open).await?;
         Ok(StartedRun { decision, run: self.status(&run).await? })
     }
 

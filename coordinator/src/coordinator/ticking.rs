@@ -54,7 +54,8 @@ impl Coordinator {
         let still = |run: &&crate::desk::ActiveRun| {
             !run.is_concluding() && run.undecided() > 0 && run.still_ms(now) >= ttl_ms
         };
-        let runs: Vec<RunId> = desk.runs().filter(still).map(|run| run.facts.run.clone()).collect();
+        let runs: Vec<RunId> =
+            desk.runs().filter(still).map(|run| run.facts.run().clone()).collect();
         for run in &runs {
             if let Some(active) = desk.run_mut(run) {
                 active.looked(now);

@@ -154,9 +154,9 @@ impl Desk {
     }
 
     fn why_nothing(&self, only: Option<&RunId>) -> String {
-        let runs = || self.runs.values().filter(|run| only.is_none_or(|id| *id == run.facts.run));
+        let runs = || self.runs.values().filter(|run| only.is_none_or(|id| id == run.facts.run()));
         match runs().find(|run| !run.notice.is_empty()) {
-            Some(run) => format!("{}: {}", run.facts.run, run.notice).chars().take(500).collect(),
+            Some(run) => format!("{}: {}", run.facts.run(), run.notice).chars().take(500).collect(),
             None if runs().next().is_none() => "no run is under way".to_owned(),
             None => "every shard is leased or decided".to_owned(),
         }

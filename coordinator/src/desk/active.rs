@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use nightshift_core::conclusion::QuarantinedShard;
 use nightshift_core::ids::{Digest, RunId, ShardIndex};
 use nightshift_core::lease::{Effect, Event, LeaseTable, Moment, Token};
+use nightshift_core::plan::{Outline, Planned};
 use nightshift_core::record::{FailureClass, Record, Verdict};
 use nightshift_proto::leases::Phase;
 use nightshift_proto::leases::report::Failure;
@@ -17,23 +17,15 @@ use super::Task;
 /// Last failures that are kept for people, one a shard.
 const FAILURES_MAX: usize = 1_000;
 
-/// What a run is, as far as leasing its shards needs to know; a plan without its slices.
+/// What a run is, as far as leasing its shards needs to know.
 #[derive(Debug)]
 pub struct RunFacts {
-    /// The run.
-    pub run: RunId,
+    /// The plan without its slices.
+    pub outline: Arc<Outline>,
     /// The output root, as the spec names it.
     pub output_root: String,
     /// SHA-256 of the stored plan.
     pub plan_digest: Digest,
-    /// Digest of the plan's model.
-    pub model_digest: Digest,
-    /// Rows over all shards.
-    pub rows: u64,
-    /// Rows of each shard.
-    pub shard_rows: Vec<u64>,
-    /// When the plan was made.
-    pub planned_at: Timestamp,
 }
 
 /// What a shard came to.
@@ -93,9 +85,14 @@ pub struct ActiveRun {
 // === impl RunFacts ===
 
 impl RunFacts {
-    /// Rows of a shard; none for a shard that the plan does not have.
+    /// The run.
+    pub fn run(&self) -> &RunId {
+        &self.outline.run
+    }
+
+    /// Rows of a shard; 0 for a shard that the plan does not have.
     pub fn rows_of(&self, shard: ShardIndex) -> u64 {
-        self.shard_rows.get(shard.as_usize()).copied().unwrap_or(0)
+        self.outline.shard_rows(shard).unwrap_or(0)
     }
 }
 
@@ -237,7 +234,7 @@ impl ActiveRun {
 
     /// Turns what the table wants into tasks and notices. Grants and answers are not among it.
     pub(super) fn perform(&mut self, effects: Vec<Effect>, tasks: &mut Vec<Task>) {
-        let run = self.facts.run.clone();
+        let run = self.facts.run().clone();
         for effect in effects {
             match effect {
                 Effect::WriteQuarantine { shard, class, reason, message, attempts } => {
@@ -262,11 +259,11 @@ impl ActiveRun {
                         "paused: {failed} of the last {ended} attempts failed alike ({}, {reason})",
                         class.as_str()
                     );
-                    tracing::warn!(run = %self.facts.run, notice = %self.notice, "grants stopped");
+                    tracing::warn!(run = %self.facts.run(), notice = %self.notice, "grants stopped");
                 }
                 Effect::ReportGrantsResumed => {
                     self.notice.clear();
-                    tracing::info!(run = %self.facts.run, "grants go on");
+                    tracing::info!(run = %self.facts.run(), "grants go on");
                 }
                 Effect::AllDecided => self.conclude(tasks),
                 Effect::Grant { .. }
@@ -280,7 +277,7 @@ impl ActiveRun {
 
     pub(super) fn conclude(&mut self, tasks: &mut Vec<Task>) {
         if !std::mem::replace(&mut self.concluding, true) {
-            tasks.push(Task::Conclude { run: self.facts.run.clone() });
+            tasks.push(Task::Conclude { run: self.facts.run().clone() });
         }
     }
 

@@ -2,6 +2,7 @@
 
 use nightshift_core::ids::{RunId, ShardIndex};
 use nightshift_core::lease::{Moment, ShardPlace};
+use nightshift_core::plan::Planned;
 use nightshift_proto::leases::Phase;
 use nightshift_proto::leases::report::Failure;
 use nightshift_proto::limits::SHARD_LEASES_MAX;
@@ -61,10 +62,10 @@ impl ActiveRun {
         let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
         let Self { facts, table, standing, .. } = self;
         RunStatus {
-            run: facts.run.clone(),
+            run: facts.run().clone(),
             state: self.state(now),
             shards: ShardCounts {
-                total: small(facts.shard_rows.len() as u64),
+                total: facts.outline.shard_count(),
                 committed: standing.committed,
                 quarantined: standing.quarantined,
                 leased: small(table.out()),
@@ -72,7 +73,7 @@ impl ActiveRun {
                 ready: small(table.ready()),
             },
             rows: RowCounts {
-                planned: facts.rows,
+                planned: facts.outline.rows(),
                 out: standing.rows_out,
                 rejected: standing.rows_rejected,
                 quarantined: standing.rows_quarantined,
@@ -80,7 +81,7 @@ impl ActiveRun {
             },
             workers: small(table.holding_workers() as u64),
             epoch: table.epoch(),
-            planned_at: Some(facts.planned_at),
+            planned_at: Some(facts.outline.planned_at),
             decided_at: None,
             notice: self.notice.chars().take(500).collect(),
         }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use nightshift_core::ids::Digest;
 use nightshift_core::lease::{LeaseTable, Token};
-use nightshift_core::plan::ShardSet;
+use nightshift_core::plan::{
+    ModelIdentity, Outline, OutputFormat, Plan, Shard, ShardSet, Slice, TaskSettings,
+};
 use nightshift_proto::leases::acquire::Acquire;
 use nightshift_proto::leases::heartbeat::{Heartbeat, LeaseProgress, LeaseState};
 use nightshift_proto::leases::release::Release;
@@ -22,14 +24,38 @@ fn id(name: &str) -> RunId {
 }
 
 fn run(name: &str, shards: u32, epoch: u64) -> ActiveRun {
-    let facts = RunFacts {
+    let slice = |start| Slice { input: 0, start, rows: 10, seek: None };
+    let shards_of =
+        |n: u32| (0..n).map(|at| Shard { slices: vec![slice(u64::from(at) * 10)].into() });
+    let plan = Plan {
+        version: Plan::VERSION,
         run: id(name),
+        planned_at: Timestamp::UNIX_EPOCH,
+        fingerprint: Digest([9; 32]),
+        model: ModelIdentity {
+            uri: "/model".to_owned(),
+            version: None,
+            digest: Digest([8; 32]),
+            files: Vec::new(),
+        },
+        task: TaskSettings {
+            kind: "tabular".to_owned(),
+            id: Vec::new(),
+            keep: Vec::new(),
+            output_format: OutputFormat::Parquet,
+            rejects_max_ratio: 0.0,
+            rejects_min: 0,
+            crash_budget: 1,
+        },
+        inputs: Vec::new(),
+        rows: u64::from(shards) * 10,
+        shards: shards_of(shards).collect(),
+        inherits: None,
+    };
+    let facts = RunFacts {
+        outline: Arc::new(Outline::of(&plan)),
         output_root: "/out".to_owned(),
         plan_digest: Digest([7; 32]),
-        model_digest: Digest([8; 32]),
-        rows: u64::from(shards) * 10,
-        shard_rows: vec![10; shards as usize],
-        planned_at: Timestamp::UNIX_EPOCH,
     };
     let rules = LeaseTimes::default().rules(1);
     let decided = ShardSet::default();
@@ -55,7 +81,7 @@ fn wish(worker: &str, request: &str, max: u32) -> Acquire {
 
 fn leases(answer: &AcquireAnswer) -> Vec<LeaseId> {
     let lease = |granted: &Granted| LeaseId {
-        run: granted.facts.run.clone(),
+        run: granted.facts.run().clone(),
         shard: granted.lease.shard,
         token: granted.lease.token,
     };

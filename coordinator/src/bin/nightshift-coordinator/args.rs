@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum, ValueHint};
+use nightshift_coordinator::ledger::redis::RedisUrl;
+use std::path::PathBuf;
 
 /// Plans runs and hands out leases of their shards, over gRPC.
 ///
@@ -35,6 +37,16 @@ pub(crate) struct Arguments {
     /// Where /healthz, /readyz and /metrics are; port 0 takes a free one
     #[arg(long, env = "NIGHTSHIFT_HTTP", default_value = "127.0.0.1:7071", value_name = "ADDRESS")]
     pub(crate) http: SocketAddr,
+
+    /// Redis in which the ledger is kept: redis://user:password@host:port/db, or rediss:// for
+    /// TLS; without it the ledger is kept in memory. Better set as REDIS_URL, where no process
+    /// list shows it
+    #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) redis: Option<RedisUrl>,
+
+    /// PEM file with the authorities to trust for rediss://, instead of the system's
+    #[arg(long, env = "NIGHTSHIFT_REDIS_CA", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "redis")]
+    pub(crate) redis_ca: Option<PathBuf>,
 
     /// How long a lease lasts without a word of its worker, as in 30s; at most 10m
     #[arg(long, env = "NIGHTSHIFT_LEASE_TTL", default_value = "30s", value_name = "TIME", value_parser = time)]

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use clap::Parser;
 use nightshift_coordinator::coordinator::Coordinator;
+use nightshift_coordinator::ledger::redis::{RedisLedger, RedisSettings};
+use nightshift_coordinator::ledger::{Keeper, Ledger, MemoryLedger};
 use nightshift_coordinator::settings::LeaseTimes;
 use nightshift_coordinator::{grpc, http};
 use nightshift_core::describe::describe;
@@ -86,7 +88,8 @@ async fn serve(arguments: &Arguments, times: LeaseTimes) -> Result<(), Failure> 
     let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
     let grpc_listener = listen("--listen", arguments.listen).await?;
     let http_listener = listen("--http", arguments.http).await?;
-    let coordinator = Coordinator::open(&arguments.home, times)
+    let keeper = Keeper::start(ledger(arguments)?);
+    let coordinator = Coordinator::open(&arguments.home, times, keeper.handle())
         .await
         .map_err(|error| Failure::new(error.exit(), describe(&error)))?;
     if let (Ok(grpc), Ok(http)) = (grpc_listener.local_addr(), http_listener.local_addr()) {
@@ -117,10 +120,21 @@ async fn serve(arguments: &Arguments, times: LeaseTimes) -> Result<(), Failure> 
         },
     }
     tracing::info!("told to end");
+    coordinator.end();
     end.send_replace(true);
-    // Requests that wait for work are answered when their callers try again elsewhere.
+    // Whoever is not answered by then tries again with the next coordinator.
     let _ = tokio::time::timeout(GRACE, async { tokio::join!(grpc, http) }).await;
+    keeper.stop().await;
     Ok(())
+}
+
+fn ledger(arguments: &Arguments) -> Result<Arc<dyn Ledger>, Failure> {
+    let Some(url) = &arguments.redis else { return Ok(Arc::new(MemoryLedger::new())) };
+    let settings = RedisSettings { url: url.clone(), ca_file: arguments.redis_ca.clone() };
+    match RedisLedger::new(settings) {
+        Ok(ledger) => Ok(Arc::new(ledger)),
+        Err(error) => Err(Failure::new(Exit::Config, describe(&error))),
+    }
 }
 
 /// Resolves when the process is to end.

@@ -6,7 +6,7 @@ use nightshift_core::decide::run_id;
 use nightshift_core::ids::{RunId, ShardIndex};
 use nightshift_core::layout::{Object, Prefix};
 use nightshift_core::lease::ShardPlace;
-use nightshift_core::plan::{Plan, Shard};
+use nightshift_core::plan::{Outline, Planned};
 use nightshift_core::record::{Record, Verdict};
 use nightshift_proto::runs::get::{FoundRun, GetRun, ShardState, ShardStatus};
 use nightshift_proto::runs::list::{ListRuns, RunPage};
@@ -69,11 +69,11 @@ impl Coordinator {
         let rows = match &look {
             Some(look) => look.rows,
             None => {
-                let plan: Option<Plan> =
+                let plan: Option<Outline> =
                     served.root.read(&Object::Plan { run: run.clone() }).await?;
                 let plan = plan.ok_or_else(unknown_run)?;
                 let shards = plan.shard_count();
-                let found = plan.shard(shard).map(Shard::rows);
+                let found = plan.shard_rows(shard);
                 found.ok_or_else(|| Refusal::UnknownShard { run: run.clone(), shard, shards })?
             }
         };
@@ -113,7 +113,7 @@ impl Coordinator {
                 && list.partition.is_none_or(|partition| partition == run.partition)
         };
         let active = self.look(|desk, now| {
-            let runs = desk.runs().filter(|run| wanted(&run.facts.run));
+            let runs = desk.runs().filter(|run| wanted(run.facts.run()));
             runs.map(|run| run.status(now)).collect::<Vec<_>>()
         });
         let mut keys: Vec<(bool, RunId)> =
