@@ -7,16 +7,18 @@
 //!
 //! In the order of the data:
 //!
-//! 1. [`source`] says which shard comes next: leases of this process, or one fixed index.
+//! 1. [`source`] says which shard comes next: leases of this process or of a coordinator, or one
+//!    fixed index.
 //! 2. [`read`] yields the shard's rows in batches; a row that cannot be read is a reject.
 //! 3. [`engine`] scores batches; [`reject`] names why a row could not be scored.
 //! 4. [`mod@write`] encodes scored rows and rejects into staged files.
 //! 5. [`commit`] makes an attempt the verdict of its shard: the record is the commit point.
 //!
 //! [`score`] is one attempt through steps 2 to 4, [`pool`] the threads that do it for shard
-//! after shard, [`session`] a whole run in one process from spec to report, and [`single`] the
-//! path of one file to another, without a run. [`identity`] is who this process is,
-//! and [`front`] what its command line shares with `nightshift`.
+//! after shard, at a [`pace`] if need be, [`session`] a whole run in one process from spec to
+//! report, [`member`] a worker of a coordinator, and [`single`] the path of one file to another,
+//! without a run. [`identity`] is who this process is, and [`front`] what its command line
+//! shares with `nightshift`.
 //!
 //! A worker decides nothing that outlives it: it computes, and the first record of a shard
 //! counts, whoever wrote it.
@@ -31,7 +33,9 @@ pub mod write;
 pub mod score;
 pub mod commit;
 pub mod pool;
+pub mod pace;
 pub mod session;
+pub mod member;
 pub mod single;
 pub mod identity;
 pub mod front;

@@ -5,26 +5,24 @@
 //! threads wait, which bounds memory and open files. Many commits at a time also make durable
 //! writes cheap, since the file system then syncs them together.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::ShardIndex;
 use nightshift_core::layout::Object;
-use nightshift_core::lease::Lease;
 use nightshift_core::plan::Plan;
 use nightshift_core::record::{FailureClass, Record};
 use nightshift_storage::error::StoreError;
-use nightshift_storage::root::Probed;
 use nightshift_storage::sync::SyncCounters;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::commit::{commit, quarantine};
 use crate::identity::{Identity, new_attempt};
-use crate::score::{ScoredShard, Scorer, Watcher};
-use crate::source::{Acquired, Drain, Failure, ShardSource, Verdict};
+use crate::pace::Pace;
+use crate::score::{ScoredShard, ShardError, Watcher};
+use crate::source::{Acquired, Attempt, Drain, Failure, Scope, ShardSource, Verdict};
 
 /// Commits under way at a time. Each holds one or two open files and no rows.
 pub const COMMITS_MAX: u32 = 32;
@@ -54,11 +52,7 @@ impl Observer for NoObserver {}
 
 /// What the threads share.
 pub struct Pool {
-    /// The output root.
-    pub root: Probed,
-    /// Scores shards of the plan.
-    pub scorer: Scorer,
-    /// Where shards come from.
+    /// Where shards come from, each with the run that it belongs to.
     pub source: Arc<dyn ShardSource>,
     /// This process.
     pub who: Identity,
@@ -66,6 +60,8 @@ pub struct Pool {
     pub observer: Arc<dyn Observer>,
     /// Stops the run at the next border.
     pub drain: Drain,
+    /// A limit on rows a second, if there is one.
+    pub pace: Option<Pace>,
     /// Runs the commits.
     pub runtime: Handle,
 }
@@ -73,8 +69,6 @@ pub struct Pool {
 /// What became of the shards that a pool worked on.
 #[derive(Debug, Default)]
 pub struct Worked {
-    /// Records of shards that are decided, as far as this process saw them.
-    pub records: BTreeMap<ShardIndex, Record>,
     /// Why the pool stopped before the end.
     pub stopped: Option<Failure>,
     /// What was done.
@@ -128,13 +122,21 @@ struct Shared {
     worked: Mutex<Worked>,
 }
 
-/// Lets an attempt go on until a drain is requested.
-struct Ticker<'a>(&'a Pool);
+/// Lets an attempt go on until a drain is requested or its source takes the shard away.
+struct Ticker<'a> {
+    pool: &'a Pool,
+    attempt: &'a Attempt,
+}
 
 impl Watcher for Ticker<'_> {
     fn scored(&self, rows: u64) -> bool {
-        self.0.observer.scored(rows);
-        !self.0.drain.is_requested()
+        let Pool { observer, source, drain, pace, .. } = self.pool;
+        observer.scored(rows);
+        if let Some(pace) = pace {
+            pace.wait(rows, || source.scored(self.attempt, 0) && !drain.is_requested());
+        }
+        // After the wait: the rows are not done before the next ones may begin.
+        source.scored(self.attempt, rows) && !drain.is_requested()
     }
 }
 
@@ -151,14 +153,22 @@ impl Shared {
     /// what waits behind one in a streak could be another thread's.
     fn compute(self: &Arc<Self>) {
         let mut streak = 1;
-        while let Acquired::Leases(leases) = self.pool.source.acquire(streak) {
+        while let Acquired::Leases { work, leases } = self.pool.source.acquire(streak) {
             let started = Instant::now();
             for lease in leases {
                 if self.pool.drain.is_requested() {
                     return;
                 }
-                if let Err(failure) = self.attempt(lease) {
-                    self.pool.runtime.block_on(self.failed(lease, failure));
+                let id = match new_attempt() {
+                    Ok(id) => id,
+                    Err(error) => {
+                        self.lock().stopped = Some(Failure::bug(&error));
+                        return;
+                    }
+                };
+                let attempt = Attempt { work: Arc::clone(&work), lease, id };
+                if let Err(failure) = self.attempt(&attempt) {
+                    self.pool.runtime.block_on(self.failed(&attempt, failure));
                 }
             }
             streak = if started.elapsed() < STREAK_MAX {
@@ -170,83 +180,88 @@ impl Shared {
     }
 
     /// One attempt, up to handing it over to a commit task.
-    fn attempt(self: &Arc<Self>, lease: Lease) -> Result<(), Failure> {
-        let Pool { root, scorer, observer, runtime, .. } = &self.pool;
-        let run = &scorer.plan().run;
-        let object = Object::Record { run: run.clone(), shard: lease.shard };
+    fn attempt(self: &Arc<Self>, attempt: &Attempt) -> Result<(), Failure> {
+        let Pool { source, observer, runtime, .. } = &self.pool;
+        let Attempt { work, lease, id } = attempt;
+        let (run, shard) = (work.run(), lease.shard);
+        if !source.begun(attempt) {
+            return Err(ShardError::GivenUp.failure());
+        }
+        let object = Object::Record { run: run.clone(), shard };
         // Another process may have decided the shard since the run was opened.
-        let existing = runtime.block_on(root.read::<Record>(&object));
+        let existing = runtime.block_on(work.root.read::<Record>(&object));
         if let Some(record) = existing.map_err(|error| Failure::from_store(&error))? {
-            self.decided(record, false);
+            self.decided(attempt, &record, false);
             return Ok(());
         }
-        let attempt = new_attempt().map_err(|error| Failure::bug(&error))?;
-        observer.started(lease.shard);
-        tracing::info!(%run, shard = %lease.shard, %attempt, "inference started");
-        let staging = root.stage(run, lease.shard, &attempt);
+        observer.started(shard);
+        tracing::info!(%run, %shard, attempt = %id, "inference started");
+        let staging = work.root.stage(run, shard, id);
         let staging = staging.map_err(|error| Failure::from_store(&error))?;
-        let scored = scorer.score(lease.shard, &attempt, &staging, &Ticker(&self.pool));
+        let scored = work.scorer.score(shard, id, &staging, &Ticker { pool: &self.pool, attempt });
         let scored = scored.map_err(|error| error.failure())?;
         self.lock().effort.attempts_scored += 1;
-        self.hand_over(lease, scored);
-        Ok(())
+        self.hand_over(attempt, scored)
     }
 
     /// Starts a commit task, waiting while too many are under way.
-    fn hand_over(self: &Arc<Self>, lease: Lease, scored: ScoredShard) {
+    fn hand_over(self: &Arc<Self>, attempt: &Attempt, scored: ScoredShard) -> Result<(), Failure> {
         let commits = Arc::clone(&self.commits);
         // The semaphore is never closed, so a permit always comes.
-        let Ok(permit) = self.pool.runtime.block_on(commits.acquire_owned()) else { return };
-        let shared = Arc::clone(self);
+        let Ok(permit) = self.pool.runtime.block_on(commits.acquire_owned()) else {
+            return Ok(());
+        };
+        // After the wait, so that what is told to stop meanwhile has not begun to commit.
+        if !self.pool.source.may_commit(attempt) {
+            return Err(ShardError::GivenUp.failure());
+        }
+        let (shared, attempt) = (Arc::clone(self), attempt.clone());
         let task = async move {
             let started = Instant::now();
-            let Pool { root, scorer, who, .. } = &shared.pool;
-            let committed = commit(root, scorer.plan(), who, scored).await;
+            let work = &attempt.work;
+            let committed = commit(&work.root, work.plan(), &shared.pool.who, scored).await;
             shared.spent(started.elapsed());
             match committed {
                 Ok(outcome) => {
                     tracing::info!(
-                        run = %outcome.record.run, shard = %lease.shard,
+                        run = %outcome.record.run, shard = %attempt.lease.shard,
                         attempt = %outcome.record.attempt, won = outcome.won, "shard committed"
                     );
-                    shared.decided(outcome.record, outcome.won);
+                    shared.decided(&attempt, &outcome.record, outcome.won);
                 }
-                Err(error) => shared.failed(lease, Failure::from_store(&error)).await,
+                Err(error) => shared.failed(&attempt, Failure::from_store(&error)).await,
             }
             drop(permit);
         };
         let _entered = self.pool.runtime.enter();
         nightshift_telemetry::spawn("commit", task);
+        Ok(())
     }
 
     fn spent(&self, time: Duration) {
         self.lock().effort.commit_s += time.as_secs_f64();
     }
 
-    fn decided(&self, record: Record, won: bool) {
-        let shard = record.shard;
-        self.pool.observer.decided(&record, won);
-        let mut worked = self.lock();
-        worked.effort.commits_lost += u64::from(!won);
-        worked.records.insert(shard, record);
-        drop(worked);
+    fn decided(&self, attempt: &Attempt, record: &Record, won: bool) {
+        self.pool.observer.decided(record, won);
+        self.lock().effort.commits_lost += u64::from(!won);
         // Last: the source may end the run at once.
-        self.pool.source.decided(shard);
+        self.pool.source.decided(attempt, record, won);
     }
 
-    async fn failed(&self, lease: Lease, failure: Failure) {
+    async fn failed(&self, attempt: &Attempt, failure: Failure) {
         let Failure { class, reason, message, .. } = &failure;
-        let run = &self.pool.scorer.plan().run;
+        let (run, shard, id) = (attempt.run(), attempt.lease.shard, &attempt.id);
         if *class == FailureClass::Preempted {
-            tracing::info!(%run, shard = %lease.shard, "attempt given up to drain");
+            tracing::info!(%run, %shard, attempt = %id, "attempt given up");
         } else {
-            tracing::warn!(%run, shard = %lease.shard, class = class.as_str(), reason, message, "attempt failed");
+            tracing::warn!(%run, %shard, attempt = %id, class = class.as_str(), reason, message, "attempt failed");
         }
-        match self.pool.source.failed(lease, failure) {
+        match self.pool.source.failed(attempt, failure) {
             Verdict::Handled => {}
             Verdict::StopRun(failure) => self.lock().stopped = Some(failure),
             Verdict::Quarantine { failure, attempts } => {
-                if let Err(failure) = self.give_up(lease.shard, failure, attempts).await {
+                if let Err(failure) = self.give_up(attempt, failure, attempts).await {
                     // Without a record the shard stays undecided: stop, so that a person looks.
                     self.pool.drain.request();
                     self.lock().stopped.get_or_insert(failure);
@@ -257,14 +272,16 @@ impl Shared {
 
     async fn give_up(
         &self,
-        shard: ShardIndex,
+        attempt: &Attempt,
         failure: Failure,
         attempts: u32,
     ) -> Result<(), Failure> {
-        let Pool { root, scorer, who, .. } = &self.pool;
-        let attempt = new_attempt().map_err(|error| Failure::bug(&error))?;
-        let record = quarantine(root, scorer.plan(), who, shard, attempt, failure, attempts).await;
-        self.decided(record.map_err(|error| Failure::from_store(&error))?, true);
+        let (work, shard) = (&attempt.work, attempt.lease.shard);
+        let id = new_attempt().map_err(|error| Failure::bug(&error))?;
+        let record =
+            quarantine(&work.root, work.plan(), &self.pool.who, shard, id, failure, attempts);
+        let record = record.await.map_err(|error| Failure::from_store(&error))?;
+        self.decided(attempt, &record, true);
         Ok(())
     }
 }
@@ -276,11 +293,15 @@ impl Failure {
         let lasting = matches!(error, StoreError::NoSpace { .. } | StoreError::ReadOnly { .. })
             || matches!(error.class(), Class::Permission | Class::Invalid);
         let class = if lasting { FailureClass::Config } else { FailureClass::Transient };
+        // What is stored is the same for everybody; rights, space and mounts are not.
+        let stored = error.class() == Class::Invalid;
+        let scope = if stored { Scope::Everywhere } else { Scope::Host };
         Self {
             class,
             reason: "store".to_owned(),
             message: crate::describe(error),
             exit: crate::store_exit(error),
+            scope,
         }
     }
 
@@ -291,6 +312,7 @@ impl Failure {
             reason: "bug".to_owned(),
             message: crate::describe(error),
             exit: Exit::Software,
+            scope: Scope::Everywhere,
         }
     }
 }

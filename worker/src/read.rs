@@ -15,6 +15,7 @@
 //! whole: its writer decides its size, up to the 2 GiB of the format.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
@@ -89,7 +90,8 @@ pub struct Reader {
 #[derive(Debug)]
 struct Shared {
     columns: Vec<ColumnRequest>,
-    batch_rows: usize,
+    /// Most rows of a batch; attempts may find that fewer fit.
+    batch_rows: AtomicUsize,
     files: Files,
     idle: Idle,
 }
@@ -98,16 +100,26 @@ impl Reader {
     /// A reader of `columns`, in batches of at most `batch_rows` rows (at least one), fewer where
     /// rows are wide. Name each column once.
     pub fn new(columns: Vec<ColumnRequest>, batch_rows: usize) -> Self {
-        let batch_rows = batch_rows.max(1);
+        let batch_rows = AtomicUsize::new(batch_rows.max(1));
         let (files, idle) = (Files::default(), Idle::default());
         Self { shared: Arc::new(Shared { columns, batch_rows, files, idle }) }
+    }
+
+    /// Makes batches of at most `rows` rows (at least one) from now on; never larger ones again.
+    pub fn limit_batches(&self, rows: usize) {
+        self.shared.batch_rows.fetch_min(rows.max(1), Ordering::Relaxed);
+    }
+
+    /// Most rows of a batch.
+    pub fn batch_rows(&self) -> usize {
+        self.shared.batch_rows.load(Ordering::Relaxed)
     }
 
     /// Opens `slice` of `file`.
     ///
     /// # Errors
-    /// [`ReadError::Changed`] if the file is not the version that was planned, and whatever is
-    /// wrong with its footer or header.
+    /// [`ReadError::Missing`] or [`ReadError::Changed`] if the file is not the version that was
+    /// planned, and whatever is wrong with its footer or header.
     pub fn open(&self, file: &InputFile, slice: &Slice) -> Result<SliceReader, ReadError> {
         let shared = Arc::clone(&self.shared);
         let end = slice.start.checked_add(slice.rows).filter(|&end| end <= file.rows);
@@ -124,7 +136,7 @@ impl Reader {
                 idle.skip_to(slice.start)?;
                 idle
             }
-            None => Cursor::start(open, slice, shared.batch_rows)?,
+            None => Cursor::start(open, slice, self.batch_rows())?,
         };
         Ok(SliceReader { shared, cursor: Some(cursor), next: slice.start, end })
     }
@@ -151,9 +163,10 @@ impl Iterator for SliceReader {
             return None;
         }
         let shared = Arc::clone(&self.shared);
-        let last = left <= shared.batch_rows;
+        let most = shared.batch_rows.load(Ordering::Relaxed);
+        let last = left <= most;
         let finishing = last.then(|| shared.idle.finishing(cursor.file(), self.end));
-        let (batch, rejects) = match cursor.read(left.min(shared.batch_rows), &shared.columns) {
+        let (batch, rejects) = match cursor.read(left.min(most), &shared.columns) {
             Ok(read) => read,
             Err(error) => return Some(Err(error)),
         };

@@ -62,7 +62,16 @@ pub trait Watcher: Sync {
     fn scored(&self, rows: u64) -> bool;
 }
 
+/// Rows that are read, scored and written at a time.
+const BATCH_ROWS: usize = 8_192;
+
 impl Scorer {
+    /// A scorer for the shards of `plan`, with a reader of its own.
+    pub fn for_plan(plan: Arc<Plan>, engine: Arc<dyn Engine>) -> Self {
+        let columns = read_columns(plan.task.id.iter().chain(&plan.task.keep), &*engine);
+        Self::new(plan, engine, Reader::new(columns, BATCH_ROWS))
+    }
+
     /// A scorer for the shards of `plan`. `reader` yields the carried columns first, as
     /// [`read_columns`] orders them.
     pub fn new(plan: Arc<Plan>, engine: Arc<dyn Engine>, reader: Reader) -> Self {
@@ -73,6 +82,11 @@ impl Scorer {
     /// The plan.
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
+    }
+
+    /// What reads the rows; all attempts share it, and what it has learned.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
     }
 
     /// Scores `shard` into files of `staging`.
@@ -187,7 +201,7 @@ impl<'a> Attempt<'a> {
                 let rows = batch.batch.num_rows() as u64;
                 self.batch(&file.uri, batch)?;
                 if !watcher.scored(rows) {
-                    return Err(ShardError::Drained);
+                    return Err(ShardError::GivenUp);
                 }
             }
         }

@@ -5,15 +5,14 @@
 //! by a [`Pool`], and when all are decided the verdict is made. Any number of processes may do
 //! this for the same date at the same time; they share the work's outcome, not its state.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use nightshift_core::decide::{Decision, run_id};
 use nightshift_core::ids::{Partition, RunId, ShardIndex};
 use nightshift_core::layout::Object;
-use nightshift_core::plan::{ModelIdentity, Plan, Shard, Sharding};
+use nightshift_core::plan::{Plan, Shard, Sharding};
 use nightshift_core::record::{Record, Verdict};
 use nightshift_core::report::Report;
 use nightshift_core::spec::{Bound, Spec};
@@ -26,21 +25,22 @@ use nightshift_storage::root::{OutputRoot, Probed, Reader as RootReader};
 use nightshift_storage::sync::Durability;
 use tokio::runtime::Handle;
 
-use crate::engine::{self, Engine};
 use crate::identity::Identity;
 use crate::pool::{Effort, Observer, Pool};
-use crate::read::Reader;
-use crate::score::{Scorer, read_columns};
-use crate::source::{Drain, InProcess, StaticIndex};
+use crate::score::Scorer;
+use crate::source::{Drain, InProcess, RunWork, ShardSource, StaticIndex};
 
 mod check;
+mod collected;
 mod error;
+mod model;
+
+use collected::Collected;
 
 pub use error::RunError;
 pub(crate) use error::{engine_exit, input_exit};
-
-/// Rows that are read, scored and written at a time.
-const BATCH_ROWS: usize = 8_192;
+pub use model::Loaded;
+pub(crate) use model::load_named;
 
 /// What the runs of one process share.
 pub struct Session {
@@ -88,15 +88,6 @@ pub enum Outcome {
         /// Shards without a record.
         undecided: u64,
     },
-}
-
-/// A model in memory.
-#[derive(Clone)]
-pub struct Loaded {
-    /// What it is.
-    pub identity: ModelIdentity,
-    /// What runs it.
-    pub engine: Arc<dyn Engine>,
 }
 
 /// A task whose spec, model and input were checked, and its plan if it were run now.
@@ -165,18 +156,17 @@ impl Session {
             Opened::Done(report) => return Ok(Outcome::AlreadyDone(report)),
             Opened::Work { root, open, loaded } => (root, open, loaded),
         };
-        let plan = &open.plan;
+        let plan = Arc::clone(&open.plan);
         let epoch = self.runtime.block_on(open_epoch(&root, &opener, &plan.run))?;
-        let decided = open.records.keys().copied().collect();
+        let decided: BTreeSet<ShardIndex> = open.records.keys().copied().collect();
         // Who joins another process's run starts at the other end, so that they meet once.
         let forward = plan.indexes();
         let order: Vec<ShardIndex> =
             if open.claimed { forward.collect() } else { forward.rev().collect() };
-        let budget = plan.task.crash_budget;
         let drain = self.drain.clone();
-        let source =
-            Arc::new(InProcess::new(epoch, plan.shard_count(), &decided, order, budget, drain));
-        self.work(root, open, loaded, source)
+        self.work(root, open, loaded, |work| {
+            Arc::new(InProcess::new(work, epoch, &decided, order, drain))
+        })
     }
 
     /// Scores one shard of `task`, which is cut into as many shards as there are processes;
@@ -201,11 +191,11 @@ impl Session {
         if open.plan.shard(shard).is_none() {
             return Err(RunError::NoSuchShard { run: open.plan.run.clone(), shard, shards });
         }
-        let source = Arc::new(StaticIndex::new(shard, self.drain.clone()));
         if open.records.contains_key(&shard) {
             return self.finish(&root, &open.plan, open.records, Effort::default());
         }
-        self.work(root, open, loaded, source)
+        let drain = self.drain.clone();
+        self.work(root, open, loaded, |work| Arc::new(StaticIndex::new(work, shard, drain)))
     }
 
     fn work(
@@ -213,24 +203,23 @@ impl Session {
         root: Probed,
         open: OpenRun,
         loaded: Loaded,
-        source: Arc<dyn crate::source::ShardSource>,
+        source: impl FnOnce(Arc<RunWork>) -> Arc<dyn ShardSource>,
     ) -> Result<Outcome, RunError> {
         let OpenRun { plan, mut records, .. } = open;
         let done = records.keys().filter_map(|shard| plan.shard(*shard)).map(Shard::rows).sum();
         self.observer.planned(&plan, done);
-        let columns = read_columns(plan.task.id.iter().chain(&plan.task.keep), &*loaded.engine);
-        let reader = Reader::new(columns, BATCH_ROWS);
+        let scorer = Scorer::for_plan(Arc::clone(&plan), loaded.engine);
+        let collected = Arc::new(Collected::new(Arc::clone(&self.observer)));
         let pool = Pool {
-            root: root.clone(),
-            scorer: Scorer::new(Arc::clone(&plan), loaded.engine, reader),
-            source,
+            source: source(Arc::new(RunWork { root: root.clone(), scorer })),
             who: self.who.clone(),
-            observer: Arc::clone(&self.observer),
+            observer: Arc::clone(&collected) as Arc<dyn Observer>,
             drain: self.drain.clone(),
+            pace: None,
             runtime: self.runtime.clone(),
         };
-        let mut worked = pool.run(self.threads);
-        records.append(&mut worked.records);
+        let worked = pool.run(self.threads);
+        records.append(&mut collected.take());
         let finished = self.finish(&root, &plan, records, worked.effort)?;
         match (finished, worked.stopped) {
             (Outcome::Open { run, .. }, Some(failure)) => Err(RunError::Stopped { run, failure }),
@@ -401,15 +390,7 @@ impl Session {
         {
             return Err(RunError::ModelPin { uri: identity.uri, pinned, found: identity.digest });
         }
-        let engine = engine::load(Path::new(&task.bound.model))?;
-        // Naming and loading are two reads; the model must be the same in both.
-        let named = |name: &str| identity.files.iter().find(|file| file.name == name);
-        for (name, loaded) in engine.files() {
-            if named(name).is_none_or(|file| file.sha256 != *loaded) {
-                return Err(RunError::ModelReplaced { uri: identity.uri, file: name });
-            }
-        }
-        let loaded = Loaded { identity, engine: engine.into() };
+        let loaded = load_named(identity)?;
         *kept = Some(loaded.clone());
         Ok(loaded)
     }

@@ -1,33 +1,55 @@
 //! Where shards come from: one trait, one pipeline behind it.
 //!
 //! [`InProcess`] hands out leases of a table in this process; [`StaticIndex`] hands out one
-//! fixed shard, for processes that share nothing but the output root.
+//! fixed shard, for processes that share nothing but the output root; [`remote`] keeps leases of
+//! a coordinator.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nightshift_core::exit::Exit;
-use nightshift_core::ids::ShardIndex;
 use nightshift_core::lease::Lease;
-use nightshift_core::record::FailureClass;
+use nightshift_core::record::{FailureClass, Record};
 
 mod in_process;
+pub mod remote;
 mod static_index;
+mod work;
 
 pub use in_process::InProcess;
 pub use static_index::StaticIndex;
+pub use work::{Attempt, RunWork};
 
 /// A source of shards, shared by the threads of one worker.
+///
+/// For each lease that it hands out it is told, in this order: that an attempt began, how far it
+/// came, that it is about to commit, and exactly once how it ended.
 pub trait ShardSource: Send + Sync {
-    /// The next shards to score, at least one and at most `max`, in the order of their rows;
-    /// blocks while there may be one later.
+    /// The next shards to score, at least one and at most `max`, all of one run and in the order
+    /// of their rows; blocks while there may be one later.
     fn acquire(&self, max: u32) -> Acquired;
 
-    /// A shard has a record, whoever wrote it.
-    fn decided(&self, shard: ShardIndex);
+    /// An attempt begins; `false` makes it give up, because the lease is gone.
+    fn begun(&self, _attempt: &Attempt) -> bool {
+        true
+    }
 
-    /// An attempt ended without a record. What comes back is to be done by the caller.
-    fn failed(&self, lease: Lease, failure: Failure) -> Verdict;
+    /// `rows` more rows were scored; `false` makes the attempt give up.
+    fn scored(&self, _attempt: &Attempt, _rows: u64) -> bool {
+        true
+    }
+
+    /// The attempt is about to commit, and finishes whatever it is told from now on; `false`
+    /// makes it give up instead.
+    fn may_commit(&self, _attempt: &Attempt) -> bool {
+        true
+    }
+
+    /// The shard has a record; `won` says whether this attempt wrote it.
+    fn decided(&self, attempt: &Attempt, record: &Record, won: bool);
+
+    /// The attempt ended without a record. What comes back is to be done by the caller.
+    fn failed(&self, attempt: &Attempt, failure: Failure) -> Verdict;
 }
 
 /// A request to stop at the next border: no new shard is handed out, attempts that are not
@@ -53,10 +75,15 @@ impl Drain {
 }
 
 /// Answer to a request for work.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Acquired {
     /// Shards to score.
-    Leases(Vec<Lease>),
+    Leases {
+        /// Their run.
+        work: Arc<RunWork>,
+        /// The shards.
+        leases: Vec<Lease>,
+    },
     /// There is no more work, and never will be.
     Retire,
 }
@@ -72,6 +99,18 @@ pub struct Failure {
     pub message: String,
     /// Exit code of the process, if this failure ends it.
     pub exit: Exit,
+    /// Where the cause lies.
+    pub scope: Scope,
+}
+
+/// Where the cause of a failure lies. Class and scope are two questions: one process alone has to
+/// stop when its disk is full, but it must not stop the work of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// In what every worker has alike: the plan, the bytes of the model, the rows.
+    Everywhere,
+    /// In this host: its mounts, its rights, its disk. Another one may do better.
+    Host,
 }
 
 /// What a failed attempt means.

@@ -16,6 +16,8 @@ pub enum ErrorClass {
     Transient,
     /// The file is not the planned one: the plan is void for it.
     Changed,
+    /// There is no file. It may be gone, or this host may not see it.
+    Missing,
 }
 
 /// Why a slice cannot be read. A row that cannot be read is no error, but a reject.
@@ -32,6 +34,16 @@ pub enum ReadError {
         planned: String,
         /// What is there.
         found: String,
+    },
+    /// There is no such file.
+    #[error(
+        "{uri} does not exist here; it was planned as {planned}: restore it, or let this host see it, or plan the date again"
+    )]
+    Missing {
+        /// The file.
+        uri: String,
+        /// The version in the plan.
+        planned: String,
     },
     /// The device failed.
     #[error("cannot read {uri}")]
@@ -126,6 +138,7 @@ impl ReadError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Changed { .. } => ErrorClass::Changed,
+            Self::Missing { .. } => ErrorClass::Missing,
             Self::Io { .. } => ErrorClass::Transient,
             Self::Open { .. }
             | Self::Corrupt { .. }
@@ -142,9 +155,7 @@ impl ReadError {
         let uri = uri.to_owned();
         match error {
             InputError::Changed { planned, found, .. } => Self::Changed { uri, planned, found },
-            InputError::Missing { .. } => {
-                Self::Changed { uri, planned: describe(planned), found: "nothing".to_owned() }
-            }
+            InputError::Missing { .. } => Self::Missing { uri, planned: describe(planned) },
             InputError::Io { source, .. } => Self::Io { uri, source },
             other => Self::Open { uri, source: Box::new(other) },
         }

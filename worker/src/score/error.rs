@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::engine::{EngineError, ErrorClass as EngineErrorClass};
 use crate::read::{ErrorClass as ReadErrorClass, ReadError};
-use crate::source::Failure;
+use crate::source::{Failure, Scope};
 use crate::write::WriteError;
 
 /// Why an attempt ended without staged files.
@@ -58,9 +58,9 @@ pub enum ShardError {
         /// The shard.
         shard: ShardIndex,
     },
-    /// The attempt was given up to drain.
-    #[error("the attempt was given up to drain")]
-    Drained,
+    /// The attempt was told to stop: the process ends, or the lease is no longer its own.
+    #[error("the attempt was told to stop before its end")]
+    GivenUp,
 }
 
 impl ShardError {
@@ -74,17 +74,22 @@ impl ShardError {
 
     /// What the failure means for the shard and for the process.
     pub fn failure(&self) -> Failure {
-        let (class, reason, exit) = match self {
+        use FailureClass as Class;
+        use Scope::{Everywhere, Host};
+        let (class, reason, exit, scope) = match self {
             Self::Stage(error) => return Failure::from_store(error),
             Self::Read(error) => match error.class() {
-                ReadErrorClass::Data => (FailureClass::Data, "unreadable", Exit::Data),
-                ReadErrorClass::Changed => (FailureClass::Data, "input_changed", Exit::Data),
-                ReadErrorClass::Transient => (FailureClass::Transient, "read", Exit::Io),
+                ReadErrorClass::Data => (Class::Data, "unreadable", Exit::Data, Everywhere),
+                ReadErrorClass::Changed => (Class::Data, "input_changed", Exit::Data, Everywhere),
+                ReadErrorClass::Missing => (Class::Data, "input_missing", Exit::Data, Host),
+                ReadErrorClass::Transient => (Class::Transient, "read", Exit::Io, Host),
             },
             Self::Engine(error) => match error.class() {
-                EngineErrorClass::Configuration => (FailureClass::Config, "engine", Exit::Config),
-                EngineErrorClass::Io => (FailureClass::Transient, "engine", Exit::Io),
-                EngineErrorClass::Bug => (FailureClass::Data, "engine", Exit::Software),
+                EngineErrorClass::Configuration => {
+                    (Class::Config, "engine", Exit::Config, Everywhere)
+                }
+                EngineErrorClass::Io => (Class::Transient, "engine", Exit::Io, Host),
+                EngineErrorClass::Bug => (Class::Data, "engine", Exit::Software, Everywhere),
             },
             // A volume that is full or read-only is as full for every other shard.
             Self::Write(WriteError::Io { source }) => match source.kind() {
@@ -92,16 +97,17 @@ impl ShardError {
                 | std::io::ErrorKind::QuotaExceeded
                 | std::io::ErrorKind::FileTooLarge
                 | std::io::ErrorKind::ReadOnlyFilesystem => {
-                    (FailureClass::Config, "no_space", Exit::Io)
+                    (Class::Config, "no_space", Exit::Io, Host)
                 }
-                _ => (FailureClass::Transient, "write", Exit::Io),
+                _ => (Class::Transient, "write", Exit::Io, Host),
             },
-            Self::Write(_) | Self::Columns(_) => (FailureClass::Config, "write", Exit::Config),
-            Self::OverBudget { .. } => (FailureClass::Data, "rejects_over_budget", Exit::Data),
-            Self::Panicked { .. } => (FailureClass::Lost, "panicked", Exit::Software),
-            Self::NoSuchShard { .. } => (FailureClass::Config, "no_such_shard", Exit::Config),
-            Self::Drained => (FailureClass::Preempted, "drained", Exit::Temporary),
+            Self::Write(_) | Self::Columns(_) => (Class::Config, "write", Exit::Config, Everywhere),
+            Self::OverBudget { .. } => (Class::Data, "rejects_over_budget", Exit::Data, Everywhere),
+            Self::Panicked { .. } => (Class::Lost, "panicked", Exit::Software, Everywhere),
+            Self::NoSuchShard { .. } => (Class::Config, "no_such_shard", Exit::Config, Everywhere),
+            Self::GivenUp => (Class::Preempted, "given_up", Exit::Temporary, Host),
         };
-        Failure { class, reason: reason.to_owned(), message: crate::describe(self), exit }
+        let message = crate::describe(self);
+        Failure { class, reason: reason.to_owned(), message, exit, scope }
     }
 }

@@ -2,17 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nightshift_core::ids::ShardIndex;
 use nightshift_core::lease::{
-    Effect, Event, Lease, LeaseSettings, LeaseTable, Moment, RequestId, RetryRules, WorkerId,
+    Effect, Event, LeaseSettings, LeaseTable, Moment, RequestId, RetryRules, WorkerId,
 };
+use nightshift_core::record::{FailureClass, Record};
 
-use nightshift_core::record::FailureClass;
-
-use super::{Acquired, Drain, Failure, ShardSource, Verdict};
+use super::{Acquired, Attempt, Drain, Failure, RunWork, ShardSource, Verdict};
 
 /// A lease never expires in one process: its holder is a thread that always answers.
 const TTL_MS: u64 = u64::MAX / 2;
@@ -26,6 +25,7 @@ const WORKER: WorkerId = WorkerId(0);
 /// A lease table behind a lock, with a clock.
 #[derive(Debug)]
 pub struct InProcess {
+    work: Arc<RunWork>,
     table: Mutex<LeaseTable>,
     /// Number of the last request; threads ask under the table's lock, so numbers only grow.
     requests: AtomicU64,
@@ -35,21 +35,21 @@ pub struct InProcess {
 }
 
 impl InProcess {
-    /// A source over `shards` shards of which `decided` are done, granted in `order`, owned by
-    /// incarnation `epoch` of the run.
+    /// A source over the shards of `work` of which `decided` are done, granted in `order`, owned
+    /// by incarnation `epoch` of the run.
     pub fn new(
+        work: Arc<RunWork>,
         epoch: u64,
-        shards: u32,
         decided: &BTreeSet<ShardIndex>,
         order: impl IntoIterator<Item = ShardIndex>,
-        crash_budget: u32,
         drain: Drain,
     ) -> Self {
-        let retry = RetryRules::with_crash_budget(crash_budget);
+        let retry = RetryRules::with_crash_budget(work.plan().task.crash_budget);
         // No backups, as one process cannot race itself; no breaker, as a person sees what fails.
         let settings = LeaseSettings { ttl_ms: TTL_MS, retry, backup: None, breaker: None };
-        let table = LeaseTable::new(settings, epoch, shards, decided, order);
+        let table = LeaseTable::new(settings, epoch, work.plan().shard_count(), decided, order);
         Self {
+            work,
             table: Mutex::new(table),
             requests: AtomicU64::new(0),
             changed: Condvar::new(),
@@ -97,29 +97,29 @@ impl ShardSource for InProcess {
                 }
             }
             if !leases.is_empty() {
-                return Acquired::Leases(leases);
+                return Acquired::Leases { work: Arc::clone(&self.work), leases };
             }
             let woken = self.changed.wait_timeout(table, WAIT_MAX);
             table = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    fn decided(&self, shard: ShardIndex) {
-        self.apply(Event::ShardDecided { shard, by: None });
+    fn decided(&self, attempt: &Attempt, _record: &Record, _won: bool) {
+        self.apply(Event::ShardDecided { shard: attempt.lease.shard, by: None });
     }
 
-    fn failed(&self, lease: Lease, failure: Failure) -> Verdict {
-        let Failure { class, reason, message, exit } = failure;
-        let event = Event::AttemptFailed { lease: lease.into(), class, reason, message };
+    fn failed(&self, attempt: &Attempt, failure: Failure) -> Verdict {
+        let Failure { class, reason, message, exit, scope } = failure;
+        let event = Event::AttemptFailed { lease: attempt.lease.into(), class, reason, message };
         for effect in self.apply(event) {
             match effect {
                 Effect::WriteQuarantine { class, reason, message, attempts, .. } => {
-                    let failure = Failure { class, reason, message, exit };
+                    let failure = Failure { class, reason, message, exit, scope };
                     return Verdict::Quarantine { failure, attempts };
                 }
                 Effect::StopRun { reason, message } => {
                     let class = FailureClass::Config;
-                    return Verdict::StopRun(Failure { class, reason, message, exit });
+                    return Verdict::StopRun(Failure { class, reason, message, exit, scope });
                 }
                 _ => {}
             }

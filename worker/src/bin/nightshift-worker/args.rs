@@ -1,6 +1,8 @@
 //! The command line: every flag, and the manual that `--help` prints.
 
-use clap::{Parser, ValueHint};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueHint};
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::ShardIndex;
 use nightshift_core::plan::SHARDS_MAX;
@@ -9,7 +11,13 @@ use nightshift_worker::front::failure::Failure;
 use nightshift_worker::single::Single;
 use std::path::PathBuf;
 
-/// Scores one shard of a run, or one file.
+use crate::coordinator::CoordinatorArgs;
+
+/// Scores shards for a coordinator, one shard of a run, or one file.
+///
+/// As a worker of a coordinator, on any host that sees the same files:
+///
+///     nightshift-worker --coordinator http://host:7070
 ///
 /// As one of many processes that share nothing but the output:
 ///
@@ -24,12 +32,15 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "nightshift-worker", version, verbatim_doc_comment, max_term_width = 100, after_help = AFTER_HELP)]
 pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) member: CoordinatorArgs,
+
     /// The spec file (YAML); paths in it are relative to its folder
     #[arg(long, env = "NIGHTSHIFT_SPEC", value_name = "FILE", value_hint = ValueHint::FilePath)]
     spec: Option<PathBuf>,
 
     /// Which shard to score, from 0; also from SHARD_INDEX or JOB_COMPLETION_INDEX
-    #[arg(long, env = "SHARD_INDEX", value_name = "I", requires = "spec")]
+    #[arg(long, env = "SHARD_INDEX", value_name = "I")]
     shard_index: Option<u32>,
 
     /// Into how many shards the input is cut; the same number for every process
@@ -74,7 +85,7 @@ Exit codes:
   64  the command line is wrong
   65  data beyond the error budget, or unreadable
   66  input is missing
-  69  the store is unavailable
+  69  the coordinator or the store is unavailable
   70  a bug; please report it
   73  the output cannot be created
   74  reading or writing failed
@@ -84,18 +95,65 @@ Exit codes:
 
 /// What the worker is to do.
 pub(crate) enum Mode {
+    /// Shards of a coordinator.
+    Member { coordinator: String },
     /// One file into another.
     File(Single),
     /// One shard of a run.
     Shard { shard: ShardIndex, shards: u32 },
 }
 
+/// Flags that mean nothing beside `--coordinator`: the grants say what to score.
+const NOT_WITH_COORDINATOR: [&str; 10] = [
+    "spec",
+    "shard_index",
+    "num_shards",
+    "date",
+    "dates",
+    "input",
+    "model",
+    "output",
+    "model_version",
+    "id",
+];
+
 impl Arguments {
+    /// The arguments of this process.
+    pub(crate) fn of_this_process() -> Result<Self, clap::Error> {
+        Self::of(&Self::command().try_get_matches()?)
+    }
+
+    fn of(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut arguments = Self::from_arg_matches(matches)?;
+        // Only what the command line itself says: in a pod the environment is set for all alike.
+        let said = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let beside = NOT_WITH_COORDINATOR.iter().find(|id| said(id));
+        match beside {
+            Some(id) if said("coordinator") => {
+                let flag = id.replace('_', "-");
+                let text =
+                    format!("--{flag} cannot be used with --coordinator, which says what to score");
+                Err(Self::command().error(ErrorKind::ArgumentConflict, text))
+            }
+            Some(_) => {
+                arguments.member.coordinator = None;
+                Ok(arguments)
+            }
+            None => Ok(arguments),
+        }
+    }
+
     pub(crate) fn mode(&self) -> Result<Mode, Failure> {
         let missing = |what: &str, remedy: &str| {
             Failure::new(Exit::Usage, format_args!("{what} is missing: {remedy}"))
         };
+        if let Some(coordinator) = &self.member.coordinator {
+            return Ok(Mode::Member { coordinator: coordinator.clone() });
+        }
         if self.spec.is_none() {
+            if self.shard_index.is_some() {
+                return Err(missing("--spec", "a shard index is one of a run's, so name its spec"));
+            }
             let need = |value: &Option<String>, flag| {
                 let remedy = "give --spec for a run, or --model, --input and --output for one file";
                 value.clone().ok_or_else(|| missing(flag, remedy))

@@ -1,9 +1,9 @@
-//! The `nightshift-worker` command: one shard of a run, or one file; see `--help`.
+//! The `nightshift-worker` command: shards of a coordinator, one shard of a run, or one file; see
+//! `--help`.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
 use nightshift_core::conclusion::FinalState;
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::ShardIndex;
@@ -16,6 +16,7 @@ use nightshift_worker::single::{Single, score_file};
 use nightshift_worker::source::{Drain, drain_on_signals};
 
 mod args;
+mod coordinator;
 
 use args::{Arguments, Mode};
 
@@ -24,7 +25,7 @@ use args::{Arguments, Mode};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::of_this_process() {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
@@ -41,6 +42,9 @@ fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         Failure::new(Exit::Io, format_args!("signals cannot be handled: {error}"))
     })?;
     match arguments.mode()? {
+        Mode::Member { coordinator } => {
+            arguments.member.work(&coordinator, arguments.workers, drain)
+        }
         Mode::File(single) => file(&single),
         Mode::Shard { shard, shards } => shard_of(arguments, shard, shards, drain),
     }

@@ -137,7 +137,7 @@ fn another_version_is_refused_before_and_after_reading() {
     );
     std::fs::remove_file(&file.uri).unwrap();
     let fresh = Reader::new(plain_requests(&["id"]), 1).open(&file, &whole(&file)).unwrap_err();
-    assert_eq!(fresh.class(), ErrorClass::Changed);
+    assert_eq!(fresh.class(), ErrorClass::Missing);
 }
 
 #[test]

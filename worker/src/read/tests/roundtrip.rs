@@ -58,7 +58,8 @@ prop_compose! {
     }
 }
 
-/// Reads all shards with one reader, two at a time, and puts the rows back in order.
+/// Reads all shards with one reader, two at a time, with smaller and smaller batches, and puts
+/// the rows back in order.
 fn read_all(
     files: &[InputFile],
     shards: &[Shard],
@@ -73,7 +74,7 @@ fn read_all(
         order.swap(0, shards.len() / 2);
     }
     let mut parts: Vec<Option<Vec<RecordBatch>>> = vec![None; shards.len()];
-    for pair in order.chunks(2) {
+    for (done, pair) in order.chunks(2).enumerate() {
         // Open both before either is read: two threads would.
         let open = pair.iter().map(|&shard| {
             let slices = shards[shard].slices.iter();
@@ -81,11 +82,15 @@ fn read_all(
                 slices.map(|slice| reader.open(&files[slice.input as usize], slice).unwrap());
             (shard, opened.collect::<Vec<_>>())
         });
-        for (shard, slices) in open.collect::<Vec<_>>() {
+        let open = open.collect::<Vec<_>>();
+        // What is open already, and decoders that are kept for later, read less at a time too.
+        reader.limit_batches(batch_rows.saturating_sub(done));
+        let most = reader.batch_rows();
+        for (shard, slices) in open {
             let batches = slices.into_iter().flatten().map(|read| {
                 let read = read.unwrap();
                 assert!(read.rejects.is_empty(), "{:?}", read.rejects);
-                assert!((1..=batch_rows).contains(&read.batch.num_rows()));
+                assert!((1..=most).contains(&read.batch.num_rows()));
                 read.batch
             });
             let batches: Vec<_> = batches.collect();

@@ -1,0 +1,249 @@
+//! From a grant to what its shards need: the output root, the plan, the model.
+//!
+//! A run is opened once and kept while it is among the last few; models are shared between runs
+//! by their digest. Opening reads and hashes large files, so it happens beside the leases.
+//!
+//! What cannot be opened fails its lease, with a class that says who is at fault. `config` stops
+//! the run for everybody, so it is only for what every worker has alike: a model whose bytes are
+//! the planned ones and that the engine refuses. A root, a plan or a model that is missing,
+//! unreadable or another one *here* may be right on the next host: `transient`.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use nightshift_core::exit::Exit;
+use nightshift_core::ids::{Digest, RunId};
+use nightshift_core::layout::Object;
+use nightshift_core::plan::Plan;
+use nightshift_core::record::FailureClass;
+use nightshift_proto::leases::acquire::Grant;
+use nightshift_storage::model::resolve_model;
+use nightshift_storage::root::{OutputRoot, Probed, Reader as RootReader};
+use nightshift_storage::sync::Durability;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Mutex;
+
+use crate::engine::{Engine, ErrorClass};
+use crate::score::Scorer;
+use crate::session::{RunError, load_named};
+use crate::source::{Failure, RunWork, Scope};
+
+/// Runs that are kept open: those that a coordinator shares out at the same time. One that is
+/// opened again costs a plan and a probe, and a model if that has gone too.
+const RUNS_KEPT: usize = 8;
+/// Models that are kept in memory besides those of open runs. They are the large part.
+const MODELS_KEPT: usize = 2;
+/// Output roots that are kept open; a root is a few words.
+const ROOTS_KEPT: usize = 32;
+
+/// What makes one opened run differ from another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct WorkKey {
+    run: RunId,
+    plan_sha256: Digest,
+    output_root: String,
+}
+
+impl WorkKey {
+    /// The work that a grant is for.
+    pub(super) fn of(grant: &Grant) -> Self {
+        Self {
+            run: grant.lease.run.clone(),
+            plan_sha256: grant.plan_sha256,
+            output_root: grant.output_root.clone(),
+        }
+    }
+
+    /// The run.
+    pub(super) fn run(&self) -> &RunId {
+        &self.run
+    }
+}
+
+// === which runs are open ===
+
+/// The runs that are open, and those that are being opened.
+#[derive(Debug, Default)]
+pub(super) struct Works {
+    /// The one that was used last comes last.
+    open: VecDeque<(WorkKey, Arc<RunWork>)>,
+    opening: BTreeSet<WorkKey>,
+}
+
+/// What to do for a grant.
+#[derive(Debug)]
+pub(super) enum Need {
+    /// Nothing: the run is open.
+    Nothing(Arc<RunWork>),
+    /// Wait: somebody is opening it.
+    Patience,
+    /// Open it.
+    Opening,
+}
+
+impl Works {
+    /// What is needed for shards of `key`. Whoever is told to open it has to call
+    /// [`Works::opened`].
+    pub(super) fn need(&mut self, key: &WorkKey) -> Need {
+        if let Some(at) = self.open.iter().position(|(open, _)| open == key)
+            && let Some(found) = self.open.remove(at)
+        {
+            let work = Arc::clone(&found.1);
+            self.open.push_back(found);
+            return Need::Nothing(work);
+        }
+        if self.opening.insert(key.clone()) { Need::Opening } else { Need::Patience }
+    }
+
+    /// The opening has ended, well or not.
+    pub(super) fn opened(&mut self, key: &WorkKey, work: Option<&Arc<RunWork>>) {
+        self.opening.remove(key);
+        if let Some(work) = work {
+            self.open.push_back((key.clone(), Arc::clone(work)));
+            while self.open.len() > RUNS_KEPT {
+                self.open.pop_front();
+            }
+        }
+    }
+}
+
+// === opening ===
+
+/// Opens runs, and keeps what several runs can share.
+#[derive(Debug)]
+pub(super) struct Opener {
+    durability: Durability,
+    roots: Mutex<VecDeque<(String, Probed)>>,
+    /// Held while a model is loaded, so that two runs of one model load it once.
+    models: Mutex<VecDeque<(Digest, Shared)>>,
+}
+
+/// A loaded model, without a face for logs.
+#[derive(Clone)]
+struct Shared(Arc<dyn Engine>);
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+impl Opener {
+    /// An opener that has opened nothing.
+    pub(super) fn new(durability: Durability) -> Self {
+        Self { durability, roots: Mutex::default(), models: Mutex::default() }
+    }
+
+    /// Opens the run of `key`.
+    pub(super) async fn open(&self, key: &WorkKey) -> Result<RunWork, Failure> {
+        let plan = plan(key).await?;
+        let root = self.root(&key.output_root).await?;
+        let engine = self.model(&plan).await?;
+        Ok(RunWork { root, scorer: Scorer::for_plan(plan, engine) })
+    }
+
+    /// The output root at `uri`, probed once.
+    async fn root(&self, uri: &str) -> Result<Probed, Failure> {
+        let mut roots = self.roots.lock().await;
+        if let Some((_, root)) = roots.iter().find(|(known, _)| known == uri) {
+            return Ok(root.clone());
+        }
+        let opened = async { OutputRoot::open(uri, self.durability).await?.probe().await };
+        let root = opened.await.map_err(|error| here("output_unusable", &error))?;
+        roots.push_back((uri.to_owned(), root.clone()));
+        while roots.len() > ROOTS_KEPT {
+            roots.pop_front();
+        }
+        Ok(root)
+    }
+
+    /// The model of `plan`, checked against it.
+    async fn model(&self, plan: &Plan) -> Result<Arc<dyn Engine>, Failure> {
+        let mut models = self.models.lock().await;
+        let wanted = plan.model.digest;
+        if let Some((_, engine)) = models.iter().find(|(digest, _)| *digest == wanted) {
+            return Ok(Arc::clone(&engine.0));
+        }
+        let (uri, version) = (&plan.model.uri, plan.model.version.as_deref());
+        let identity = resolve_model(uri, version).await;
+        let identity = identity.map_err(|error| here("model_unreadable", &error))?;
+        if identity.digest != wanted {
+            let (run, found) = (plan.run.clone(), identity.digest);
+            let error = RunError::ModelChanged { run, planned: wanted, found };
+            return Err(here("model_changed", &error));
+        }
+        let loaded = tokio::task::spawn_blocking(move || load_named(identity)).await;
+        let loaded = loaded.map_err(|error| here("model_unreadable", &error))?;
+        let engine = loaded.map_err(|error| unloadable(&error))?.engine;
+        models.push_back((wanted, Shared(Arc::clone(&engine))));
+        while models.len() > MODELS_KEPT {
+            models.pop_front();
+        }
+        Ok(engine)
+    }
+}
+
+/// The stored plan, if it is the one that the grant names. Nothing is made on the way: where the
+/// output root is not mounted there must not be a folder in its place afterwards.
+async fn plan(key: &WorkKey) -> Result<Arc<Plan>, Failure> {
+    let read = async {
+        let root = RootReader::open(&key.output_root).await?;
+        root.get(&Object::Plan { run: key.run.clone() }).await
+    };
+    let stored = read.await.map_err(|error| here("plan_unreadable", &error))?;
+    let stored = stored.ok_or_else(|| {
+        let text = format!("{} has no plan of {} on this host", key.output_root, key.run);
+        failure(FailureClass::Transient, "plan_unreadable", text, Exit::NoInput, Scope::Host)
+    })?;
+    let found = Digest(Sha256::digest(&stored).into());
+    if found != key.plan_sha256 {
+        let text = format!(
+            "{} holds another plan of {} on this host: {found} instead of {}; see that every worker mounts the same output",
+            key.output_root, key.run, key.plan_sha256
+        );
+        let (class, exit) = (FailureClass::Transient, Exit::Config);
+        return Err(failure(class, "plan_differs", text, exit, Scope::Host));
+    }
+    // These are the planned bytes, so what is wrong with them is wrong everywhere.
+    let config =
+        |text| failure(FailureClass::Config, "plan_invalid", text, Exit::Config, Scope::Everywhere);
+    let plan: Plan = serde_json::from_slice(&stored)
+        .map_err(|error| config(format!("this worker cannot read the plan: {error}")))?;
+    if plan.version != Plan::VERSION || plan.run != key.run {
+        let (run, version, known) = (&plan.run, plan.version, Plan::VERSION);
+        return Err(config(format!(
+            "the plan of {} is of {run} and version {version}; this worker knows version {known}",
+            key.run
+        )));
+    }
+    Ok(Arc::new(plan))
+}
+
+/// What it means that a model does not load although it has the planned digest.
+fn unloadable(error: &RunError) -> Failure {
+    match error {
+        // Read, and refused: so it is on every host.
+        RunError::Load(refused) if refused.class() == ErrorClass::Configuration => {
+            let (class, scope) = (FailureClass::Config, Scope::Everywhere);
+            failure(class, "model_refused", crate::describe(error), Exit::Config, scope)
+        }
+        RunError::ModelReplaced { .. } => here("model_changed", error),
+        _ => here("model_unreadable", error),
+    }
+}
+
+/// Something that another host may see differently.
+fn here(reason: &'static str, error: &dyn std::error::Error) -> Failure {
+    let text = format!("{} (on this host)", crate::describe(error));
+    failure(FailureClass::Transient, reason, text, Exit::Unavailable, Scope::Host)
+}
+
+fn failure(
+    class: FailureClass,
+    reason: &'static str,
+    message: String,
+    exit: Exit,
+    scope: Scope,
+) -> Failure {
+    Failure { class, reason: reason.to_owned(), message, exit, scope }
+}
