@@ -2,12 +2,12 @@
 //! replaced by yesterday's dump.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+pub use crate::ports::free_port;
 use crate::waiting::wait_for;
 
 mod resp;
@@ -27,12 +27,6 @@ pub struct RedisServer {
     port: u16,
     arguments: Vec<String>,
     child: Option<Child>,
-}
-
-/// A port that nobody listens on at this moment.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 impl RedisServer {
