@@ -4,11 +4,16 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use nightshift_worker::front::args::{DateArgs, LogArgs, SpecArgs};
 
+mod coordinator;
+
+pub(crate) use coordinator::{CancelArgs, RetryArgs, StatusArgs, SubmitArgs, WhyArgs};
+
 /// Batch inference that finishes exactly once.
 ///
 /// Reads a table, scores every row with a model and writes predictions, shard by shard; what
 /// is committed is never computed twice, whatever crashes. The spec is one YAML file; on a
-/// laptop `nightshift run` needs nothing else.
+/// laptop `nightshift run` needs nothing else. `submit`, `why`, `cancel` and `retry` ask a
+/// coordinator, whose workers share the shards of a run.
 #[derive(Debug, Parser)]
 #[command(name = "nightshift", version, max_term_width = 100, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
@@ -25,7 +30,7 @@ Exit codes:
   64  the command line is wrong
   65  data beyond the error budget, or unreadable
   66  input is missing
-  69  the store is unavailable
+  69  the coordinator or the store is unavailable
   70  a bug; please report it
   73  the output cannot be created
   74  reading or writing failed
@@ -41,8 +46,41 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Show what a run would do: shards and rows of each date; writes nothing
     Plan(LookArgs),
-    /// Show the state of each date in the output
-    Status(LookArgs),
+    /// Hand dates to a coordinator, whose workers run them; dates that are done are skipped
+    ///
+    /// The coordinator gets the spec as it is in the file, and the folder that its relative
+    /// paths begin in: coordinator and workers must see the same places. Each date becomes a
+    /// run, whose id is printed, with what was done: `started` a new run, `joined` one that was
+    /// under way, or `done` before.
+    ///
+    /// With --wait the command ends when every run has its verdict: 0 if all succeeded, 65 if
+    /// one ended partial or failed. A coordinator that is begun again meanwhile is waited for.
+    /// Ctrl-C ends the wait (75), never the runs.
+    Submit(SubmitArgs),
+    /// Show the state of each date in the output, or of the coordinator's runs
+    ///
+    /// `status SPEC` looks into the output of the spec and asks nobody. `status` asks the
+    /// coordinator for its runs, newest first, and `status RUN` for one of them.
+    ///
+    /// With --watch it goes on: on a terminal the table is drawn again, elsewhere each change
+    /// is a line. A run that is named ends it with its verdict, and with the exit code of
+    /// `submit --wait`.
+    Status(StatusArgs),
+    /// Say in plain words how a run stands, or one of its shards
+    ///
+    /// What state it is in and since when, who holds it, what failed and what to do, and what
+    /// happens next.
+    Why(WhyArgs),
+    /// End a run of the coordinator: every undecided shard is given up
+    ///
+    /// What is committed stays. The run gets its verdict, partial or failed, and `retry` runs
+    /// what was given up. A run that has its verdict already is left as it is.
+    Cancel(CancelArgs),
+    /// Run the shards again that a run of the coordinator gave up
+    ///
+    /// As a new generation, which takes over what is committed. For runs that ended partial or
+    /// failed.
+    Retry(RetryArgs),
     /// Show the report of a finished run
     Report(LookArgs),
     /// Re-hash and re-count the output of finished runs against plan and records

@@ -9,12 +9,16 @@ use serde::Serialize;
 use crate::args::{Cli, Command};
 use nightshift_worker::front::failure::Failure;
 
+mod cancel;
 mod doctor;
 mod plan;
 mod report;
+mod retry;
 mod run;
 mod status;
+mod submit;
 mod verify;
+mod why;
 
 /// Performs one command.
 pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
@@ -28,6 +32,10 @@ pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Run(args) => run::perform(handle, &args),
         Command::Plan(args) => plan::perform(handle, &args),
+        Command::Submit(args) => submit::perform(&handle, &args),
+        Command::Why(args) => why::perform(&handle, &args),
+        Command::Cancel(args) => cancel::perform(&handle, &args),
+        Command::Retry(args) => retry::perform(&handle, &args),
         Command::Status(args) => status::perform(&handle, &args),
         Command::Report(args) => report::perform(handle, &args),
         Command::Verify(args) => verify::perform(&handle, &args),
@@ -37,16 +45,22 @@ pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
 }
 
 /// Writes text to standard output. A reader that has gone, as in `… | head`, is no failure.
-fn print(text: &str) -> Result<(), Failure> {
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    print_while_read(text).map(|_| ())
+}
+
+/// Writes text to standard output, and says whether anybody reads it.
+pub(crate) fn print_while_read(text: &str) -> Result<bool, Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
 /// Writes one JSON document to standard output.
-fn print_json(document: &impl Serialize) -> Result<(), Failure> {
+pub(crate) fn print_json(document: &impl Serialize) -> Result<(), Failure> {
     let mut text = serde_json::to_string_pretty(document)
         .map_err(|error| Failure::new(Exit::Software, format_args!("no JSON: {error}")))?;
     text.push('\n');

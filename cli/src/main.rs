@@ -7,8 +7,15 @@ use nightshift_worker::front::failure;
 
 mod args;
 mod command;
+mod coordinator;
+mod interrupt;
 mod progress;
+mod prose;
+mod span;
+mod summary;
 mod table;
+mod view;
+mod waiting;
 
 /// Batches are allocated and freed by many threads at once, which this allocator is good at.
 #[global_allocator]

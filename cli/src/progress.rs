@@ -13,6 +13,8 @@ use nightshift_worker::pool::Observer;
 
 use crate::table::thousands;
 
+pub(crate) mod runs;
+
 /// Bars for the dates of a command and for the rows of the current one.
 pub(crate) struct Progress {
     bars: MultiProgress,
@@ -111,7 +113,7 @@ impl Observer for Progress {
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
+pub(crate) fn style(template: &str) -> ProgressStyle {
     // The templates are constants; one that does not parse falls back to the default look.
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())

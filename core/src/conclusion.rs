@@ -11,8 +11,12 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::ids::{Digest, RunId, ShardIndex};
-use crate::plan::Plan;
-use crate::record::{FailureClass, InvalidRecord, Record, Verdict};
+use crate::plan::Planned;
+use crate::record::{FailureClass, InvalidRecord, Record};
+
+mod tally;
+
+pub use tally::Tally;
 
 /// Most quarantined shards that a final spells out; the rest are counted.
 pub const QUARANTINED_SHOWN_MAX: usize = 1_000;
@@ -135,6 +139,29 @@ pub enum NotConcluded {
         /// How.
         source: InvalidRecord,
     },
+    /// Records were counted in another order than that of their shards, which would give other
+    /// last digits to the sums of seconds.
+    #[error("the record of shard {shard} was counted after one of a later shard, or twice")]
+    OutOfOrder {
+        /// The shard.
+        shard: ShardIndex,
+    },
+}
+
+impl NotConcluded {
+    /// Says how many of `shards` shards are not `decided`, if any is not.
+    ///
+    /// # Errors
+    /// [`NotConcluded::Undecided`], and nothing else.
+    pub fn check_undecided(
+        shards: u32,
+        decided: impl Fn(ShardIndex) -> bool,
+    ) -> Result<(), NotConcluded> {
+        let mut missing = (0..shards).map(ShardIndex).filter(|shard| !decided(*shard));
+        let Some(first) = missing.next() else { return Ok(()) };
+        let undecided = 1 + missing.count() as u64;
+        Err(Self::Undecided { undecided, shards: shards.into(), first })
+    }
 }
 
 impl Final {
@@ -146,86 +173,13 @@ impl Final {
     /// # Errors
     /// When a record is missing or contradicts the plan.
     pub fn conclude(
-        plan: &Plan,
+        plan: &impl Planned,
         records: &BTreeMap<ShardIndex, Record>,
     ) -> Result<Self, NotConcluded> {
-        let undecided = plan.indexes().filter(|shard| !records.contains_key(shard));
-        let (mut missing, mut first) = (0_u64, None);
-        for shard in undecided {
-            missing += 1;
-            first = first.or(Some(shard));
-        }
-        if let Some(first) = first {
-            let shards = plan.shard_count().into();
-            return Err(NotConcluded::Undecided { undecided: missing, shards, first });
-        }
-        let mut totals =
-            Totals { shards: plan.shard_count().into(), rows_in: plan.rows, ..Totals::default() };
-        let mut quarantined = Vec::new();
-        let mut decided_at = plan.planned_at;
-        for (&shard, record) in records {
-            record.check(plan, shard).map_err(|source| NotConcluded::Invalid { shard, source })?;
-            decided_at = decided_at.max(record.decided_at);
-            let rows = plan.shard(shard).map_or(0, crate::plan::Shard::rows);
-            totals.add(record, rows);
-            if let Verdict::Quarantined(q) = &record.verdict
-                && quarantined.len() < QUARANTINED_SHOWN_MAX
-            {
-                quarantined.push(QuarantinedShard {
-                    shard,
-                    rows,
-                    class: q.class,
-                    reason: q.reason.clone(),
-                    message: q.message.clone(),
-                });
-            }
-        }
-        Ok(Self {
-            version: Self::VERSION,
-            run: plan.run.clone(),
-            state: totals.state(),
-            fingerprint: plan.fingerprint,
-            model_digest: plan.model.digest,
-            planned_at: plan.planned_at,
-            decided_at,
-            totals,
-            quarantined,
-        })
-    }
-}
-
-impl Totals {
-    fn add(&mut self, record: &Record, rows: u64) {
-        let c = match &record.verdict {
-            Verdict::Committed(committed) => committed,
-            Verdict::Quarantined(_) => {
-                self.quarantined += 1;
-                self.rows_quarantined += rows;
-                return;
-            }
-        };
-        self.committed += 1;
-        self.inherited += u64::from(record.inherited_from.is_some());
-        self.rows_out += c.rows_out;
-        self.rows_rejected += c.rows_rejected;
-        self.output_bytes += c.output.size_bytes;
-        for (reason, count) in &c.rejects_by_reason {
-            *self.rejects_by_reason.entry(reason.clone()).or_default() += count;
-        }
-        // An inherited shard cost this run nothing.
-        if record.inherited_from.is_none() {
-            self.read_s += c.timing.read_s;
-            self.infer_s += c.timing.infer_s;
-            self.write_s += c.timing.write_s;
-        }
-    }
-
-    fn state(&self) -> FinalState {
-        match (self.committed, self.quarantined) {
-            (_, 0) => FinalState::Succeeded,
-            (0, _) => FinalState::Failed,
-            _ => FinalState::Partial,
-        }
+        NotConcluded::check_undecided(plan.shard_count(), |shard| records.contains_key(&shard))?;
+        let mut tally = Tally::new(plan);
+        records.iter().try_for_each(|(&shard, record)| tally.add(shard, record))?;
+        tally.finish()
     }
 }
 

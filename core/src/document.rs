@@ -3,12 +3,11 @@
 //! A document is JSON, created once and never changed. The reader refuses a version that it
 //! does not know, and bytes beyond the bound of the kind.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::conclusion::Final;
 use crate::decide::{Claim, Epoch};
-use crate::plan::Plan;
+use crate::plan::{Outline, Plan};
 use crate::record::Record;
 use crate::report::Report;
 
@@ -17,6 +16,8 @@ use crate::report::Report;
 pub enum Kind {
     /// Identity of an output root.
     Root,
+    /// An output root that a coordinator serves.
+    Served,
     /// Claim of a date.
     Claim,
     /// Plan of a run.
@@ -36,6 +37,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Root => "root identity",
+            Self::Served => "served root",
             Self::Claim => "claim",
             Self::Plan => "plan",
             Self::Epoch => "epoch",
@@ -51,7 +53,7 @@ impl Kind {
         const MIB: u64 = 1 << 20;
         match self {
             // A handful of identifiers, and room for the requester's words.
-            Self::Root | Self::Claim | Self::Epoch => 64 * KIB,
+            Self::Root | Self::Served | Self::Claim | Self::Epoch => 64 * KIB,
             // Bounded by what a worker may report in one message.
             Self::Record => 64 * KIB,
             // 1,000,000 shards at some 150 bytes, and as many input files with long names.
@@ -62,11 +64,11 @@ impl Kind {
     }
 }
 
-/// A type that is stored as a write-once JSON document.
-pub trait Document: Serialize + DeserializeOwned + Send + 'static {
+/// A type that a write-once JSON document is read as; all but [`Outline`] are written, too.
+pub trait Document: DeserializeOwned + Send + 'static {
     /// What it is.
     const KIND: Kind;
-    /// The version that this build writes, and the only one that it reads.
+    /// The only version that this build reads, and the one that it writes.
     const VERSION: u32;
 
     /// The version that this value carries.
@@ -89,6 +91,7 @@ macro_rules! documents {
 documents! {
     Claim => Claim,
     Plan => Plan,
+    Outline => Plan,
     Epoch => Epoch,
     Record => Record,
     Final => Final,

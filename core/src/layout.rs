@@ -8,6 +8,7 @@
 //! _nightshift/v1/runs/<run>/records/0000017.json     Object::Record     <- the commit point
 //! _nightshift/v1/finals/<partition>/g<n>.json        Object::Final
 //! _nightshift/v1/attempts/<run>/0000017/<attempt>/…  Object::Staged
+//! _nightshift/v1/served/<name>.json                  Object::Served   (under a coordinator's home)
 //! date=<date>/gen=<n>/part-00017-of-00200.parquet    Object::Part       (all/gen=<n>/… when undated)
 //! date=<date>/gen=<n>/rejects-00017-of-00200.jsonl   Object::Rejects
 //! date=<date>/gen=<n>/_SUCCESS                       Object::Success
@@ -22,8 +23,8 @@
 
 use std::fmt;
 
-use crate::ids::{AttemptId, Generation, Partition, RunId, ShardIndex};
-use crate::plan::{OutputFormat, Plan};
+use crate::ids::{AttemptId, Generation, Partition, RunId, ShardIndex, SpecName};
+use crate::plan::{OutputFormat, Planned};
 
 /// Directory of everything that is not a visible output file.
 const PRIVATE: &str = "_nightshift";
@@ -84,6 +85,11 @@ pub enum Object {
         /// Which of its files.
         file: StagedName,
     },
+    /// An output root that a coordinator serves; under the coordinator's home.
+    Served {
+        /// Name of the spec whose output it is.
+        name: SpecName,
+    },
     /// A visible output file.
     Part {
         /// The date, or `all`.
@@ -137,6 +143,8 @@ pub enum Prefix {
     AllClaims,
     /// Finals of every partition.
     AllFinals,
+    /// Output roots that a coordinator serves.
+    AllServed,
     /// Epochs of a run.
     Epochs(RunId),
     /// Records of a run.
@@ -196,6 +204,7 @@ impl fmt::Display for Prefix {
             Self::Finals(partition) => write!(f, "{base}/finals/{partition}"),
             Self::AllClaims => write!(f, "{base}/claims"),
             Self::AllFinals => write!(f, "{base}/finals"),
+            Self::AllServed => write!(f, "{base}/served"),
             Self::Epochs(run) => write!(f, "{base}/runs/{run}/epoch"),
             Self::Records(run) => write!(f, "{base}/runs/{run}/records"),
             Self::Attempts(run) => write!(f, "{base}/attempts/{run}"),
@@ -214,24 +223,21 @@ impl fmt::Display for Prefix {
 
 impl Object {
     /// The visible output file of a planned shard.
-    pub fn part(plan: &Plan, shard: ShardIndex) -> Self {
+    pub fn part(plan: &impl Planned, shard: ShardIndex) -> Self {
+        let RunId { partition, generation, .. } = *plan.run();
         Self::Part {
-            partition: plan.partition(),
-            generation: plan.generation(),
+            partition,
+            generation,
             shard,
             shards: plan.shard_count(),
-            format: plan.task.output_format,
+            format: plan.task().output_format,
         }
     }
 
     /// The visible rejects file of a planned shard.
-    pub fn rejects(plan: &Plan, shard: ShardIndex) -> Self {
-        Self::Rejects {
-            partition: plan.partition(),
-            generation: plan.generation(),
-            shard,
-            shards: plan.shard_count(),
-        }
+    pub fn rejects(plan: &impl Planned, shard: ShardIndex) -> Self {
+        let RunId { partition, generation, .. } = *plan.run();
+        Self::Rejects { partition, generation, shard, shards: plan.shard_count() }
     }
 
     /// The path relative to the output root, without a leading slash.
@@ -297,6 +303,7 @@ impl fmt::Display for Object {
             Self::Staged { run, shard: ShardIndex(shard), attempt, file } => {
                 write!(f, "{base}/attempts/{run}/{shard:0INDEX_WIDTH$}/{attempt}/{file}")
             }
+            Self::Served { name } => write!(f, "{base}/served/{name}.json"),
             Self::Part { partition, generation, shard: ShardIndex(shard), shards, format } => {
                 let width = part_width(*shards);
                 visible(f, *partition, *generation)?;
@@ -366,6 +373,7 @@ fn parse_private(rest: &str) -> Option<Object> {
             partition: partition.parse().ok()?,
             generation: file.strip_suffix(".json")?.parse().ok()?,
         },
+        ["", "served", file] => Object::Served { name: file.strip_suffix(".json")?.parse().ok()? },
         ["", "runs", run, "plan.json"] => Object::Plan { run: run.parse().ok()? },
         ["", "runs", run, "epoch", file] => Object::Epoch {
             run: run.parse().ok()?,

@@ -27,3 +27,4 @@ pub mod layout;
 pub mod document;
 pub mod root;
 pub mod exit;
+pub mod describe;

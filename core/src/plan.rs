@@ -12,8 +12,16 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{Digest, Generation, Partition, RunId, ShardIndex, SpecName};
 
 mod cut;
+mod outline;
+mod planned;
+mod set;
+mod slices;
 
 pub use cut::{CutError, Sharding, cut};
+pub use outline::Outline;
+pub use planned::Planned;
+pub use set::{ShardSet, Shards};
+pub use slices::Slices;
 
 /// Most shards a run may have.
 pub const SHARDS_MAX: u32 = 1_000_000;
@@ -39,6 +47,7 @@ pub struct Plan {
     /// Rows over all inputs.
     pub rows: u64,
     /// The shards, in row order; the position is the shard's index.
+    #[serde(deserialize_with = "outline::bounded_shards")]
     pub shards: Vec<Shard>,
     /// Shards that a run of an earlier generation has committed already and this one takes over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -264,13 +273,13 @@ pub enum ColumnKind {
 #[serde(deny_unknown_fields)]
 pub struct Shard {
     /// The rows, as runs of consecutive rows of input files, in order.
-    pub slices: Vec<Slice>,
+    pub slices: Slices,
 }
 
 impl Shard {
-    /// Rows in the shard.
+    /// Rows in the shard; `u64::MAX` where a plan that nobody cut claims more.
     pub fn rows(&self) -> u64 {
-        self.slices.iter().map(|slice| slice.rows).sum()
+        self.slices.iter().fold(0, |rows, slice| rows.saturating_add(slice.rows))
     }
 }
 

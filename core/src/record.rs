@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::ids::{AttemptId, Digest, RunId, ShardIndex};
 use crate::layout::Object;
-use crate::plan::Plan;
+use crate::plan::Planned;
 
 /// Largest stored record, in bytes.
 pub const RECORD_MAX_BYTES: usize = 64 << 10;
@@ -229,16 +229,16 @@ impl Record {
     ///
     /// # Errors
     /// See [`InvalidRecord`].
-    pub fn check(&self, plan: &Plan, shard: ShardIndex) -> Result<(), InvalidRecord> {
-        if self.run != plan.run || self.shard != shard {
+    pub fn check(&self, plan: &impl Planned, shard: ShardIndex) -> Result<(), InvalidRecord> {
+        if self.run != *plan.run() || self.shard != shard {
             return Err(InvalidRecord::Elsewhere {
-                run: plan.run.clone(),
+                run: plan.run().clone(),
                 shard,
                 found_run: self.run.clone(),
                 found_shard: self.shard,
             });
         }
-        let planned = plan.shard(shard).ok_or(InvalidRecord::NoSuchShard { shard })?.rows();
+        let planned = plan.shard_rows(shard).ok_or(InvalidRecord::NoSuchShard { shard })?;
         let Verdict::Committed(c) = &self.verdict else { return Ok(()) };
         if c.rows_in != planned || c.rows_out.checked_add(c.rows_rejected) != Some(planned) {
             return Err(InvalidRecord::Rows {
@@ -248,8 +248,9 @@ impl Record {
                 rows_rejected: c.rows_rejected,
             });
         }
-        if c.model_digest != plan.model.digest {
-            return Err(InvalidRecord::Model { planned: plan.model.digest, found: c.model_digest });
+        let planned = plan.model().digest;
+        if c.model_digest != planned {
+            return Err(InvalidRecord::Model { planned, found: c.model_digest });
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::conclusion::Final;
-use crate::plan::{ModelIdentity, OutputFormat, Plan};
+use crate::plan::{InputFile, ModelIdentity, OutputFormat, Planned};
 
 /// Content of `_SUCCESS`, and what `nightshift report` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,23 +40,36 @@ pub struct InputSummary {
     pub first: Option<String>,
 }
 
+impl InputSummary {
+    /// The summary of `inputs`, which have `rows` rows together.
+    pub fn new(rows: u64, inputs: &[InputFile]) -> Self {
+        let mut summary = Self { files: 0, bytes: 0, rows, first: None };
+        inputs.iter().for_each(|file| summary.add(file));
+        summary
+    }
+
+    /// Counts one more file; its rows are counted already.
+    pub(crate) fn add(&mut self, file: &InputFile) {
+        self.files += 1;
+        self.bytes = self.bytes.saturating_add(file.pin.size_bytes);
+        if self.first.is_none() {
+            self.first = Some(file.uri.clone());
+        }
+    }
+}
+
 impl Report {
     /// Version that this build writes.
     pub const VERSION: u32 = 1;
 
     /// The report of a concluded run whose visible files are in `output`.
-    pub fn new(plan: &Plan, verdict: Final, output: String) -> Self {
+    pub fn new(plan: &impl Planned, verdict: Final, output: String) -> Self {
         Self {
             version: Self::VERSION,
-            input: InputSummary {
-                files: plan.inputs.len() as u64,
-                bytes: plan.inputs.iter().map(|file| file.pin.size_bytes).sum(),
-                rows: plan.rows,
-                first: plan.inputs.first().map(|file| file.uri.clone()),
-            },
-            model: plan.model.clone(),
-            task: plan.task.kind.clone(),
-            output_format: plan.task.output_format,
+            input: plan.input(),
+            model: plan.model().clone(),
+            task: plan.task().kind.clone(),
+            output_format: plan.task().output_format,
             output,
             verdict,
         }

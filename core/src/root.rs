@@ -50,3 +50,25 @@ impl Document for Root {
         self.version
     }
 }
+
+/// The document at [`Object::Served`](crate::layout::Object::Served): which output a coordinator
+/// serves under a name, so that one that has just started knows where to look for its runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Served {
+    /// Layout version of this document.
+    pub version: u32,
+    /// The spec's name.
+    pub name: SpecName,
+    /// The output root, as specs name it: an absolute path or a URI.
+    pub output: String,
+}
+
+impl Document for Served {
+    const KIND: Kind = Kind::Served;
+    const VERSION: u32 = 1;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+}

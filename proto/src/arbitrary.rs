@@ -29,7 +29,7 @@ use crate::runs::start::{StartRun, StartedRun};
 use crate::runs::status::{RowCounts, RunState, RunStatus, ShardCounts};
 use crate::runs::verdict::RunVerdict;
 use crate::runs::watch::{WatchRun, WatchedRun};
-use crate::runs::{Decision, SpecSource};
+use crate::runs::{Decision, SpecOverrides, SpecSource};
 
 /// A type with a strategy for all of its legal values.
 pub(crate) trait Legal: Sized + std::fmt::Debug {
@@ -242,7 +242,23 @@ legal_struct!(Reported {
 
 // === runs ===
 
-legal_struct!(SpecSource { yaml: "\\PC{1,80}", base: "\\PC{1,40}", file_name: "\\PC{0,40}" });
+legal_struct!(SpecSource {
+    yaml: "\\PC{1,80}",
+    base: "\\PC{1,40}",
+    file_name: "\\PC{0,40}",
+    overrides: SpecOverrides::legal(),
+});
+
+fn place() -> BoxedStrategy<Option<String>> {
+    option::of(prop_oneof!["/\\PC{0,40}", "[a-z0-9]{1,5}://\\PC{0,40}"]).boxed()
+}
+
+legal_struct!(SpecOverrides {
+    input: place(),
+    model: place(),
+    output: place(),
+    model_version: option::of("\\PC{1,30}"),
+});
 
 legal_struct!(PlanRun { spec: SpecSource::legal(), partition: partition(), force: any::<bool>() });
 

@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 
 use crate::field::{self, InvalidMoment, InvalidText, invalid_message, same_enum};
-use crate::limits::{PATH_MAX_BYTES, SPEC_MAX_BYTES};
+use crate::limits::{ID_MAX_BYTES, PATH_MAX_BYTES, SPEC_MAX_BYTES};
 use crate::wire;
 
 pub mod plan;
@@ -29,6 +29,22 @@ pub struct SpecSource {
     pub base: String,
     /// Name of the file, for messages; may be empty.
     pub file_name: String,
+    /// What is used instead of what the text says.
+    pub overrides: SpecOverrides,
+}
+
+/// What is used instead of what a spec says. Places are absolute paths or URIs and may have the
+/// placeholders of the spec.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SpecOverrides {
+    /// Instead of `spec.input.uri`.
+    pub input: Option<String>,
+    /// Instead of `spec.model.uri`.
+    pub model: Option<String>,
+    /// Instead of `spec.output.uri`.
+    pub output: Option<String>,
+    /// Instead of `spec.model.version`.
+    pub model_version: Option<String>,
 }
 
 /// What is to be done about a partition.
@@ -48,13 +64,28 @@ invalid_message!(InvalidSpecSource of "the spec" {
     Yaml: InvalidText = "yaml",
     Base: InvalidText = "base",
     FileName: InvalidText = "file_name",
+    Overrides: InvalidSpecOverrides = "overrides",
+});
+
+invalid_message!(InvalidSpecOverrides of "the spec's overrides" {
+    Input: InvalidText = "input",
+    Model: InvalidText = "model",
+    Output: InvalidText = "output",
+    ModelVersion: InvalidText = "model_version",
 });
 
 // === impl SpecSource ===
 
 impl From<SpecSource> for wire::SpecSource {
     fn from(spec: SpecSource) -> Self {
-        Self { yaml: spec.yaml, base: spec.base, file_name: spec.file_name }
+        Self {
+            yaml: spec.yaml,
+            base: spec.base,
+            file_name: spec.file_name,
+            overrides: Some(spec.overrides)
+                .filter(|overrides| *overrides != SpecOverrides::default())
+                .map(Into::into),
+        }
     }
 }
 
@@ -69,7 +100,55 @@ impl TryFrom<wire::SpecSource> for SpecSource {
             base: field::location(wire.base).map_err(|source| Invalid::Base { source })?,
             file_name: field::at_most(wire.file_name, PATH_MAX_BYTES)
                 .map_err(|source| Invalid::FileName { source })?,
+            overrides: wire
+                .overrides
+                .unwrap_or_default()
+                .try_into()
+                .map_err(|source| Invalid::Overrides { source })?,
         })
+    }
+}
+
+// === impl SpecOverrides ===
+
+impl From<SpecOverrides> for wire::SpecOverrides {
+    fn from(overrides: SpecOverrides) -> Self {
+        Self {
+            input: overrides.input.unwrap_or_default(),
+            model: overrides.model.unwrap_or_default(),
+            output: overrides.output.unwrap_or_default(),
+            model_version: overrides.model_version.unwrap_or_default(),
+        }
+    }
+}
+
+impl TryFrom<wire::SpecOverrides> for SpecOverrides {
+    type Error = InvalidSpecOverrides;
+
+    fn try_from(wire: wire::SpecOverrides) -> Result<Self, InvalidSpecOverrides> {
+        use InvalidSpecOverrides as Invalid;
+        Ok(Self {
+            input: place(wire.input).map_err(|source| Invalid::Input { source })?,
+            model: place(wire.model).map_err(|source| Invalid::Model { source })?,
+            output: place(wire.output).map_err(|source| Invalid::Output { source })?,
+            model_version: field::at_most(wire.model_version, ID_MAX_BYTES)
+                .map(|version| Some(version).filter(|version| !version.is_empty()))
+                .map_err(|source| Invalid::ModelVersion { source })?,
+        })
+    }
+}
+
+/// A place that may be absent. It comes from a command line, whose current folder the coordinator
+/// does not know: a relative path would mean another place there.
+fn place(text: String) -> Result<Option<String>, InvalidText> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let text = field::location(text)?;
+    if text.starts_with('/') || text.contains("://") {
+        Ok(Some(text))
+    } else {
+        Err(InvalidText::Shape { shape: "as an absolute path or a URI" })
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use futures::{StreamExt, TryStreamExt};
-use nightshift_core::conclusion::{Final, FinalState, NotConcluded};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use nightshift_core::conclusion::{Final, FinalState, NotConcluded, Tally};
 use nightshift_core::ids::{RunId, ShardIndex};
 use nightshift_core::layout::{Object, Prefix};
-use nightshift_core::plan::Plan;
+use nightshift_core::plan::Planned;
 use nightshift_core::record::Record;
 use nightshift_core::report::Report;
 use nightshift_core::settle::CommitPermit;
@@ -42,22 +42,63 @@ pub enum ConcludeError {
     },
 }
 
-/// Makes the verdict of a run whose shards are all decided.
+/// Makes the verdict of a run whose shards are all decided, from the stored records, with
+/// bounded memory: any number of shards costs a bit each, and a few records at a time.
 ///
 /// Visible files that a dead worker left unpublished are made from the records first, so that
 /// nothing new appears after the final (I6). Several processes may do this at the same time:
 /// they write the same bytes.
 ///
 /// # Errors
+/// See [`ConcludeError`]. Some visible files may have been made; they are the committed
+/// attempts' all the same.
+pub async fn conclude_stored<P: Planned + Sync>(
+    root: &Probed,
+    plan: &P,
+) -> Result<Report, ConcludeError> {
+    let decided = root.decided_shards(plan.run()).await?;
+    NotConcluded::check_undecided(plan.shard_count(), |shard| decided.contains(shard))?;
+    let mut tally = Tally::new(plan);
+    // Counted before its files are touched: nothing is published for a record that contradicts
+    // the plan.
+    let counted = root.records_in_order(plan.run(), decided.iter()).map(|read| {
+        let (shard, record) = read?;
+        if let Some(record) = &record {
+            tally.add(shard, record)?;
+        }
+        Ok::<_, ConcludeError>(record)
+    });
+    counted
+        .try_filter_map(async |record| Ok(record))
+        .map_ok(|record| async move { Ok(publish_record(root, &record).await?) })
+        .try_buffer_unordered(CHECKS_MAX)
+        .try_collect::<()>()
+        .await?;
+    decide(root, plan, tally.finish()?).await
+}
+
+/// Makes the verdict of a run whose shards are all decided, from records that are in memory
+/// already. Apart from that it does what [`conclude_stored`] does.
+///
+/// # Errors
 /// See [`ConcludeError`].
 pub async fn conclude(
     root: &Probed,
-    plan: &Plan,
+    plan: &impl Planned,
     records: &BTreeMap<ShardIndex, Record>,
 ) -> Result<Report, ConcludeError> {
     let verdict = Final::conclude(plan, records)?;
     publish_all(root, records).await?;
-    let (partition, generation) = (plan.partition(), plan.generation());
+    decide(root, plan, verdict).await
+}
+
+/// Creates the final, or finds that somebody has created the same, and marks a success.
+async fn decide(
+    root: &Probed,
+    plan: &impl Planned,
+    verdict: Final,
+) -> Result<Report, ConcludeError> {
+    let RunId { partition, generation, .. } = *plan.run();
     let object = Object::Final { partition, generation };
     if let Settled::Existing(stored) = root.create_once(&object, &verdict).await?
         && stored != verdict
@@ -94,7 +135,7 @@ async fn publish_all(
     root: &Probed,
     records: &BTreeMap<ShardIndex, Record>,
 ) -> Result<(), StoreError> {
-    futures::stream::iter(records.values())
+    stream::iter(records.values())
         .map(|record| publish_record(root, record))
         .buffer_unordered(CHECKS_MAX)
         .try_collect()

@@ -4,18 +4,23 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use nightshift_core::document::{Document, Kind};
-use nightshift_core::ids::{AttemptId, RunId, ShardIndex};
+use nightshift_core::ids::{AttemptId, Digest, RunId, ShardIndex};
 use nightshift_core::layout::{Object, Prefix};
 use nightshift_core::record::Record;
 use nightshift_core::settle::{AwaitReply, CommitPermit, settle_document, settle_record};
 use object_store::path::Path;
 use object_store::{Error, ObjectStoreExt};
-use serde::Deserialize;
+use serde::Serialize;
 
 use crate::error::StoreError;
 use crate::root::{Probed, Reader, key};
 use crate::settling::{Candidate, Settlement, settle};
 use crate::staged::Sealed;
+
+mod json;
+
+use json::parse;
+pub(crate) use json::{digest, parse_hashed, to_bytes};
 
 /// Most bytes of an object that is stored as given, such as `_SUCCESS`.
 const BYTES_MAX: u64 = 256 << 20;
@@ -60,7 +65,7 @@ impl Probed {
     /// [`StoreError::Unsettled`] if the outcome stayed unknown; nothing was deleted, and the
     /// object may still appear. Denials, a full volume, and an existing object that is no
     /// valid document.
-    pub async fn create_once<T: Document>(
+    pub async fn create_once<T: Document + Serialize>(
         &self,
         object: &Object,
         document: &T,
@@ -77,7 +82,7 @@ impl Probed {
     ///
     /// # Errors
     /// As [`Probed::create_once`].
-    pub async fn commit<T: Document>(
+    pub async fn commit<T: Document + Serialize>(
         &self,
         sealed: &Sealed,
         record: &T,
@@ -90,7 +95,7 @@ impl Probed {
     ///
     /// # Errors
     /// As [`Probed::create_once`].
-    pub async fn quarantine<T: Document>(
+    pub async fn quarantine<T: Document + Serialize>(
         &self,
         run: &RunId,
         shard: ShardIndex,
@@ -124,14 +129,33 @@ impl Probed {
         object: &Object,
         bytes: impl Into<Bytes>,
     ) -> Result<Settled<Bytes>, StoreError> {
+        self.put_once_as(object, bytes.into(), "file", BYTES_MAX).await
+    }
+
+    /// As [`Probed::create_once`], for bytes that [`to_bytes`] gave.
+    pub(crate) async fn put_document_once<T: Document>(
+        &self,
+        object: &Object,
+        bytes: Bytes,
+    ) -> Result<Settled<Bytes>, StoreError> {
+        self.put_once_as(object, bytes, T::KIND.name(), T::KIND.size_max_bytes()).await
+    }
+
+    async fn put_once_as(
+        &self,
+        object: &Object,
+        bytes: Bytes,
+        kind: &'static str,
+        size_max_bytes: u64,
+    ) -> Result<Settled<Bytes>, StoreError> {
         let start = settle_document(self.backoff);
-        match self.settle_bytes(object, bytes.into(), "file", BYTES_MAX, start).await? {
+        match self.settle_bytes(object, bytes, kind, size_max_bytes, start).await? {
             Settlement::Won(()) => Ok(Settled::Created),
             Settlement::Lost(bytes) => Ok(Settled::Existing(bytes)),
         }
     }
 
-    async fn settle_record<T: Document>(
+    async fn settle_record<T: Document + Serialize>(
         &self,
         run: &RunId,
         shard: ShardIndex,
@@ -146,20 +170,14 @@ impl Probed {
         }
     }
 
-    async fn settle_document<T: Document, P>(
+    async fn settle_document<T: Document + Serialize, P>(
         &self,
         object: &Object,
         document: &T,
         start: AwaitReply<P>,
     ) -> Result<Settlement<P>, StoreError> {
-        let kind = T::KIND.name();
-        let mut bytes = serde_json::to_vec(document).map_err(|source| StoreError::Malformed {
-            path: object.path(),
-            kind,
-            source,
-        })?;
-        bytes.push(b'\n');
-        self.settle_bytes(object, bytes.into(), kind, T::KIND.size_max_bytes(), start).await
+        let bytes = to_bytes(object, document)?;
+        self.settle_bytes(object, bytes, T::KIND.name(), T::KIND.size_max_bytes(), start).await
     }
 
     async fn settle_bytes<P>(
@@ -202,6 +220,22 @@ impl Reader {
             }
             None => Ok(None),
         }
+    }
+
+    /// Reads a document that may be large, apart from the runtime's threads, with the SHA-256 of
+    /// its stored bytes; none if it does not exist. It is durable as by [`Reader::read`].
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub async fn read_hashed<T: Document>(
+        &self,
+        object: &Object,
+    ) -> Result<Option<(T, Digest)>, StoreError> {
+        let (kind, limit) = (T::KIND.name(), T::KIND.size_max_bytes());
+        let Some(bytes) = self.read_bytes(object, kind, limit).await? else { return Ok(None) };
+        let found = parse_hashed(object, bytes).await?;
+        self.make_durable(object).await?;
+        Ok(Some(found))
     }
 
     /// Reads an object that is no document, such as `_SUCCESS`; none if it does not exist.
@@ -255,7 +289,10 @@ impl Reader {
 
     /// Syncs the directory of an object that exists: another process may have created it, and
     /// not have synced it yet. What is built on an object must not outlive it.
-    async fn make_durable(&self, object: &Object) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// If the directory cannot be synced.
+    pub async fn make_durable(&self, object: &Object) -> Result<(), StoreError> {
         let path = self.path_of(object);
         let Some(directory) = path.parent() else { return Ok(()) };
         let synced = self.syncer().sync_entries(directory).await;
@@ -276,31 +313,6 @@ impl Reader {
         };
         check_size(&path, kind, found.meta.size, size_max_bytes)?;
         found.bytes().await.map(Some).map_err(failed)
-    }
-}
-
-/// The only part of a document that every version has.
-#[derive(Deserialize)]
-struct Versioned {
-    version: u64,
-}
-
-fn parse<T: Document>(path: &Path, bytes: &[u8]) -> Result<T, StoreError> {
-    let kind = T::KIND.name();
-    let unknown = |found| StoreError::UnknownVersion {
-        path: path.to_string(),
-        kind,
-        found,
-        known: T::VERSION,
-    };
-    match serde_json::from_slice::<T>(bytes) {
-        Ok(document) if document.version() == T::VERSION => Ok(document),
-        Ok(document) => Err(unknown(u64::from(document.version()))),
-        // Another version rarely has the same fields; its number is the better message.
-        Err(source) => match serde_json::from_slice::<Versioned>(bytes) {
-            Ok(Versioned { version }) if version != u64::from(T::VERSION) => Err(unknown(version)),
-            _ => Err(StoreError::Malformed { path: path.to_string(), kind, source }),
-        },
     }
 }
 

@@ -31,6 +31,7 @@ pub mod publish;
 pub mod concluding;
 pub mod verifying;
 pub mod error;
+mod exit;
 #[cfg(any(test, feature = "testing"))]
 pub mod faulty;
 mod probe;

@@ -34,6 +34,9 @@ const FILES_MAX: usize = 4096;
 /// ends soon.
 const ENTRIES_MAX: usize = 65_536;
 
+/// Largest configuration of a tabular model; vocabularies are the bulk of it.
+const CONFIG_MAX_BYTES: u64 = 64 << 20;
+
 /// Why a model could not be resolved.
 #[derive(Debug, Error)]
 pub enum ModelError {
@@ -84,6 +87,14 @@ pub enum ModelError {
         /// The limit.
         limit: usize,
     },
+    /// The configuration of a tabular model does not say which columns it reads.
+    #[error("{path} names no features: {problem}; see docs/models.md")]
+    NoFeatures {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A file cannot be read.
     #[error("cannot read {path} of the model")]
     Unreadable {
@@ -93,6 +104,36 @@ pub enum ModelError {
         #[source]
         source: io::Error,
     },
+}
+
+/// Names of the columns that a tabular model reads, in the order of its features; for planning,
+/// which has no engine. Nothing else of the configuration is looked at: the engine checks it.
+///
+/// # Errors
+/// If the configuration cannot be read, or names no features.
+pub async fn feature_columns(uri: &str) -> Result<Vec<String>, ModelError> {
+    #[derive(serde::Deserialize)]
+    struct Config {
+        features: Vec<Feature>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Feature {
+        name: String,
+    }
+    let directory =
+        local_path(uri).map_err(|source| ModelError::Location { source: Box::new(source) })?;
+    let path = directory.join(CONFIG_FILE);
+    let shown = path.display().to_string();
+    let unreadable = |source| ModelError::Unreadable { path: shown.clone(), source };
+    let size = tokio::fs::metadata(&path).await.map_err(unreadable)?.len();
+    if size > CONFIG_MAX_BYTES {
+        return Err(ModelError::NoFeatures { path: shown, problem: "it is too large".to_owned() });
+    }
+    let bytes = tokio::fs::read(&path).await.map_err(unreadable)?;
+    match serde_json::from_slice::<Config>(&bytes) {
+        Ok(config) => Ok(config.features.into_iter().map(|feature| feature.name).collect()),
+        Err(error) => Err(ModelError::NoFeatures { path: shown, problem: error.to_string() }),
+    }
 }
 
 impl ModelError {

@@ -1,6 +1,9 @@
-//! Opening a run: claim → plan → what is done already, and the epoch of who leases its shards. Every step is created once, so
-//! any number of processes may open the same run at the same time, and all work from the
-//! stored plan.
+//! Opening a run: claim → plan → what is done already, and the epoch of who leases its shards.
+//!
+//! Every step is created once, so any number of processes may open the same run at the same
+//! time, and all work from the stored plan. A process that scores takes the whole plan and the
+//! records ([`open_run`]); one that only leases takes the outline, and which shards are decided
+//! ([`open_outline`], [`reopen`]).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,13 +13,19 @@ use jiff::Timestamp;
 use nightshift_core::decide::{Claim, Decision, Epoch, decide, run_id};
 use nightshift_core::ids::{Generation, Partition, RunId, ShardIndex, SpecName};
 use nightshift_core::layout::{Object, Prefix};
-use nightshift_core::plan::{Inheritance, Plan};
-use nightshift_core::record::{Record, Verdict};
+use nightshift_core::plan::{Outline, Plan};
+use nightshift_core::record::Record;
 use thiserror::Error;
 
 use crate::documents::Settled;
 use crate::error::StoreError;
 use crate::root::{Probed, Reader};
+
+mod inherit;
+mod outlined;
+
+use inherit::{inheritance, take_over};
+pub use outlined::{OpenOutline, open_outline, reopen};
 
 /// Claims that are tried before the store counts as unusable: each lost one means that another
 /// process went one generation further in between.
@@ -99,7 +108,7 @@ pub async fn open_run(
         take_over(root, &plan, inheritance).await?;
     }
     let decided = root.decided_shards(&plan.run).await?;
-    let records = root.records(&plan.run, decided).await?;
+    let records = root.records(&plan.run, &decided).await?;
     Ok(OpenRun { plan: Arc::new(plan), claimed, records })
 }
 
@@ -163,59 +172,13 @@ async fn stored_plan(
     }
     if let Some(generation) = inherit {
         let from = RunId { generation, ..run.clone() };
-        fresh.inherits = inheritance(root, from, &fresh).await?;
+        fresh.inherits = inheritance(root, from, &Outline::of(&fresh)).await?;
     }
     fresh.run = run;
     match root.create_once(&object, &fresh).await? {
         Settled::Created => Ok(fresh),
         Settled::Existing(stored) => Ok(stored),
     }
-}
-
-/// The committed shards of `from`, if its plan is the same work cut the same way.
-async fn inheritance(
-    root: &Reader,
-    from: RunId,
-    fresh: &Plan,
-) -> Result<Option<Inheritance>, StoreError> {
-    let Some(plan) = root.read::<Plan>(&Object::Plan { run: from.clone() }).await? else {
-        return Ok(None);
-    };
-    if plan.fingerprint != fresh.fingerprint || plan.shards != fresh.shards {
-        return Ok(None);
-    }
-    let records = root.records(&from, plan.indexes()).await?;
-    let committed = records.into_iter().filter(|(_, record)| record.committed().is_some());
-    let shards: Vec<ShardIndex> = committed.map(|(shard, _)| shard).collect();
-    Ok((!shards.is_empty()).then_some(Inheritance { from, shards }))
-}
-
-/// Writes the records of inherited shards; their data stays where the first attempt staged it.
-async fn take_over(
-    root: &Probed,
-    plan: &Plan,
-    inheritance: &Inheritance,
-) -> Result<(), StoreError> {
-    let decided = root.decided_shards(&plan.run).await?;
-    let missing = inheritance.shards.iter().copied().filter(|shard| !decided.contains(shard));
-    let earlier = root.records(&inheritance.from, missing).await?;
-    for (shard, record) in earlier {
-        let Verdict::Committed(mut committed) = record.verdict else { continue };
-        committed.output.visible = Object::part(plan, shard);
-        if let Some(rejects) = &mut committed.rejects {
-            rejects.visible = Object::rejects(plan, shard);
-        }
-        let origin = record.inherited_from.unwrap_or(record.run);
-        let inherited = Record {
-            run: plan.run.clone(),
-            inherited_from: Some(origin),
-            verdict: Verdict::Committed(committed),
-            ..record
-        };
-        // Whoever wrote it, the shard has its record now.
-        let _ = root.take_over(&inherited).await?;
-    }
-    Ok(())
 }
 
 /// Opens the next epoch of `run`, for a process that is about to lease its shards.

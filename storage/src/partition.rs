@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::{StreamExt, TryStreamExt};
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use nightshift_core::conclusion::Final;
 use nightshift_core::decide::PartitionFacts;
 use nightshift_core::ids::{Generation, Partition, RunId, ShardIndex};
 use nightshift_core::layout::{Object, Prefix};
+use nightshift_core::plan::ShardSet;
 use nightshift_core::record::Record;
 
 use crate::error::StoreError;
@@ -56,36 +57,57 @@ impl Reader {
         Ok(found)
     }
 
-    /// Shards of `run` that have a record.
+    /// Shards of `run` that have a record; what this says is durable.
     ///
     /// # Errors
     /// If the store does not answer.
-    pub async fn decided_shards(&self, run: &RunId) -> Result<BTreeSet<ShardIndex>, StoreError> {
-        let objects = self.list(&Prefix::Records(run.clone()));
-        let shards = objects
-            .try_filter_map(async |listed| Ok(listed.object.as_ref().and_then(Object::shard)));
-        shards.try_collect().await
+    pub async fn decided_shards(&self, run: &RunId) -> Result<ShardSet, StoreError> {
+        let mut objects = self.list(&Prefix::Records(run.clone()));
+        let mut decided = ShardSet::default();
+        while let Some(listed) = objects.try_next().await? {
+            decided.extend(listed.object.as_ref().and_then(Object::shard));
+        }
+        Ok(decided)
     }
 
-    /// Reads the records of `shards`; one that does not exist is left out.
+    /// Reads the records of `shards` one after the other, in the order given and with bounded
+    /// memory; none for one that does not exist. An item is an error if a record cannot be read
+    /// or is malformed.
+    pub fn records_in_order<'a, I>(
+        &'a self,
+        run: &'a RunId,
+        shards: I,
+    ) -> impl Stream<Item = Result<(ShardIndex, Option<Record>), StoreError>> + Send + 'a
+    where
+        I: IntoIterator<Item = ShardIndex>,
+        I::IntoIter: Send + 'a,
+    {
+        let read = move |shard| async move {
+            let object = Object::Record { run: run.clone(), shard };
+            Ok((shard, self.read::<Record>(&object).await?))
+        };
+        stream::iter(shards).map(read).buffered(RECORD_READS_MAX)
+    }
+
+    /// Reads the records of `shards`, all into memory: about a kilobyte each. One that does not
+    /// exist is left out.
     ///
     /// # Errors
     /// If one cannot be read or is malformed.
-    pub async fn records(
+    pub async fn records<I>(
         &self,
         run: &RunId,
-        shards: impl IntoIterator<Item = ShardIndex>,
-    ) -> Result<BTreeMap<ShardIndex, Record>, StoreError> {
-        let read = |shard| {
-            let object = Object::Record { run: run.clone(), shard };
-            async move { Ok((shard, self.read::<Record>(&object).await?)) }
-        };
-        let found: Vec<(ShardIndex, Option<Record>)> = futures::stream::iter(shards)
-            .map(read)
-            .buffer_unordered(RECORD_READS_MAX)
+        shards: I,
+    ) -> Result<BTreeMap<ShardIndex, Record>, StoreError>
+    where
+        I: IntoIterator<Item = ShardIndex>,
+        I::IntoIter: Send,
+    {
+        let found = self.records_in_order(run, shards);
+        found
+            .try_filter_map(async |(shard, record)| Ok(record.map(|record| (shard, record))))
             .try_collect()
-            .await?;
-        Ok(found.into_iter().filter_map(|(shard, record)| Some((shard, record?))).collect())
+            .await
     }
 
     /// The highest generation under a prefix of claims or finals.

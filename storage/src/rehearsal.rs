@@ -178,5 +178,10 @@ fn quarantined(plan: &Plan, shard: u32, attempt: &AttemptId) -> Record {
 /// The records of a run as they are stored.
 pub(crate) async fn records(root: &Probed, plan: &Plan) -> BTreeMap<ShardIndex, Record> {
     let decided = root.decided_shards(&plan.run).await.unwrap();
-    root.records(&plan.run, decided).await.unwrap()
+    root.records(&plan.run, &decided).await.unwrap()
+}
+
+/// A coordinator opens and concludes a run in a task beside those of other runs.
+pub(crate) fn require_send<F: Future + Send>(future: F) -> F {
+    future
 }

@@ -73,7 +73,7 @@ pub async fn verify_run(root: &Reader, run: &RunId) -> Result<Verification, Stor
         return Ok(found);
     };
     let decided = root.decided_shards(run).await?;
-    let records = root.records(run, decided).await?;
+    let records = root.records(run, &decided).await?;
     found.shards = records.len() as u64;
     let mut expected = BTreeSet::new();
     for (&shard, record) in &records {

@@ -3,16 +3,18 @@
 
     audit.py OUTPUT [--id COLUMN] [--partition P]... [--open-ok] [--expect-dates N]
 
-For every partition that has a plan, the newest generation is checked:
+Every run that has a plan is checked:
 
   I1  each planned input row is in exactly one of: committed output, committed rejects,
       quarantined shard (ids are compared with the input files themselves)
   I2  a committed record names files that exist, with that size and SHA-256
+  I3  with `--memory FILE`: no document that an earlier audit saw is changed or gone
+  I4  with `--redis HOST:PORT`: the ledger is not ahead of the store; see ledger.py
   I5  one final, and its totals are the sums over the records
   I6  visible files are exactly the committed attempts' bytes, one a shard, nothing else
 
 Prints one JSON line, and exits 1 when anything is wrong. `--open-ok` accepts a run that has
-no final yet (and then only checks what is there).
+no final yet (and then only checks what is there), and one that goes on during the audit.
 """
 
 import argparse
@@ -26,6 +28,8 @@ import re
 import sys
 
 import pyarrow.parquet as pq
+
+import ledger
 
 
 class Audit:
@@ -68,10 +72,28 @@ class Audit:
         with path.open(newline="") as text:
             return [row[self.id] for row in csv.DictReader(text)]
 
-    def check_file(self, run, stored, what):
+    def check_memory(self, path):
+        """Compares all documents with those that an earlier audit saw, and remembers them."""
+        earlier = json.loads(path.read_text()) if path.is_file() else {}
+        kinds = ("root", "claims/*/*", "runs/*/plan", "runs/*/epoch/*", "runs/*/records/*", "finals/*/*")
+        now = {
+            str(document.relative_to(self.meta)): hashlib.sha256(document.read_bytes()).hexdigest()
+            for kind in kinds
+            for document in self.meta.glob(f"{kind}.json")
+        }
+        for document, digest in earlier.items():
+            if now.get(document) != digest:
+                self.fault("store", f"{document} is {'changed' if document in now else 'gone'}")
+        self.counts["documents_kept"] = len(earlier)
+        path.write_text(json.dumps({**now, **earlier}))
+
+    def check_file(self, run, stored, what, published):
         for place in ("staged", "visible"):
             path = self.root / stored[place]
             if not path.is_file():
+                # A record comes before its visible file.
+                if place == "visible" and not published and (self.root / stored["staged"]).is_file():
+                    continue
                 # A volume without hard links moves the staged file to its visible name.
                 if place == "visible" or not (self.root / stored["visible"]).is_file():
                     self.fault(run, f"{what}: {stored[place]} does not exist")
@@ -90,6 +112,11 @@ class Audit:
         name, partition, generation = match.groups()
         folder = "all" if partition == "all" else f"date={partition}"
         visible_dir = self.root / folder / f"gen={generation}"
+        # What comes first in the run is read last, so that a run may go on meanwhile: a final
+        # that is seen has all of its records, and a visible file that is seen has its record.
+        final_path = self.meta / "finals" / partition / f"g{generation}.json"
+        final = self.read_json(final_path) if final_path.is_file() else None
+        found = {p.name for p in visible_dir.iterdir() if "#" not in p.name} if visible_dir.is_dir() else set()
         records = {}
         for path in sorted((run_dir / "records").glob("*.json")):
             record = self.read_json(path)
@@ -127,12 +154,12 @@ class Audit:
                 continue
             done = verdict["committed"]
             sums["committed"] += 1
-            self.check_file(run, done["output"], f"shard {index}")
+            self.check_file(run, done["output"], f"shard {index}", final is not None)
             expected_visible.add(pathlib.Path(done["output"]["visible"]).name)
             out = self.output_ids(self.root / done["output"]["staged"], plan["task"]["output_format"])
             rejected = []
             if done.get("rejects"):
-                self.check_file(run, done["rejects"], f"rejects of shard {index}")
+                self.check_file(run, done["rejects"], f"rejects of shard {index}", final is not None)
                 expected_visible.add(pathlib.Path(done["rejects"]["visible"]).name)
                 for line in (self.root / done["rejects"]["staged"]).read_text().splitlines():
                     reject = json.loads(line)
@@ -155,15 +182,14 @@ class Audit:
         self.counts["rows_out"] += sums["rows_out"]
         self.counts["rows_rejected"] += sums["rows_rejected"]
 
-        found = {p.name for p in visible_dir.iterdir() if "#" not in p.name} if visible_dir.is_dir() else set()
-        final_path = self.meta / "finals" / partition / f"g{generation}.json"
-        if not final_path.is_file():
+        if final is None:
             if not open_ok:
                 self.fault(run, f"no final; {len(plan['shards']) - len(records)} shards are undecided")
             if found - expected_visible:
                 self.fault(run, f"visible files without a record: {sorted(found - expected_visible)[:3]}")
             return
-        final = self.read_json(final_path)
+        if final["run"] != run:
+            self.fault(run, f"its final is of {final['run']}")
         if len(records) != len(plan["shards"]):
             self.fault(run, "there is a final, but shards are undecided")
         for key, value in sums.items():
@@ -177,6 +203,8 @@ class Audit:
         success = visible_dir / "_SUCCESS"
         if state == "succeeded":
             expected_visible.add("_SUCCESS")
+            if open_ok:
+                found.add("_SUCCESS")  # It comes after the final.
             if success.is_file() and self.read_json(success)["verdict"] != final:
                 self.fault(run, "_SUCCESS tells another story than the final")
         if found != expected_visible:
@@ -189,11 +217,21 @@ def main():
     parser.add_argument("--id", default="flight_id")
     parser.add_argument("--open-ok", action="store_true")
     parser.add_argument("--expect-runs", type=int)
+    parser.add_argument("--memory", type=pathlib.Path, metavar="FILE")
+    parser.add_argument("--redis", metavar="HOST:PORT")
+    parser.add_argument("--redis-complete", action="store_true", help="Redis is said to have everything")
+    parser.add_argument("--redis-foreign-ok", action="store_true", help="Redis may be of another root")
     args = parser.parse_args()
     audit = Audit(args.output, args.id)
+    root = audit.read_json(audit.meta / "root.json") if args.redis else None
+    said = ledger.Ledger(args.redis, root["name"]) if args.redis else None
+    if args.memory:
+        audit.check_memory(args.memory)
     runs = sorted((audit.meta / "runs").glob("*/plan.json")) if audit.meta.is_dir() else []
     for plan in runs:
         audit.check_run(plan.parent, args.open_ok)
+    if args.redis:
+        ledger.check(said, audit, root["name"], root["root_id"], args.redis_complete, args.redis_foreign_ok)
     if args.expect_runs is not None and audit.counts["runs"] != args.expect_runs:
         audit.faults.append(f"{audit.counts['runs']} runs were found, {args.expect_runs} expected")
     print(json.dumps({**audit.counts, "faults": audit.faults[:20], "fault_count": len(audit.faults)}))

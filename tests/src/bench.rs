@@ -31,6 +31,8 @@ pub struct SpecText {
     pub sharding: String,
     /// `spec.retries.rejects`, such as `{ min: 10 }`, where it is not the default.
     pub rejects: Option<&'static str>,
+    /// `spec.retries.crashes`, where it is not the default.
+    pub crashes: Option<u32>,
 }
 
 impl Default for SpecText {
@@ -41,6 +43,7 @@ impl Default for SpecText {
             format: "parquet",
             sharding: "rows: 200".to_owned(),
             rejects: None,
+            crashes: None,
         }
     }
 }
@@ -51,7 +54,7 @@ impl SpecText {
         let mut text = String::from(
             "apiVersion: nightshift.dev/v1\nkind: BatchInference\nmetadata: { name: flights }\nspec:\n",
         );
-        let Self { input, keep, format, sharding, rejects } = self;
+        let Self { input, keep, format, sharding, rejects, crashes } = self;
         let keep = keep.join(", ");
         let model = crate::binaries::example_model();
         let model = model.display();
@@ -64,8 +67,11 @@ impl SpecText {
                sharding: {{ {sharding} }}\n"
         )
         .unwrap();
-        if let Some(rejects) = rejects {
-            writeln!(text, "  retries: {{ rejects: {rejects} }}").unwrap();
+        let rejects = rejects.map(|rejects| format!("rejects: {rejects}"));
+        let crashes = crashes.map(|crashes| format!("crashes: {crashes}"));
+        let retries: Vec<String> = [crashes, rejects].into_iter().flatten().collect();
+        if !retries.is_empty() {
+            writeln!(text, "  retries: {{ {} }}", retries.join(", ")).unwrap();
         }
         text
     }
@@ -83,6 +89,18 @@ impl Bench {
         let bench = Self::new();
         bench.write_spec(&spec.yaml());
         crate::flights::write(&bench.path("in").join(file), rows);
+        bench
+    }
+
+    /// A folder with `spec`, whose input has a `{date}`, and `rows` flights for each date.
+    pub fn dated(spec: &SpecText, dates: &[&str], rows: u64) -> Self {
+        let bench = Self::new();
+        let input = "in/date={date}/*.parquet".to_owned();
+        bench.write_spec(&SpecText { input, ..spec.clone() }.yaml());
+        for date in dates {
+            let file = format!("in/date={date}/flights.parquet");
+            crate::flights::write(&bench.path(&file), rows);
+        }
         bench
     }
 

@@ -27,6 +27,11 @@ pub fn nightshift_worker() -> PathBuf {
     built("nightshift-worker")
 }
 
+/// The `nightshift-coordinator` command.
+pub fn nightshift_coordinator() -> PathBuf {
+    built("nightshift-coordinator")
+}
+
 /// A program beside the test programs, in the profile of the tests.
 fn built(name: &str) -> PathBuf {
     // target/<profile>/deps/<test>

@@ -4,6 +4,9 @@
 //! made from the flights of the example ([`flights`]), a [`process`] that is run, watched,
 //! signalled or killed, and then [`store`] and [`tools`] that judge what it left behind. What
 //! the tests choose at random comes from a [`random`] seed that is printed.
+//!
+//! A test of coordinator and workers has them in a [`cluster`], and looks into a
+//! [`coordinator`] by [`grpc`] and [`http`].
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,10 +16,17 @@
 
 pub mod bench;
 pub mod binaries;
+pub mod cluster;
+pub mod coordinator;
 pub mod flights;
+pub mod grpc;
+pub mod http;
+pub mod http2;
 pub mod log;
+pub mod ports;
 pub mod process;
 pub mod random;
+pub mod redis;
 pub mod refusal;
 pub mod store;
 pub mod tools;

@@ -17,6 +17,42 @@ pub fn committed(stderr: &str) -> Shards {
     shards(stderr, "shard committed", |line| line["won"] == Value::Bool(true))
 }
 
+/// What one log line says about one attempt at a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The run.
+    pub run: String,
+    /// The shard.
+    pub shard: u32,
+    /// The attempt, where the line names it.
+    pub attempt: Option<String>,
+    /// The lease, as in `2.17`, where the line names it.
+    pub lease: Option<String>,
+    /// Whether the line says that the attempt's record is the shard's.
+    pub won: bool,
+}
+
+impl Event {
+    /// The epoch of the lease.
+    pub fn epoch(&self) -> u64 {
+        let lease = self.lease.as_ref().unwrap_or_else(|| panic!("no lease in {self:?}"));
+        lease.split('.').next().unwrap().parse().unwrap()
+    }
+}
+
+/// The log lines with this message so far, of all runs, in order.
+pub fn events(stderr: &str, message: &str) -> Vec<Event> {
+    let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
+    let event = |line: Value| Event {
+        run: text(&line["run"]).unwrap_or_else(|| panic!("a line names no run: {line}")),
+        shard: shard(&line),
+        attempt: text(&line["attempt"]),
+        lease: text(&line["lease"]),
+        won: line["won"] == Value::Bool(true),
+    };
+    lines(stderr).filter(|line| line["message"] == message).map(event).collect()
+}
+
 /// Log lines with this message so far; a line that is still being written does not count.
 pub fn count(stderr: &str, message: &str) -> usize {
     lines(stderr).filter(|line| line["message"] == message).count()
@@ -25,13 +61,16 @@ pub fn count(stderr: &str, message: &str) -> usize {
 fn shards(stderr: &str, message: &str, counts: impl Fn(&Value) -> bool) -> Shards {
     let mut found = Shards::new();
     for line in lines(stderr).filter(|line| line["message"] == message && counts(line)) {
-        let shard = match &line["shard"] {
-            Value::String(text) => text.parse().unwrap(),
-            number => u32::try_from(number.as_u64().unwrap()).unwrap(),
-        };
-        *found.entry(shard).or_default() += 1;
+        *found.entry(shard(&line)).or_default() += 1;
     }
     found
+}
+
+fn shard(line: &Value) -> u32 {
+    match &line["shard"] {
+        Value::String(text) => text.parse().unwrap(),
+        number => u32::try_from(number.as_u64().unwrap()).unwrap(),
+    }
 }
 
 fn lines(stderr: &str) -> impl Iterator<Item = Value> {

@@ -74,6 +74,11 @@ impl Program {
         Self::new(crate::binaries::nightshift_worker())
     }
 
+    /// The `nightshift-coordinator` command.
+    pub fn coordinator() -> Self {
+        Self::new(crate::binaries::nightshift_coordinator())
+    }
+
     /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {

@@ -15,14 +15,16 @@ impl Random {
     pub fn for_test(test: &str) -> Self {
         let given = std::env::var(SEED_VARIABLE).ok();
         let given = given.map(|text| text.parse().expect("the seed is a whole number"));
-        let seed = given.unwrap_or_else(|| {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-            now.as_nanos() as u64 ^ u64::from(std::process::id()) << 40
-        });
+        let seed = given.unwrap_or_else(clock_seed);
         eprintln!(
             "to repeat: {SEED_VARIABLE}={seed} cargo nextest run --workspace -E 'test({test})'"
         );
         Self(seed)
+    }
+
+    /// A stream for what need not be repeated, such as the choice of a port.
+    pub fn from_clock() -> Self {
+        Self(clock_seed())
     }
 
     /// The next number.
@@ -39,9 +41,27 @@ impl Random {
         self.number() % end
     }
 
+    /// One of `things`.
+    pub fn one_of<'a, T>(&mut self, things: &'a [T]) -> &'a T {
+        &things[usize::try_from(self.below(things.len() as u64)).unwrap()]
+    }
+
+    /// Puts `things` into another order.
+    pub fn shuffle<T>(&mut self, things: &mut [T]) {
+        for last in (1..things.len()).rev() {
+            let other = usize::try_from(self.below(last as u64 + 1)).unwrap();
+            things.swap(last, other);
+        }
+    }
+
     /// A time from 0 up to `longest`.
     pub fn up_to(&mut self, longest: Duration) -> Duration {
         let nanos = u64::try_from(longest.as_nanos()).unwrap();
         Duration::from_nanos(self.below(nanos.max(1)))
     }
+}
+
+fn clock_seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    now.as_nanos() as u64 ^ u64::from(std::process::id()) << 40
 }

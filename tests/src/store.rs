@@ -17,6 +17,13 @@ pub fn recorded(output: &Path, run: &str) -> BTreeSet<u32> {
         .collect()
 }
 
+/// The record of a shard.
+pub fn record(output: &Path, run: &str, shard: u32) -> Option<Value> {
+    let path = format!("_nightshift/v1/runs/{run}/records/{shard:07}.json");
+    let text = fs::read(output.join(path)).ok()?;
+    Some(serde_json::from_slice(&text).unwrap())
+}
+
 /// The final of generation `generation` of `partition`.
 pub fn verdict(output: &Path, partition: &str, generation: u32) -> Option<Value> {
     let path = format!("_nightshift/v1/finals/{partition}/g{generation}.json");
@@ -36,6 +43,13 @@ pub fn runs(output: &Path) -> BTreeSet<String> {
     };
     let named = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     named.collect()
+}
+
+/// The highest epoch of `run`; 0 where there is none.
+pub fn epoch(output: &Path, run: &str) -> u64 {
+    let epochs = names(&output.join("_nightshift/v1/runs").join(run).join("epoch"), "json");
+    let number = |path: &PathBuf| path.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    epochs.iter().map(number).max().unwrap_or(0)
 }
 
 /// Paths in `folder` with this extension, sorted; none where there is no such folder. The store

@@ -36,26 +36,78 @@ fn explain_missing(done: &Finished) {
 /// and `runs` runs. Gives its counts.
 #[track_caller]
 pub fn audit(output: &Path, runs: u32) -> Value {
-    audited(output, runs, &[])
+    Audit::of(output).runs(runs).passes()
 }
 
 /// As [`audit`], of an output whose runs may still be open.
 #[track_caller]
 pub fn audit_open(output: &Path, runs: u32) -> Value {
-    audited(output, runs, &["--open-ok"])
+    Audit::of(output).runs(runs).open().passes()
 }
 
-#[track_caller]
-fn audited(output: &Path, runs: u32, options: &[&str]) -> Value {
-    let auditor = repository().join("tests/audit/audit.py");
-    let runs = runs.to_string();
-    let done = Program::new(python())
-        .arg(auditor)
-        .arg(output)
-        .args(["--expect-runs", &runs])
-        .args(options)
-        .run();
-    explain_missing(&done);
-    assert_eq!(done.code(), Some(0), "the auditor has found faults: {done}");
-    serde_json::from_str(&done.stdout).unwrap()
+/// A question to the auditor.
+#[derive(Debug)]
+pub struct Audit(Program);
+
+impl Audit {
+    /// Of an output root.
+    pub fn of(output: &Path) -> Self {
+        let auditor = repository().join("tests/audit/audit.py");
+        Self(Program::new(python()).arg(auditor).arg(output))
+    }
+
+    /// Exactly so many runs must be there.
+    #[must_use]
+    pub fn runs(self, runs: u32) -> Self {
+        Self(self.0.args(["--expect-runs", &runs.to_string()]))
+    }
+
+    /// Runs may be open, and may go on meanwhile.
+    #[must_use]
+    pub fn open(self) -> Self {
+        Self(self.0.arg("--open-ok"))
+    }
+
+    /// No document that an earlier audit with the same file saw may have changed.
+    #[must_use]
+    pub fn memory(self, file: &Path) -> Self {
+        Self(self.0.arg("--memory").arg(file))
+    }
+
+    /// The ledger at this port must not be ahead of the store.
+    #[must_use]
+    pub fn redis(self, port: u16) -> Self {
+        Self(self.0.args(["--redis", &format!("127.0.0.1:{port}")]))
+    }
+
+    /// The ledger must have everything that the store has.
+    #[must_use]
+    pub fn redis_complete(self) -> Self {
+        Self(self.0.arg("--redis-complete"))
+    }
+
+    /// The ledger may be the one of another root, which nobody believes.
+    #[must_use]
+    pub fn redis_foreign_ok(self) -> Self {
+        Self(self.0.arg("--redis-foreign-ok"))
+    }
+
+    /// Fails with the findings unless there are none. Gives the counts.
+    #[track_caller]
+    pub fn passes(self) -> Value {
+        let done = self.0.run();
+        explain_missing(&done);
+        assert_eq!(done.code(), Some(0), "the auditor has found faults: {done}");
+        serde_json::from_str(&done.stdout).unwrap()
+    }
+
+    /// Fails unless there are findings. Gives them.
+    #[track_caller]
+    pub fn fails(self) -> String {
+        let done = self.0.run();
+        explain_missing(&done);
+        assert_eq!(done.code(), Some(1), "the auditor has found nothing: {done}");
+        let answer: Value = serde_json::from_str(&done.stdout).unwrap_or_else(|_| panic!("{done}"));
+        answer["faults"].to_string()
+    }
 }

@@ -240,7 +240,7 @@ impl Session {
             if records.len() < plan.shards.len() {
                 // Other processes may have decided the rest in the meantime.
                 let decided = root.decided_shards(&plan.run).await?;
-                let missing = decided.into_iter().filter(|shard| !records.contains_key(shard));
+                let missing = decided.iter().filter(|shard| !records.contains_key(shard));
                 let missing: Vec<ShardIndex> = missing.collect();
                 records.append(&mut root.records(&plan.run, missing).await?);
             }

@@ -8,7 +8,6 @@ use nightshift_core::exit::Exit;
 use nightshift_core::ids::Partition;
 use nightshift_core::report::Report;
 use nightshift_storage::sync::Durability;
-use nightshift_worker::pool::Effort;
 use nightshift_worker::session::{Outcome, RunError, Session};
 use nightshift_worker::source::Drain;
 use serde::Serialize;
@@ -17,93 +16,10 @@ use tokio::runtime::Handle;
 use super::{plan, print, print_json};
 use crate::args::{OutputFormatArg, RunArgs};
 use crate::progress::Progress;
-use crate::table::{Align, Table, rate, seconds, thousands};
+use crate::summary::{Line, Parts, exit_of, render, tell_troubles};
+use crate::table::{seconds, thousands};
 use nightshift_worker::front::failure::Failure;
 use nightshift_worker::front::workspace::Workspace;
-
-/// What became of one partition.
-#[derive(Debug, Serialize)]
-struct Line {
-    partition: Partition,
-    /// `done`: it was done before; else the verdict, or `open`.
-    state: &'static str,
-    rows_in: u64,
-    rows_out: u64,
-    rows_rejected: u64,
-    shards: u64,
-    quarantined: u64,
-    /// Seconds that this command spent on it.
-    seconds: f64,
-    /// Where the time went, if this command did the work.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parts: Option<Parts>,
-    /// Folder of the visible files.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    output: Option<String>,
-    /// What went wrong, the first few things.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    troubles: Vec<String>,
-    #[serde(skip)]
-    exit: Exit,
-}
-
-impl Line {
-    fn empty(partition: Partition, state: &'static str, exit: Exit) -> Self {
-        Self {
-            partition,
-            state,
-            rows_in: 0,
-            rows_out: 0,
-            rows_rejected: 0,
-            shards: 0,
-            quarantined: 0,
-            seconds: 0.0,
-            parts: None,
-            output: None,
-            troubles: Vec::new(),
-            exit,
-        }
-    }
-
-    /// A date that could not be run, among others that could.
-    fn failed(partition: Partition, failure: &Failure) -> Self {
-        let state = if failure.exit() == Exit::NoInput { "no input" } else { "unreadable" };
-        let troubles = vec![failure.to_string()];
-        Self { troubles, ..Self::empty(partition, state, failure.exit()) }
-    }
-}
-
-/// Where the time of one run went, in seconds added up over threads and concurrent commits.
-#[derive(Debug, Serialize)]
-struct Parts {
-    read_s: f64,
-    infer_s: f64,
-    write_s: f64,
-    commit_s: f64,
-    /// Of the commits, waiting for files and directories to be on disk.
-    sync_s: f64,
-    synced_files: u64,
-    synced_directories: u64,
-    attempts_scored: u64,
-    commits_lost: u64,
-}
-
-impl Parts {
-    fn new(report: &Report, effort: Effort) -> Self {
-        let totals = &report.verdict.totals;
-        Self {
-            read_s: totals.read_s,
-            infer_s: totals.infer_s,
-            write_s: totals.write_s,
-            commit_s: effort.commit_s,
-            sync_s: (effort.sync.files_time + effort.sync.directories_time).as_secs_f64(),
-            synced_files: effort.sync.files,
-            synced_directories: effort.sync.directories,
-            attempts_scored: effort.attempts_scored,
-            commits_lost: effort.commits_lost,
-        }
-    }
-}
 
 /// Everything that the command did.
 #[derive(Debug, Serialize)]
@@ -163,23 +79,19 @@ pub(crate) fn perform(runtime: Handle, args: &RunArgs) -> Result<Exit, Failure> 
         let seconds = started.elapsed().as_secs_f64();
         print_json(&Summary { durable, output: &output, dates: &lines, seconds })?;
     } else {
-        print(&render(&output, &lines, started.elapsed().as_secs_f64()))?;
+        print(&render(Some(&output), &lines, started.elapsed().as_secs_f64()))?;
         if !durable {
             print(
                 "Nothing was synced to disk (--without-sync): a power failure may lose this output\n",
             )?;
         }
     }
-    for trouble in lines.iter().flat_map(|line| &line.troubles) {
-        // The table has gone to standard output; why a shard was given up is for people.
-        Failure::new(Exit::Data, trouble).report();
-    }
+    tell_troubles(&lines);
     if drain.is_requested() {
         let text = "drained: what is committed stays; run the same command again to continue";
         return Err(Failure::new(Exit::Temporary, text));
     }
-    let worst = lines.iter().map(|line| line.exit).find(|exit| *exit != Exit::Done);
-    Ok(worst.unwrap_or(Exit::Done))
+    Ok(exit_of(&lines))
 }
 
 /// Runs one partition.
@@ -242,6 +154,7 @@ fn line_of(report: &Report, seconds: f64) -> Line {
     });
     Line {
         partition: verdict.run.partition,
+        run: None,
         state: verdict.state.as_str(),
         rows_in: totals.rows_in,
         rows_out: totals.rows_out,
@@ -254,64 +167,6 @@ fn line_of(report: &Report, seconds: f64) -> Line {
         troubles: troubles.collect(),
         exit: if verdict.state == FinalState::Succeeded { Exit::Done } else { Exit::Data },
     }
-}
-
-/// The table for people.
-fn render(output: &str, lines: &[Line], elapsed: f64) -> String {
-    use Align::{Left, Right};
-    let mut table = Table::new(&[
-        ("date", Left),
-        ("state", Left),
-        ("rows in", Right),
-        ("rows out", Right),
-        ("rejects", Right),
-        ("shards", Right),
-        ("seconds", Right),
-        ("rows/s", Right),
-    ]);
-    let row = |name: String, state: &str, line: [u64; 4], spent: f64, worked: u64| {
-        let [rows_in, rows_out, rejected, shards] = line.map(thousands);
-        [
-            name,
-            state.to_owned(),
-            rows_in,
-            rows_out,
-            rejected,
-            shards,
-            seconds(spent),
-            rate(worked, spent),
-        ]
-    };
-    let worked = |line: &Line| if line.state == "done" { 0 } else { line.rows_in };
-    for line in lines {
-        let numbers = [line.rows_in, line.rows_out, line.rows_rejected, line.shards];
-        table.row(row(line.partition.to_string(), line.state, numbers, line.seconds, worked(line)));
-    }
-    if lines.len() > 1 {
-        let sum = |number: fn(&Line) -> u64| lines.iter().map(number).sum::<u64>();
-        let numbers = [
-            sum(|line| line.rows_in),
-            sum(|line| line.rows_out),
-            sum(|line| line.rows_rejected),
-            sum(|line| line.shards),
-        ];
-        let all = lines.iter().map(worked).sum();
-        table.row(row("total".to_owned(), "", numbers, elapsed, all));
-    }
-    let before = lines.iter().filter(|line| line.state == "done").count();
-    let mut text = table.render();
-    text.push('\n');
-    if before > 0 {
-        let noun = if lines.len() == 1 { "date was" } else { "dates were" };
-        text.push_str(&format!(
-            "{before} of {} {noun} done already; nothing was computed for them\n",
-            lines.len()
-        ));
-    }
-    if let Some(folder) = lines.iter().rev().find_map(|line| line.output.as_ref()) {
-        text.push_str(&format!("Predictions: {output}\nlast folder: {folder}/\n"));
-    }
-    text
 }
 
 /// The first SIGINT or SIGTERM drains; a second one ends the process at once.

@@ -1,149 +1,143 @@
-//! `nightshift status`: the state of each date in the output; looks, changes nothing.
+//! `nightshift status`: of the dates in an output, or of the runs of a coordinator.
 
-use nightshift_core::conclusion::Final;
+use std::path::Path;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use nightshift_core::exit::Exit;
-use nightshift_core::ids::{Generation, Partition, RunId};
-use nightshift_core::layout::Object;
-use nightshift_core::plan::Plan;
-use nightshift_storage::error::StoreError;
-use nightshift_storage::root::Reader;
-use serde::Serialize;
+use nightshift_core::ids::{Partition, RunId};
+use nightshift_proto::runs::get::GetRun;
+use nightshift_worker::front::failure::Failure;
 use tokio::runtime::Handle;
 
 use super::{print, print_json};
-use crate::args::{LookArgs, OutputFormatArg};
-use crate::table::{Align, Table, thousands};
-use nightshift_worker::front::failure::Failure;
-use nightshift_worker::front::workspace::Workspace;
+use crate::args::{OutputFormatArg, StatusArgs};
+use crate::coordinator::{Address, Coordinator};
+use crate::interrupt::Interrupt;
+use crate::view::RunView;
+use crate::waiting::{self, Awaited, Part};
 
-/// The newest generation of one partition.
-#[derive(Debug, Serialize)]
-struct Line {
-    partition: Partition,
-    /// `missing`, `open`, or the verdict.
-    state: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    run: Option<RunId>,
-    shards: u64,
-    decided: u64,
-    quarantined: u64,
-    rows_in: u64,
-    rows_out: u64,
-    rows_rejected: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decided_at: Option<String>,
+mod dates;
+mod runs;
+mod watching;
+
+/// Where the answer is.
+enum Place<'a> {
+    /// In the output of this spec.
+    Output(&'a str),
+    /// With the coordinator: one run, or all of them.
+    Coordinator(Option<RunId>),
 }
 
-pub(crate) fn perform(runtime: &Handle, args: &LookArgs) -> Result<Exit, Failure> {
-    let workspace = Workspace::open(&args.spec)?;
-    let named = workspace.named_partitions(&args.dates)?;
-    let lines = runtime.block_on(async {
-        let root = match Reader::open(&workspace.output()?).await {
-            Ok(root) => Some(root),
-            Err(StoreError::Missing { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
-        let partitions = match (named, &root) {
-            (Some(named), _) => named,
-            (None, Some(root)) => root.partitions().await?.into_iter().collect(),
-            (None, None) => Vec::new(),
-        };
-        let mut lines = Vec::with_capacity(partitions.len());
-        for partition in partitions {
-            lines.push(line(root.as_ref(), &workspace, partition).await?);
+pub(crate) fn perform(runtime: &Handle, args: &StatusArgs) -> Result<Exit, Failure> {
+    let format = args.format.output_format;
+    match place(args)? {
+        Place::Output(spec) => dates::perform(runtime, &args.spec_args(spec), &args.dates, format),
+        Place::Coordinator(run) => {
+            let address = args.coordinator.address()?;
+            runtime.block_on(async {
+                let coordinator = Coordinator::connect(&address, args.coordinator.patience())?;
+                match run {
+                    Some(run) if args.watch => watch_one(&coordinator, run, format).await,
+                    Some(run) => show_one(&coordinator, run, format).await,
+                    None => {
+                        let wanted = wanted(args)?;
+                        if args.watch {
+                            watching::perform(&coordinator, &wanted, format).await
+                        } else {
+                            runs::perform(&coordinator, &wanted, format).await
+                        }
+                    }
+                }
+            })
         }
-        Ok::<_, Failure>(lines)
-    })?;
-    if args.format.output_format == OutputFormatArg::Json {
-        print_json(&lines)?;
-    } else if lines.is_empty() {
-        print(&format!("nothing has been run in {} yet\n", workspace.output()?))?;
+    }
+}
+
+/// A run id is no file name that anybody gives to a spec, so the one word says what is meant.
+fn place(args: &StatusArgs) -> Result<Place<'_>, Failure> {
+    let usage = |text: String| Failure::new(Exit::Usage, text);
+    let Some(target) = args.target.as_deref() else { return Ok(Place::Coordinator(None)) };
+    if let Ok(run) = target.parse::<RunId>() {
+        if args.unfinished || args.name.is_some() {
+            let text = format!("{target} is one run; leave out --unfinished and --name");
+            return Err(usage(text));
+        }
+        return Ok(Place::Coordinator(Some(run)));
+    }
+    let shown: String = target.chars().take(80).collect();
+    for (given, flag) in [
+        (args.coordinator.coordinator.is_some(), "--coordinator"),
+        (args.watch, "--watch"),
+        (args.unfinished, "--unfinished"),
+        (args.name.is_some(), "--name"),
+    ] {
+        if given {
+            return Err(usage(format!(
+                "{flag} asks a coordinator, which knows runs, and `{shown}` is no run id such as flights-2013-01-31-g1; name a run or nothing, or leave out {flag} to look into the output of a spec"
+            )));
+        }
+    }
+    let is_bare = !target.contains(['/', '.']);
+    if is_bare && !Path::new(target).exists() {
+        return Err(Failure::new(
+            Exit::NoInput,
+            format_args!(
+                "`{shown}` is neither a spec file nor a run id such as flights-2013-01-31-g1; `nightshift status` lists the runs of the coordinator"
+            ),
+        ));
+    }
+    Ok(Place::Output(target))
+}
+
+/// Which runs are asked for. A coordinator has no time zone of its own, so its today is UTC's.
+fn wanted(args: &StatusArgs) -> Result<runs::Wanted, Failure> {
+    if args.dates.dates.is_some() {
+        let text = "--dates looks into the output of a spec; ask a coordinator for one --date";
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    let date = args.dates.date.map(|date| date.at(Timestamp::now(), &TimeZone::UTC));
+    Ok(runs::Wanted {
+        name: args.name.clone(),
+        partition: date.map(Partition::Date),
+        unfinished: args.unfinished,
+        limit: args.limit,
+    })
+}
+
+async fn show_one(
+    coordinator: &Coordinator,
+    run: RunId,
+    format: OutputFormatArg,
+) -> Result<Exit, Failure> {
+    let found = coordinator.get(GetRun { run, shard: None }).await?.run;
+    if format == OutputFormatArg::Json {
+        print_json(&RunView::from(&found))?;
     } else {
-        print(&render(&lines))?;
+        print(&runs::render(std::slice::from_ref(&found), Timestamp::now()))?;
     }
     Ok(Exit::Done)
 }
 
-async fn line(
-    root: Option<&Reader>,
-    workspace: &Workspace,
-    partition: Partition,
-) -> Result<Line, Failure> {
-    let missing = Line {
-        partition,
-        state: "missing",
-        run: None,
-        shards: 0,
-        decided: 0,
-        quarantined: 0,
-        rows_in: 0,
-        rows_out: 0,
-        rows_rejected: 0,
-        decided_at: None,
+/// Follows a run to its verdict; whoever stops looking is content.
+async fn watch_one(
+    coordinator: &Coordinator,
+    run: RunId,
+    format: OutputFormatArg,
+) -> Result<Exit, Failure> {
+    let begun = Instant::now();
+    let mut interrupt = Interrupt::new()?;
+    let found = tokio::select! {
+        found = coordinator.get(GetRun { run, shard: None }) => found?,
+        () = interrupt.received() => return Ok(Exit::Done),
     };
-    let Some(root) = root else { return Ok(missing) };
-    let facts = root.partition_facts(partition).await?;
-    let concluded = facts.concluded.map(|(generation, _)| generation);
-    let Some(generation) = facts.claimed.max(concluded) else { return Ok(missing) };
-    let run = run_of(workspace, partition, generation);
-    if concluded == Some(generation) {
-        let object = Object::Final { partition, generation };
-        if let Some(verdict) = root.read::<Final>(&object).await? {
-            let totals = &verdict.totals;
-            return Ok(Line {
-                state: verdict.state.as_str(),
-                run: Some(run),
-                shards: totals.shards,
-                decided: totals.shards,
-                quarantined: totals.quarantined,
-                rows_in: totals.rows_in,
-                rows_out: totals.rows_out,
-                rows_rejected: totals.rows_rejected,
-                decided_at: Some(verdict.decided_at.to_string()),
-                ..missing
-            });
-        }
+    let part = Part::Awaited(Box::new(Awaited { run: found.run, wish: None }));
+    let quiet = format == OutputFormatArg::Json;
+    let waited = waiting::wait(coordinator, vec![part], &mut interrupt, quiet).await;
+    if waited.is_interrupted() {
+        return Ok(Exit::Done);
     }
-    let plan = root.read::<Plan>(&Object::Plan { run: run.clone() }).await?;
-    let decided = root.decided_shards(&run).await?.len() as u64;
-    Ok(Line {
-        state: "open",
-        run: Some(run),
-        shards: plan.as_ref().map_or(0, |plan| plan.shards.len() as u64),
-        decided,
-        rows_in: plan.map_or(0, |plan| plan.rows),
-        ..missing
-    })
-}
-
-fn run_of(workspace: &Workspace, partition: Partition, generation: Generation) -> RunId {
-    nightshift_core::decide::run_id(&workspace.spec.name, partition, generation)
-}
-
-fn render(lines: &[Line]) -> String {
-    use Align::{Left, Right};
-    let mut table = Table::new(&[
-        ("date", Left),
-        ("state", Left),
-        ("gen", Right),
-        ("shards", Right),
-        ("rows in", Right),
-        ("rows out", Right),
-        ("rejects", Right),
-        ("failed", Right),
-    ]);
-    for line in lines {
-        let generation = line.run.as_ref().map_or(0, |run| run.generation.get());
-        table.row([
-            line.partition.to_string(),
-            line.state.to_owned(),
-            generation.to_string(),
-            format!("{}/{}", line.decided, line.shards),
-            thousands(line.rows_in),
-            thousands(line.rows_out),
-            thousands(line.rows_rejected),
-            thousands(line.quarantined),
-        ]);
-    }
-    table.render()
+    let address: &Address = coordinator.address();
+    waiting::conclude(waited, address, None, format, begun)
 }

@@ -3,8 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::ids::{AttemptId, Digest};
 use crate::layout::{Object, StagedName};
-use crate::plan::{ModelIdentity, OutputFormat, Sharding, TaskSettings, cut};
-use crate::record::{Committed, Quarantined, StoredFile, Timing};
+use crate::plan::{ModelIdentity, OutputFormat, Plan, Shard, Sharding, TaskSettings, cut};
+use crate::record::{Committed, Quarantined, StoredFile, Timing, Verdict};
 
 fn plan(rows: u64, shards: u32) -> Plan {
     Plan {
@@ -116,6 +116,164 @@ proptest! {
             Err(other) => prop_assert!(false, "{}", other),
         }
     }
+}
+
+/// What [`Final::conclude`] was before it counted one record at a time: the definition.
+fn all_at_once(plan: &Plan, records: &BTreeMap<ShardIndex, Record>) -> Result<Final, NotConcluded> {
+    let missing: Vec<_> = plan.indexes().filter(|shard| !records.contains_key(shard)).collect();
+    if let Some(first) = missing.first() {
+        return Err(NotConcluded::Undecided {
+            undecided: missing.len() as u64,
+            shards: plan.shard_count().into(),
+            first: *first,
+        });
+    }
+    for (&shard, record) in records {
+        record.check(plan, shard).map_err(|source| NotConcluded::Invalid { shard, source })?;
+    }
+    let rows = |shard: &ShardIndex| plan.shard(*shard).map_or(0, Shard::rows);
+    let given_up = || {
+        records.iter().filter_map(|(shard, record)| match &record.verdict {
+            Verdict::Quarantined(q) => Some((*shard, q)),
+            Verdict::Committed(_) => None,
+        })
+    };
+    let committed = || records.values().filter_map(|r| Some((r, r.committed()?)));
+    let own = || committed().filter(|(r, _)| r.inherited_from.is_none()).map(|(_, c)| c.timing);
+    let mut totals = Totals {
+        shards: plan.shard_count().into(),
+        committed: committed().count() as u64,
+        quarantined: given_up().count() as u64,
+        inherited: committed().filter(|(r, _)| r.inherited_from.is_some()).count() as u64,
+        rows_in: plan.rows,
+        rows_out: committed().map(|(_, c)| c.rows_out).sum(),
+        rows_rejected: committed().map(|(_, c)| c.rows_rejected).sum(),
+        rows_quarantined: given_up().map(|(shard, _)| rows(&shard)).sum(),
+        rejects_by_reason: BTreeMap::new(),
+        output_bytes: committed().map(|(_, c)| c.output.size_bytes).sum(),
+        read_s: own().fold(0.0, |sum, t| sum + t.read_s),
+        infer_s: own().fold(0.0, |sum, t| sum + t.infer_s),
+        write_s: own().fold(0.0, |sum, t| sum + t.write_s),
+    };
+    for (reason, count) in committed().flat_map(|(_, c)| &c.rejects_by_reason) {
+        *totals.rejects_by_reason.entry(reason.clone()).or_default() += count;
+    }
+    Ok(Final {
+        version: Final::VERSION,
+        run: plan.run.clone(),
+        state: match (totals.committed, totals.quarantined) {
+            (_, 0) => FinalState::Succeeded,
+            (0, _) => FinalState::Failed,
+            _ => FinalState::Partial,
+        },
+        fingerprint: plan.fingerprint,
+        model_digest: plan.model.digest,
+        planned_at: plan.planned_at,
+        decided_at: records.values().map(|r| r.decided_at).fold(plan.planned_at, Timestamp::max),
+        totals,
+        quarantined: given_up()
+            .take(QUARANTINED_SHOWN_MAX)
+            .map(|(shard, q)| QuarantinedShard {
+                shard,
+                rows: rows(&shard),
+                class: q.class,
+                reason: q.reason.clone(),
+                message: q.message.clone(),
+            })
+            .collect(),
+    })
+}
+
+/// One record as a test draws it: rejected rows, whether it is committed, present, inherited,
+/// lies about its rows, and its clock and timing.
+type Drawn = (u64, bool, bool, bool, bool, (i64, f64));
+
+fn drawn() -> impl Strategy<Value = Drawn> {
+    let often = |p| prop::bool::weighted(p);
+    let clock = (-1_000_i64..1_000, 0.0..100.0_f64);
+    (0_u64..5, often(0.8), often(0.98), any::<bool>(), often(0.01), clock)
+}
+
+fn draw(plan: &Plan, shard: u32, drawn: Drawn) -> Record {
+    let (rejected, committed, _, inherited, lies, (seconds, spent)) = drawn;
+    let mut record = record(plan, shard, rejected, committed);
+    record.decided_at += jiff::SignedDuration::from_secs(seconds);
+    record.inherited_from = inherited.then(|| "flights-2013-01-01-g9".parse().unwrap());
+    if let Verdict::Committed(c) = &mut record.verdict {
+        c.timing = Timing { read_s: spent, infer_s: spent / 3.0, write_s: spent / 7.0 };
+        c.rows_in += u64::from(lies);
+        c.rejects_by_reason.insert(format!("reason {}", shard % 3), u64::from(shard));
+    }
+    record
+}
+
+proptest! {
+    /// Counting one record at a time gives the same bytes, or the same refusal, as before.
+    #[test]
+    fn a_tally_says_what_all_records_together_say(
+        drawn in prop::collection::vec(drawn(), 1..60),
+        stray in prop::option::weighted(0.05, 0_u32..100),
+        rows in 60_u64..500,
+    ) {
+        let plan = plan(rows, drawn.len() as u32);
+        let present = (0..).zip(&drawn).filter(|(_, drawn)| drawn.2);
+        let mut records: BTreeMap<_, _> = present
+            .map(|(shard, drawn)| (ShardIndex(shard), draw(&plan, shard, *drawn)))
+            .collect();
+        if let Some(stray) = stray {
+            records.entry(ShardIndex(stray)).or_insert_with(|| record(&plan, 0, 0, true));
+        }
+        let expected = all_at_once(&plan, &records);
+        let json = |verdict: &Final| serde_json::to_string(verdict).unwrap();
+        let concluded = Final::conclude(&plan, &records);
+        prop_assert_eq!(
+            concluded.as_ref().map(json).map_err(Clone::clone),
+            expected.as_ref().map(json).map_err(Clone::clone)
+        );
+        // Counted without a look ahead: a gap is found too, in the end.
+        let mut tally = Tally::new(&plan);
+        let counted = records.iter().try_for_each(|(shard, record)| tally.add(*shard, record));
+        match counted {
+            Ok(()) => prop_assert_eq!(tally.finish(), expected),
+            Err(refused) => {
+                let invalid = matches!(refused, NotConcluded::Invalid { .. });
+                prop_assert!(invalid, "{}", refused);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_order_of_records_cannot_change_the_final() {
+    let plan = plan(100, 4);
+    let record = |shard| record(&plan, shard, 0, true);
+    let mut tally = Tally::new(&plan);
+    assert_eq!(tally.add(ShardIndex(2), &record(2)), Ok(()));
+    for shard in [0, 1, 2] {
+        let shard = ShardIndex(shard);
+        assert_eq!(tally.add(shard, &record(shard.0)), Err(NotConcluded::OutOfOrder { shard }));
+    }
+    assert_eq!(tally.add(ShardIndex(3), &record(3)), Ok(()));
+    let first = ShardIndex(0);
+    let undecided = NotConcluded::Undecided { undecided: 2, shards: 4, first };
+    assert_eq!(tally.finish(), Err(undecided));
+}
+
+#[test]
+fn records_that_claim_absurd_numbers_do_not_overflow() {
+    let plan = plan(2, 2);
+    let mut tally = Tally::new(&plan);
+    for shard in 0..2 {
+        let mut absurd = record(&plan, shard, 0, true);
+        if let Verdict::Committed(c) = &mut absurd.verdict {
+            c.output.size_bytes = u64::MAX;
+            c.rejects_by_reason.insert("bad_value".into(), u64::MAX);
+        }
+        tally.add(ShardIndex(shard), &absurd).unwrap();
+    }
+    let totals = tally.finish().unwrap().totals;
+    assert_eq!(totals.output_bytes, u64::MAX);
+    assert_eq!(totals.rejects_by_reason["bad_value"], u64::MAX);
 }
 
 #[test]

@@ -48,6 +48,7 @@ fn object() -> impl Strategy<Value = Object> {
             .prop_map(|(partition, generation)| Object::Success { partition, generation }),
         run().prop_map(|run| Object::Plan { run }),
         (run(), any::<u64>()).prop_map(|(run, number)| Object::Epoch { run, number }),
+        run().prop_map(|run| Object::Served { name: run.name }),
         (run(), shard()).prop_map(|(run, shard)| Object::Record { run, shard }),
         (run(), shard(), attempt(), staged_name)
             .prop_map(|(run, shard, attempt, file)| Object::Staged { run, shard, attempt, file }),
@@ -141,6 +142,7 @@ fn the_layout_is_the_documented_one() {
     let staged = |file| Object::Staged { run: run.clone(), shard, attempt: attempt.clone(), file };
     let paths = [
         (Object::Root, "_nightshift/v1/root.json"),
+        (Object::Served { name: run.name.clone() }, "_nightshift/v1/served/flights.json"),
         (Object::Claim { partition, generation }, "_nightshift/v1/claims/2013-01-31/g2.json"),
         (Object::Plan { run: run.clone() }, "_nightshift/v1/runs/flights-2013-01-31-g2/plan.json"),
         (
@@ -209,6 +211,7 @@ fn objects_lie_under_their_prefix() {
         (Prefix::Finals(partition), Object::Final { partition, generation }),
         (Prefix::AllFinals, Object::Final { partition, generation }),
         (Prefix::Epochs(run.clone()), Object::Epoch { run: run.clone(), number: 1 }),
+        (Prefix::AllServed, Object::Served { name: run.name.clone() }),
         (Prefix::Records(run.clone()), Object::Record { run: run.clone(), shard }),
         (Prefix::Attempts(run.clone()), staged.clone()),
         (Prefix::ShardAttempts(run.clone(), shard), staged.clone()),

@@ -1,8 +1,9 @@
 //! What the table knows of each shard, and the two queues that shards wait in.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{Moment, Standing};
+use super::{Moment, ShardPlace, Standing};
 use crate::ids::ShardIndex;
 
 /// Every shard of a run: 8 bytes each, and 4 for each entry of the queue.
@@ -43,7 +44,7 @@ enum Place {
 impl Shards {
     pub(super) fn new(
         shards: u32,
-        decided: &BTreeSet<ShardIndex>,
+        decided: impl IntoIterator<Item: Borrow<ShardIndex>>,
         order: impl IntoIterator<Item = ShardIndex>,
     ) -> Self {
         let mut all = Self {
@@ -55,7 +56,7 @@ impl Shards {
             paused_until: BTreeMap::new(),
         };
         for shard in decided {
-            all.decide(*shard);
+            all.decide(*shard.borrow());
         }
         for shard in order.into_iter().chain((0..shards).map(ShardIndex)) {
             if all.get(shard).is_some_and(|slot| slot.place == Place::Out) {
@@ -71,6 +72,19 @@ impl Shards {
 
     pub(super) fn ready(&self) -> u64 {
         self.ready
+    }
+
+    pub(super) fn delayed(&self) -> u64 {
+        self.paused.len() as u64
+    }
+
+    pub(super) fn place(&self, shard: ShardIndex) -> Option<ShardPlace> {
+        Some(match self.get(shard)?.place {
+            Place::Ready => ShardPlace::Ready,
+            Place::Paused => ShardPlace::Delayed,
+            Place::Out | Place::GivingUp => ShardPlace::Out,
+            Place::Decided => ShardPlace::Decided,
+        })
     }
 
     pub(super) fn undecided_shards(&self) -> impl Iterator<Item = ShardIndex> + '_ {

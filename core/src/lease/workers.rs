@@ -37,6 +37,11 @@ impl Workers {
         self.by_id.get(&worker).map_or(Advice::Continue, |known| known.advice)
     }
 
+    /// How many hold a lease.
+    pub(super) fn holding(&self) -> usize {
+        self.by_id.values().filter(|known| !known.leases.is_empty()).count()
+    }
+
     pub(super) fn batch_rows(&self, worker: WorkerId) -> Option<NonZeroU32> {
         self.by_id.get(&worker)?.batch_rows
     }

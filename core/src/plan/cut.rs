@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{SHARDS_MAX, Shard, Slice};
+use super::{SHARDS_MAX, Shard, Slice, Slices};
 
 /// How a spec asks for its rows to be cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +90,7 @@ fn one_per_file(file_rows: &[u64]) -> Vec<Shard> {
     let files = file_rows.iter().enumerate().filter(|&(_, &rows)| rows > 0);
     files
         .map(|(input, &rows)| Shard {
-            slices: vec![Slice { input: input as u32, start: 0, rows, seek: None }],
+            slices: Slices::from_iter([Slice { input: input as u32, start: 0, rows, seek: None }]),
         })
         .collect()
 }
@@ -109,7 +109,7 @@ impl Sizes {
         let (mut input, mut start, mut left) = (0_u32, 0_u64, 0_u64);
         for shard in 0..self.shards {
             let mut want = self.base + u64::from(shard < self.longer);
-            let mut slices = Vec::new();
+            let mut slices = Slices::default();
             while want > 0 {
                 if left == 0 {
                     let Some((next, &rows)) = files.next() else { break };

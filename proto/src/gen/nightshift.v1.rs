@@ -972,6 +972,26 @@ pub struct SpecSource {
     /// Name of the file, for messages alone, at most 2,048 bytes.
     #[prost(string, tag = "3")]
     pub file_name: ::prost::alloc::string::String,
+    /// What is used instead of the spec's own places; absent if nothing is.
+    #[prost(message, optional, tag = "4")]
+    pub overrides: ::core::option::Option<SpecOverrides>,
+}
+/// What an operator uses instead of what the spec says; empty fields leave the spec as it is. The
+/// places are absolute paths or URIs of 1 to 2,048 bytes, with the spec's placeholders.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SpecOverrides {
+    /// Instead of spec.input.uri.
+    #[prost(string, tag = "1")]
+    pub input: ::prost::alloc::string::String,
+    /// Instead of spec.model.uri.
+    #[prost(string, tag = "2")]
+    pub model: ::prost::alloc::string::String,
+    /// Instead of spec.output.uri.
+    #[prost(string, tag = "3")]
+    pub output: ::prost::alloc::string::String,
+    /// Instead of spec.model.version, at most 128 bytes.
+    #[prost(string, tag = "4")]
+    pub model_version: ::prost::alloc::string::String,
 }
 /// A question what Start would do.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -40,6 +40,49 @@ fn a_start_needs_a_spec_of_bearable_length() {
 }
 
 #[test]
+fn overrides_are_absolute_short_and_on_one_line() {
+    let spec = |overrides| {
+        SpecSource::try_from(wire::SpecSource { overrides, ..legal::<SpecSource>().into() })
+    };
+    assert_eq!(spec(None).unwrap().overrides, SpecOverrides::default());
+    let empty = spec(Some(wire::SpecOverrides::default())).unwrap();
+    assert_eq!(empty.overrides, SpecOverrides::default());
+    assert_eq!(wire::SpecSource::from(empty).overrides, None);
+
+    let longest = format!("/{}", "a".repeat(PATH_MAX_BYTES - 1));
+    for (place, ok) in [
+        ("/data/date={date}/*.parquet", true),
+        ("s3://bucket/data", true),
+        ("data", false),
+        ("./data", false),
+        ("/data\n", false),
+        (longest.as_str(), true),
+        (&format!("{longest}a"), false),
+    ] {
+        let named = |field: &str| wire::SpecOverrides {
+            input: if field == "input" { place.to_owned() } else { String::new() },
+            model: if field == "model" { place.to_owned() } else { String::new() },
+            output: if field == "output" { place.to_owned() } else { String::new() },
+            model_version: String::new(),
+        };
+        for field in ["input", "model", "output"] {
+            match SpecOverrides::try_from(named(field)) {
+                Ok(_) => assert!(ok, "{field} {place:.40}"),
+                Err(error) => {
+                    assert!(!ok, "{field} {place:.40}");
+                    assert_eq!(error.field(), field);
+                }
+            }
+        }
+    }
+    for (length, ok) in [(1, true), (ID_MAX_BYTES, true), (ID_MAX_BYTES + 1, false)] {
+        let model_version = "v".repeat(length);
+        let message = wire::SpecOverrides { model_version, ..Default::default() };
+        assert_eq!(SpecOverrides::try_from(message).is_ok(), ok, "{length}");
+    }
+}
+
+#[test]
 fn a_partition_is_a_date_or_all() {
     for (partition, ok) in [("2013-01-31", true), ("all", true), ("yesterday", false), ("", false)]
     {

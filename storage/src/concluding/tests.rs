@@ -1,7 +1,7 @@
 use futures::future::join_all;
 
 use super::*;
-use crate::rehearsal::{Stage, give_up, open, opener, plan, records, work};
+use crate::rehearsal::{Stage, give_up, open, opener, plan, records, require_send, work};
 
 #[tokio::test]
 async fn a_run_with_undecided_shards_has_no_verdict_and_no_trace_of_one() {
@@ -33,6 +33,56 @@ async fn what_a_dead_worker_left_unpublished_is_published_before_the_final() {
 }
 
 #[tokio::test]
+async fn records_that_stay_in_the_store_give_the_same_verdict() {
+    let stage = Stage::new().await;
+    let run = open(&stage.root, &opener("a"), plan(10, 1)).await.plan;
+    for shard in 0..10 {
+        if shard == 9 {
+            let refused = conclude_stored(&stage.root, &run).await;
+            let first = ShardIndex(9);
+            let expected = NotConcluded::Undecided { undecided: 1, shards: 10, first };
+            assert!(
+                matches!(&refused, Err(ConcludeError::NotConcluded(found)) if *found == expected),
+                "{refused:?}"
+            );
+        }
+        match shard % 4 {
+            3 => give_up(&stage.root, &run, shard).await,
+            odd => _ = work(&stage.root, &run, shard, odd == 1).await,
+        }
+    }
+    let expected = Final::conclude(&run, &records(&stage.root, &run).await).unwrap();
+    let report = require_send(conclude_stored(&stage.root, &run)).await.unwrap();
+    assert_eq!(report.verdict, expected);
+    assert_eq!(report.verdict.state, FinalState::Partial);
+    for shard in run.indexes() {
+        let visible = stage.root.exists(&Object::part(&run, shard)).await.unwrap();
+        assert_eq!(visible, shard.0 % 4 != 3, "shard {shard}");
+    }
+    let again = conclude(&stage.root, &run, &records(&stage.root, &run).await).await.unwrap();
+    assert_eq!(again, report);
+}
+
+#[tokio::test]
+async fn nothing_is_published_for_a_record_that_contradicts_the_plan() {
+    let stage = Stage::new().await;
+    let run = open(&stage.root, &opener("a"), plan(2, 1)).await.plan;
+    work(&stage.root, &run, 0, true).await;
+    let stored = work(&stage.root, &run, 1, false).await;
+    let forged = serde_json::to_string(&stored).unwrap().replace("\"rows_in\":5", "\"rows_in\":6");
+    let object = Object::Record { run: run.run.clone(), shard: ShardIndex(1) };
+    std::fs::write(stage.root.path_of(&object), forged).unwrap();
+    let refused = conclude_stored(&stage.root, &run).await;
+    let Err(ConcludeError::NotConcluded(NotConcluded::Invalid { shard, .. })) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(shard, ShardIndex(1));
+    assert!(!stage.root.exists(&Object::part(&run, ShardIndex(1))).await.unwrap());
+    let (partition, generation) = (run.partition(), run.generation());
+    assert!(!stage.root.exists(&Object::Final { partition, generation }).await.unwrap());
+}
+
+#[tokio::test]
 async fn racing_processes_make_one_final() {
     let stage = Stage::new().await;
     let run = open(&stage.root, &opener("a"), plan(3, 1)).await.plan;
@@ -41,8 +91,7 @@ async fn racing_processes_make_one_final() {
     }
     let reports = join_all((0..6).map(async |_| {
         let root = stage.another().await;
-        let records = records(&root, &run).await;
-        conclude(&root, &run, &records).await.unwrap()
+        conclude_stored(&root, &run).await.unwrap()
     }))
     .await;
     assert!(reports.iter().all(|report| *report == reports[0]));

@@ -8,7 +8,7 @@ use nightshift_core::layout::StagedName;
 use nightshift_core::plan::OutputFormat;
 use nightshift_core::settle::Backoff;
 use proptest::prelude::*;
-use serde::Serialize;
+use serde::Deserialize;
 
 use super::*;
 use crate::error::Class;

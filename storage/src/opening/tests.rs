@@ -2,8 +2,10 @@ use futures::future::join_all;
 use nightshift_core::conclusion::FinalState;
 
 use super::*;
-use crate::concluding::conclude;
-use crate::rehearsal::{Stage, give_up, open, open_as, opener, partition, plan, records, work};
+use crate::concluding::{conclude, conclude_stored};
+use crate::rehearsal::{
+    Stage, give_up, open, open_as, opener, partition, plan, records, require_send, work,
+};
 
 #[tokio::test]
 async fn many_processes_open_one_run_with_one_plan() {
@@ -128,4 +130,94 @@ async fn who_joins_a_claim_without_a_plan_inherits_what_its_claimant_meant_to() 
     assert!(!second.claimed);
     assert_eq!(second.plan.inherits.as_ref().map(|from| &from.from), Some(&first.run));
     assert_eq!(second.records.len(), 2);
+}
+
+/// What a coordinator holds of a run, which it opens as `open` opens it for a worker.
+async fn outlined(root: &Probed, opener: &Opener, fresh: Plan) -> OpenOutline {
+    let decision = decision_for(root, partition(), opener.force.is_some()).await.unwrap();
+    require_send(open_outline(root, opener, partition(), decision, fresh)).await.unwrap()
+}
+
+#[tokio::test]
+async fn coordinators_and_workers_open_one_run_with_one_plan() {
+    let stage = Stage::new().await;
+    let decision = Decision::Start { generation: Generation::FIRST, inherit: None };
+    let racing = join_all((0..8_u8).map(async |n| {
+        let (root, opener) = (stage.another().await, opener(&format!("p{n}")));
+        let fresh = plan(u32::from(n % 3) + 1, n);
+        if n % 2 == 0 {
+            let open = open_as(&root, &opener, decision, fresh).await;
+            return (open.claimed, Outline::of(&open.plan), None);
+        }
+        let open = open_outline(&root, &opener, partition(), decision, fresh).await.unwrap();
+        (open.claimed, (*open.outline).clone(), Some(open.plan_sha256))
+    }))
+    .await;
+    assert_eq!(racing.iter().filter(|(claimed, ..)| *claimed).count(), 1, "one claim wins");
+    let (_, outline, _) = &racing[0];
+    let stored = stage.root.path_of(&Object::Plan { run: outline.run.clone() });
+    let digest = crate::publish::hash_file(&stored).unwrap().1;
+    for (_, other, sha256) in &racing {
+        assert_eq!(other, outline, "all work from the stored plan");
+        assert!(sha256.is_none_or(|sha256| sha256 == digest), "{sha256:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_restarted_coordinator_finds_what_was_decided_without_its_predecessor() {
+    let stage = Stage::new().await;
+    let first = outlined(&stage.root, &opener("a"), plan(3, 1)).await;
+    assert!(first.claimed && first.decided.is_empty());
+    let run = open(&stage.root, &opener("w"), plan(3, 1)).await.plan;
+    work(&stage.root, &run, 1, true).await;
+    give_up(&stage.root, &run, 2).await;
+    let again = require_send(reopen(&stage.another().await, &run.run)).await.unwrap().unwrap();
+    assert_eq!((&again.outline, again.plan_sha256), (&first.outline, first.plan_sha256));
+    assert_eq!(again.decided.iter().map(|shard| shard.0).collect::<Vec<_>>(), [1, 2]);
+    work(&stage.root, &run, 0, false).await;
+    let report = conclude_stored(&stage.root, &again.outline).await.unwrap();
+    assert_eq!(
+        report,
+        conclude(&stage.root, &run, &records(&stage.root, &run).await).await.unwrap()
+    );
+    let unplanned = RunId { generation: run.generation().next(), ..run.run.clone() };
+    assert!(reopen(&stage.root, &unplanned).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_run_that_only_leases_inherits_as_one_that_scores() {
+    let stage = Stage::new().await;
+    let first = partial(&stage).await;
+    let second = outlined(&stage.root, &opener("b"), plan(3, 1)).await;
+    assert_eq!(second.outline.run.to_string(), "numbers-2013-01-31-g2");
+    assert_eq!(second.outline.inherits.as_ref().map(|from| &from.from), Some(&first.run));
+    assert_eq!(second.decided.iter().map(|shard| shard.0).collect::<Vec<_>>(), [0, 2]);
+    let joined = open(&stage.root, &opener("c"), plan(3, 1)).await;
+    assert_eq!(Outline::of(&joined.plan), *second.outline);
+    assert!(joined.records.values().all(|record| record.inherited_from == Some(first.run.clone())));
+    let third = Opener { force: Some("because".into()), ..opener("d") };
+    let third = outlined(&stage.root, &third, plan(3, 1)).await;
+    assert!(third.outline.inherits.is_none() && third.decided.is_empty());
+}
+
+#[tokio::test]
+async fn damaged_plans_are_refused_whoever_reads_them() {
+    let stage = Stage::new().await;
+    let run = outlined(&stage.root, &opener("a"), plan(3, 1)).await.outline.run.clone();
+    let path = stage.root.path_of(&Object::Plan { run: run.clone() });
+    let good = std::fs::read_to_string(&path).unwrap();
+    let version = good.replace("\"version\":1", "\"version\":2,\"more\":0");
+    for (bad, why) in [
+        (version.as_str(), "version 2"),
+        (&good[..good.len() / 2], "malformed"),
+        (&good.replace("\"rows\"", "\"row\""), "malformed"),
+    ] {
+        std::fs::write(&path, bad).unwrap();
+        let refused = reopen(&stage.root, &run).await.unwrap_err();
+        let expected = match why {
+            "malformed" => matches!(refused, StoreError::Malformed { .. }),
+            _ => matches!(refused, StoreError::UnknownVersion { found: 2, .. }),
+        };
+        assert!(expected, "{why}: {refused:?}");
+    }
 }

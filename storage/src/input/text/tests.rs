@@ -49,7 +49,7 @@ fn every_slice_starts_at_or_shortly_after_its_mark() {
 #[test]
 fn files_without_marks_are_left_alone() {
     let slice = |input| Slice { input, start: 5, rows: 1, seek: None };
-    let mut shards = vec![Shard { slices: vec![slice(0), slice(1), slice(9)] }];
+    let mut shards = vec![Shard { slices: vec![slice(0), slice(1), slice(9)].into() }];
     place_marks(&mut shards, &[vec![], vec![Mark { row: 0, byte: 3 }, Mark { row: 6, byte: 9 }]]);
     let seeks: Vec<_> = shards[0].slices.iter().map(|slice| slice.seek).collect();
     assert_eq!(seeks, [None, Some(Mark { row: 0, byte: 3 }), None]);

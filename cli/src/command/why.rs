@@ -1,0 +1,67 @@
+//! `nightshift why`: how a run stands, or one of its shards, in plain words.
+
+use jiff::Timestamp;
+use nightshift_core::exit::Exit;
+use nightshift_core::ids::ShardIndex;
+use nightshift_proto::runs::get::GetRun;
+use nightshift_worker::front::failure::Failure;
+use tokio::runtime::Handle;
+
+use super::{print, print_json};
+use crate::args::{OutputFormatArg, WhyArgs};
+use crate::coordinator::Coordinator;
+use crate::prose;
+
+mod run;
+mod shard;
+mod stored;
+mod view;
+
+pub(crate) fn perform(runtime: &Handle, args: &WhyArgs) -> Result<Exit, Failure> {
+    let shard = args.shard.map(ShardIndex);
+    let json = args.format.output_format == OutputFormatArg::Json;
+    let now = Timestamp::now();
+    if let Some(output) = &args.output {
+        let told = runtime.block_on(stored::tell(output, &args.run, shard))?;
+        if json {
+            print_json(&told)?;
+        } else {
+            print(&prose::wrap(&told.text, prose::WIDTH))?;
+        }
+        return Ok(Exit::Done);
+    }
+    let address = args.coordinator.address()?;
+    let found = runtime.block_on(async {
+        let coordinator = Coordinator::connect(&address, args.coordinator.patience())?;
+        let get = GetRun { run: args.run.clone(), shard };
+        Ok::<_, Failure>(coordinator.get(get).await?)
+    })?;
+    let again = format!("nightshift retry --coordinator {address} {}", args.run);
+    let text = match (&found.shard, shard) {
+        (Some(shard), _) => shard::describe(&found, shard, &again),
+        (None, Some(shard)) => {
+            // A coordinator that plans knows no shards yet.
+            let run = run::describe(&found, now, &again);
+            format!("Of shard {shard} the coordinator says nothing. {run}")
+        }
+        (None, None) => run::describe(&found, now, &again),
+    };
+    if json {
+        print_json(&view::WhyView::new(&found, &text))?;
+    } else {
+        print(&prose::wrap(&text, prose::WIDTH))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// A count with its noun, in the plural unless it is one.
+fn count(count: u64, one: &str, many: &str) -> String {
+    let noun = if count == 1 { one } else { many };
+    format!("{} {noun}", crate::table::thousands(count))
+}
+
+/// Sentences of a paragraph.
+fn paragraph(sentences: &[String]) -> String {
+    let sentences = sentences.iter().filter(|sentence| !sentence.is_empty());
+    sentences.map(|sentence| prose::sentence(sentence)).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,94 @@
+//! The command line: every flag, and the manual that `--help` prints.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum, ValueHint};
+use nightshift_coordinator::ledger::redis::RedisUrl;
+use std::path::PathBuf;
+
+/// Plans runs and hands out leases of their shards, over gRPC.
+///
+/// Workers (`nightshift-worker --coordinator URL`) ask it for work, operators
+/// (`nightshift submit`, `status`, `why`, `cancel`, `retry`) tell it what to run:
+///
+///     nightshift-coordinator --home /data/nightshift
+///     nightshift submit spec.yaml --date 2013-01-01
+///     nightshift-worker --coordinator http://127.0.0.1:7070
+///
+/// It can be killed at any moment. Whatever is decided lies in the output of each spec; a
+/// coordinator that starts finds its runs there, takes their leases over and goes on.
+#[derive(Debug, Parser)]
+#[command(name = "nightshift-coordinator", version, verbatim_doc_comment, max_term_width = 100, after_help = AFTER_HELP)]
+pub(crate) struct Arguments {
+    /// Folder in which it notes the outputs that it serves; the same at every start
+    #[arg(long, env = "NIGHTSHIFT_HOME", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) home: String,
+
+    /// Where workers and operators find it; port 0 takes a free one
+    #[arg(
+        long,
+        env = "NIGHTSHIFT_LISTEN",
+        default_value = "127.0.0.1:7070",
+        value_name = "ADDRESS"
+    )]
+    pub(crate) listen: SocketAddr,
+
+    /// Where /healthz, /readyz and /metrics are; port 0 takes a free one
+    #[arg(long, env = "NIGHTSHIFT_HTTP", default_value = "127.0.0.1:7071", value_name = "ADDRESS")]
+    pub(crate) http: SocketAddr,
+
+    /// Redis in which the ledger is kept: redis://user:password@host:port/db, or rediss:// for
+    /// TLS; without it the ledger is kept in memory. Better set as REDIS_URL, where no process
+    /// list shows it
+    #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) redis: Option<RedisUrl>,
+
+    /// PEM file with the authorities to trust for rediss://, instead of the system's
+    #[arg(long, env = "NIGHTSHIFT_REDIS_CA", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "redis")]
+    pub(crate) redis_ca: Option<PathBuf>,
+
+    /// How long a lease lasts without a word of its worker, as in 30s; at most 10m
+    #[arg(long, env = "NIGHTSHIFT_LEASE_TTL", default_value = "30s", value_name = "TIME", value_parser = time)]
+    pub(crate) lease_ttl: Duration,
+
+    /// How often workers say that they live; by default a third of --lease-ttl
+    #[arg(long, env = "NIGHTSHIFT_HEARTBEAT", value_name = "TIME", value_parser = time)]
+    pub(crate) heartbeat: Option<Duration>,
+
+    /// How much to log to standard error: error, warn, info, debug, trace, or a filter
+    #[arg(long, env = "NIGHTSHIFT_LOG", default_value = "info", value_name = "FILTER")]
+    pub(crate) log: String,
+
+    /// Log as text for people or as JSON lines for machines
+    #[arg(long, env = "NIGHTSHIFT_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub(crate) log_format: LogFormatArg,
+}
+
+/// Formats of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormatArg {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+const AFTER_HELP: &str = "\
+The first SIGTERM or SIGINT ends it: calls under way are answered, leases stay
+with their workers, and the next coordinator goes on with them.
+
+Exit codes:
+   0  ended by a signal
+  64  the command line is wrong
+  69  an address is taken, or the home is unavailable
+  70  a bug; please report it
+  73  the home cannot be created
+  74  reading or writing failed
+  77  permission denied";
+
+fn time(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no time; write it as in 500ms, 30s or 10m");
+    let time: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    Duration::try_from(time).map_err(|_| wrong())
+}

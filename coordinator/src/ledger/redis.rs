@@ -1,0 +1,384 @@
+//! The ledger in Redis: plain commands and transactions that every ACL can allow.
+//!
+//! Keys of a spec name, all in one hash slot:
+//!
+//! ```text
+//! nightshift:{<name>}:meta             hash: root_id and version, or rebuilding
+//! nightshift:{<name>}:writers          hash: writer -> sequence of its last write
+//! nightshift:{<name>}:dates            hash: date -> JSON of a DateEntry
+//! nightshift:{<name>}:runs             set: runs that have a set of shards
+//! nightshift:{<name>}:run:<id>:done    set: indexes of the shards that have a record
+//! ```
+//!
+//! A write is two round trips: `WATCH` with a look at `meta` and at the dates concerned, then
+//! `MULTI … EXEC` with what the look leaves to do. When the server is wiped or taken over in
+//! between, or a date is concluded, it refuses the `EXEC`, and the write starts over with
+//! another look. The outcome of a write without an answer is unknown: its connection is given
+//! up, and the next look tells from the writer's sequence what has become of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ::redis::{Pipeline, Value, pipe};
+use async_trait::async_trait;
+use nightshift_core::ids::{Partition, RunId, ShardIndex, SpecName};
+use nightshift_core::root::RootId;
+
+use crate::ledger::{
+    Changes, DateEntry, Ledger, LedgerError, Look, Reason, Stamp, VERSION, Writer,
+};
+
+mod answer;
+mod keys;
+mod link;
+mod refusal;
+pub mod url;
+
+pub use link::{CONNECT_TIMEOUT, RESPONSE_TIMEOUT, RedisSettings, SettingsError};
+pub use url::{InvalidRedisUrl, RedisUrl};
+
+use answer::{damaged, items, json, parsed, text};
+use keys::Keys;
+use link::{Lease, Link};
+
+/// Looks that one write may take: each more means that another writer was faster.
+const LOOKS_MAX: u32 = 20;
+/// Writers that are remembered for a name; the oldest are forgotten, which costs one that is
+/// still alive a rebuild. There is one, or two while one takes over from another.
+const WRITERS_MAX: usize = 8;
+/// Members that a scan asks for at once: some 40 kB of shards.
+const SCAN_COUNT: usize = 4096;
+/// Members that are read of one key. A run has at most a million shards, so more cannot be
+/// Nightshift's, and are not worth the memory.
+const MEMBERS_MAX: usize = 1_100_000;
+
+/// A ledger in a Redis server. All operations share one connection, one after the other.
+#[derive(Debug)]
+pub struct RedisLedger {
+    link: Link,
+}
+
+/// What one look before a write has found.
+struct Seen {
+    look: Look,
+    /// Every writer that is remembered.
+    writers: BTreeSet<String>,
+    /// Entries of the dates that the write touches.
+    dates: BTreeMap<Partition, DateEntry>,
+    /// Runs that have a set of shards, where the write may close some.
+    runs: BTreeSet<RunId>,
+}
+
+impl RedisLedger {
+    /// A ledger that connects when it is first used, and again after every failure.
+    ///
+    /// # Errors
+    /// A CA file that cannot be read or has no certificates.
+    pub fn new(settings: RedisSettings) -> Result<Self, SettingsError> {
+        Link::new(settings).map(|link| Self { link })
+    }
+
+    /// Looks, and writes what `write` makes of it; again if somebody was faster.
+    async fn write(
+        &self,
+        name: &SpecName,
+        stamp: &Stamp,
+        changes: Option<&Changes>,
+        write: impl Fn(&Keys<'_>, &Seen, &mut Pipeline) -> Result<(), LedgerError> + Send + Sync,
+    ) -> Result<Look, LedgerError> {
+        let keys = Keys::new(name);
+        let mut lease = self.link.lease().await?;
+        for _ in 0..LOOKS_MAX {
+            let seen = watch(&mut lease, &keys, stamp, changes).await?;
+            let mut transaction = pipe();
+            transaction.atomic();
+            write(&keys, &seen, &mut transaction)?;
+            remember(&keys, &seen, stamp, &mut transaction);
+            // A transaction that was not carried out has no answers.
+            let done: Option<Vec<Value>> = lease.query(&transaction).await?;
+            if done.is_some() {
+                lease.keep();
+                return Ok(seen.look);
+            }
+        }
+        Err(LedgerError::Unavailable {
+            reason: Reason::Contended,
+            why: format!("other writers of `{name}` were faster {LOOKS_MAX} times in a row"),
+        })
+    }
+
+    /// Reads a set or a hash to its end.
+    async fn scan(&self, command: &str, key: &str) -> Result<Vec<Value>, LedgerError> {
+        let mut lease = self.link.lease().await?;
+        let mut found = Vec::new();
+        let mut cursor = "0".to_owned();
+        loop {
+            let mut ask = pipe();
+            ask.cmd(command).arg(key).arg(&cursor).arg("COUNT").arg(SCAN_COUNT);
+            let (answer,): (Value,) = lease.query(&ask).await?;
+            let [next, members] = items(Some(&answer)) else { return Err(damaged(key, &answer)) };
+            found.extend_from_slice(items(Some(members)));
+            if found.len() > MEMBERS_MAX {
+                return Err(damaged(key, &Value::BulkString(b"too many members".to_vec())));
+            }
+            cursor = text(next).unwrap_or("0").to_owned();
+            if cursor == "0" {
+                lease.keep();
+                return Ok(found);
+            }
+        }
+    }
+}
+
+/// Watches what a write depends on, and reads it.
+async fn watch(
+    lease: &mut Lease<'_>,
+    keys: &Keys<'_>,
+    stamp: &Stamp,
+    changes: Option<&Changes>,
+) -> Result<Seen, LedgerError> {
+    let partitions: Vec<Partition> =
+        changes.map(|changes| changes.partitions().into_iter().collect()).unwrap_or_default();
+    let closes = changes.is_some_and(|changes| !changes.dates.is_empty());
+    let mut ask = pipe();
+    ask.cmd("WATCH").arg(keys.meta()).arg(keys.dates()).ignore();
+    ask.cmd("HMGET").arg(keys.meta()).arg(&META_FIELDS);
+    ask.cmd("HGETALL").arg(keys.writers());
+    if !partitions.is_empty() {
+        let fields: Vec<String> = partitions.iter().map(Partition::to_string).collect();
+        ask.cmd("HMGET").arg(keys.dates()).arg(fields);
+    }
+    if closes {
+        ask.cmd("SMEMBERS").arg(keys.runs());
+    }
+    let answers: Vec<Value> = lease.query(&ask).await?;
+    let mut answers = answers.iter();
+    let meta = answers.next();
+    let writers = items(answers.next()).chunks_exact(2);
+    let writers: BTreeMap<&str, &Value> =
+        writers.filter_map(|pair| Some((text(pair.first()?)?, pair.get(1)?))).collect();
+    let sequence = parsed(writers.get(stamp.writer.as_str()).copied());
+    let entries = if partitions.is_empty() { &[] } else { items(answers.next()) };
+    let dates = partitions.iter().zip(entries);
+    Ok(Seen {
+        look: look_of(meta, sequence),
+        writers: writers.keys().map(|&writer| writer.to_owned()).collect(),
+        // What cannot be read is as good as absent: the write puts right what it knows.
+        dates: dates.filter_map(|(&date, value)| Some((date, json(value)?))).collect(),
+        runs: items(answers.next()).iter().filter_map(|value| parsed(Some(value))).collect(),
+    })
+}
+
+/// Fields of `meta`, in the order in which [`look_of`] takes them.
+const META_FIELDS: [&str; 3] = ["root_id", "version", "rebuilding"];
+
+fn look_of(meta: Option<&Value>, sequence: Option<u64>) -> Look {
+    let meta = items(meta);
+    Look {
+        root: parsed(meta.first()),
+        version: parsed(meta.get(1)),
+        rebuilding: parsed(meta.get(2)),
+        sequence,
+    }
+}
+
+/// Writes the stamp's sequence, and forgets writers of long ago.
+fn remember(keys: &Keys<'_>, seen: &Seen, stamp: &Stamp, transaction: &mut Pipeline) {
+    let writer = stamp.writer.as_str();
+    transaction.cmd("HSET").arg(keys.writers()).arg(writer).arg(stamp.sequence).ignore();
+    let others: Vec<&String> = seen.writers.iter().filter(|other| *other != writer).collect();
+    if others.len() >= WRITERS_MAX {
+        let oldest = &others[..=others.len() - WRITERS_MAX];
+        transaction.cmd("HDEL").arg(keys.writers()).arg(oldest).ignore();
+    }
+}
+
+/// Puts the commands for changes into a transaction.
+fn write_changes(keys: &Keys<'_>, changes: &Changes, transaction: &mut Pipeline) {
+    for partition in changes.false_dates.keys() {
+        transaction.cmd("HDEL").arg(keys.dates()).arg(partition.to_string()).ignore();
+    }
+    for (partition, entry) in &changes.dates {
+        // Identifiers, numbers and times: nothing in an entry can fail to be written.
+        let Ok(json) = serde_json::to_string(entry) else { continue };
+        transaction.cmd("HSET").arg(keys.dates()).arg(partition.to_string()).arg(json).ignore();
+    }
+    for (run, shards) in &changes.false_done {
+        transaction.cmd("SREM").arg(keys.done(run)).arg(numbers(shards)).ignore();
+    }
+    for run in &changes.closed {
+        transaction.cmd("SREM").arg(keys.runs()).arg(run.to_string()).ignore();
+        transaction.cmd("UNLINK").arg(keys.done(run)).ignore();
+    }
+    for (run, shards) in &changes.done {
+        transaction.cmd("SADD").arg(keys.runs()).arg(run.to_string()).ignore();
+        transaction.cmd("SADD").arg(keys.done(run)).arg(numbers(shards)).ignore();
+    }
+}
+
+fn numbers(shards: &[ShardIndex]) -> Vec<u32> {
+    shards.iter().map(|shard| shard.0).collect()
+}
+
+#[async_trait]
+impl Ledger for RedisLedger {
+    fn kind(&self) -> &'static str {
+        "redis"
+    }
+
+    async fn look(&self, name: &SpecName, writer: &Writer) -> Result<Look, LedgerError> {
+        let keys = Keys::new(name);
+        let mut lease = self.link.lease().await?;
+        let mut ask = pipe();
+        ask.cmd("HMGET").arg(keys.meta()).arg(&META_FIELDS);
+        ask.cmd("HGET").arg(keys.writers()).arg(writer.as_str());
+        let answers: Vec<Value> = lease.query(&ask).await?;
+        lease.keep();
+        Ok(look_of(answers.first(), parsed(answers.get(1))))
+    }
+
+    async fn begin(&self, name: &SpecName, stamp: &Stamp) -> Result<Look, LedgerError> {
+        self.write(name, stamp, None, |keys, seen, transaction| {
+            if !seen.look.is_of(&stamp.root) {
+                transaction.cmd("HDEL").arg(keys.meta()).arg("root_id").arg("version").ignore();
+                let field = ("rebuilding", stamp.root.to_string());
+                transaction.cmd("HSET").arg(keys.meta()).arg(field.0).arg(field.1).ignore();
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn apply(
+        &self,
+        name: &SpecName,
+        stamp: &Stamp,
+        changes: &Changes,
+    ) -> Result<(), LedgerError> {
+        self.write(name, stamp, Some(changes), |keys, seen, transaction| {
+            seen.look.admit(stamp)?;
+            let changes = changes.clone().effective(&stamp.root, &seen.dates, &seen.runs);
+            write_changes(keys, &changes, transaction);
+            Ok(())
+        })
+        .await
+        .map(drop)
+    }
+
+    async fn finish(&self, name: &SpecName, stamp: &Stamp) -> Result<(), LedgerError> {
+        self.write(name, stamp, None, |keys, seen, transaction| {
+            seen.look.admit(stamp)?;
+            let root = stamp.root.to_string();
+            transaction.cmd("HSET").arg(keys.meta()).arg("root_id").arg(root);
+            transaction.arg("version").arg(VERSION).ignore();
+            transaction.cmd("HDEL").arg(keys.meta()).arg("rebuilding").ignore();
+            Ok(())
+        })
+        .await
+        .map(drop)
+    }
+
+    async fn clear(&self, name: &SpecName, stamp: &Stamp) -> Result<(), LedgerError> {
+        let keys = Keys::new(name);
+        let runs = match self.scan("SSCAN", &keys.runs()).await {
+            Ok(runs) => runs,
+            Err(LedgerError::Damaged { .. }) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let runs = runs.iter().filter_map(|value| parsed(Some(value)));
+        let mut transaction = pipe();
+        transaction.atomic().cmd("UNLINK");
+        for key in [keys.meta(), keys.writers(), keys.dates(), keys.runs()] {
+            transaction.arg(key);
+        }
+        runs.for_each(|run: RunId| {
+            transaction.arg(keys.done(&run));
+        });
+        transaction.ignore();
+        // Unconditional: what is removed cannot be ahead of any truth, and another root's
+        // rebuild finds that the ledger is no longer its own.
+        let root = stamp.root.to_string();
+        transaction.cmd("HSET").arg(keys.meta()).arg("rebuilding").arg(root).ignore();
+        let writer = stamp.writer.as_str();
+        transaction.cmd("HSET").arg(keys.writers()).arg(writer).arg(stamp.sequence).ignore();
+        let mut lease = self.link.lease().await?;
+        let () = lease.query(&transaction).await?;
+        lease.keep();
+        Ok(())
+    }
+
+    async fn entries(
+        &self,
+        name: &SpecName,
+    ) -> Result<BTreeMap<Partition, DateEntry>, LedgerError> {
+        let key = Keys::new(name).dates();
+        let found = self.scan("HSCAN", &key).await?;
+        found
+            .chunks(2)
+            .map(|pair| match pair {
+                [date, value] => entry_of(name, &key, parsed(Some(date)), value),
+                _ => Err(damaged(&key, &Value::Nil)),
+            })
+            .collect()
+    }
+
+    async fn runs(&self, name: &SpecName) -> Result<BTreeSet<RunId>, LedgerError> {
+        let key = Keys::new(name).runs();
+        let found = self.scan("SSCAN", &key).await?;
+        let of_name = |run: &RunId| run.name == *name;
+        let run = |value| parsed(Some(value)).filter(of_name).ok_or_else(|| damaged(&key, value));
+        found.iter().map(run).collect()
+    }
+
+    async fn done(&self, run: &RunId) -> Result<BTreeSet<ShardIndex>, LedgerError> {
+        let key = Keys::new(&run.name).done(run);
+        let found = self.scan("SSCAN", &key).await?;
+        found
+            .iter()
+            .map(|value| {
+                let shard: Option<u32> = parsed(Some(value));
+                // Another spelling of a number is another member.
+                let shard = shard.filter(|shard| text(value) == Some(shard.to_string().as_str()));
+                shard.map(ShardIndex).ok_or_else(|| damaged(&key, value))
+            })
+            .collect()
+    }
+
+    async fn date(
+        &self,
+        name: &SpecName,
+        root: &RootId,
+        partition: Partition,
+    ) -> Result<Option<DateEntry>, LedgerError> {
+        let keys = Keys::new(name);
+        let mut lease = self.link.lease().await?;
+        let mut ask = pipe();
+        ask.atomic();
+        ask.cmd("HMGET").arg(keys.meta()).arg(&META_FIELDS);
+        ask.cmd("HGET").arg(keys.dates()).arg(partition.to_string());
+        let answers: Vec<Value> = lease.query(&ask).await?;
+        lease.keep();
+        let value = match answers.get(1) {
+            None | Some(Value::Nil) => return Ok(None),
+            Some(value) => value,
+        };
+        if !look_of(answers.first(), None).is_of(root) {
+            return Ok(None);
+        }
+        let (_, entry) = entry_of(name, &keys.dates(), Some(partition), value)?;
+        Ok((entry.root == *root).then_some(entry))
+    }
+}
+
+/// The entry that the hash of dates has for a date.
+fn entry_of(
+    name: &SpecName,
+    key: &str,
+    partition: Option<Partition>,
+    value: &Value,
+) -> Result<(Partition, DateEntry), LedgerError> {
+    let entry: Option<DateEntry> = json(value);
+    partition
+        .zip(entry)
+        .filter(|(partition, entry)| entry.is_about(name, *partition))
+        .ok_or_else(|| damaged(key, value))
+}

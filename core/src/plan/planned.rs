@@ -1,0 +1,116 @@
+//! What is known of a run before its first record: the common side of a plan and its outline.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{ModelIdentity, Plan, Shard, TaskSettings};
+use crate::ids::{Digest, RunId, ShardIndex};
+use crate::report::InputSummary;
+
+/// What leasing, judging and concluding need of a plan, whether or not every slice of every
+/// shard is in memory.
+pub trait Planned {
+    /// The run.
+    fn run(&self) -> &RunId;
+
+    /// When the plan was made.
+    fn planned_at(&self) -> Timestamp;
+
+    /// Digest of inputs with versions, model and task settings.
+    fn fingerprint(&self) -> Digest;
+
+    /// The model.
+    fn model(&self) -> &ModelIdentity;
+
+    /// Task, columns and output format.
+    fn task(&self) -> &TaskSettings;
+
+    /// The inputs, summed up.
+    fn input(&self) -> InputSummary;
+
+    /// Rows over all inputs.
+    fn rows(&self) -> u64;
+
+    /// Number of shards.
+    fn shard_count(&self) -> u32;
+
+    /// Rows of one shard, if the plan has it.
+    fn shard_rows(&self, shard: ShardIndex) -> Option<u64>;
+}
+
+impl Planned for Plan {
+    fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    fn planned_at(&self) -> Timestamp {
+        self.planned_at
+    }
+
+    fn fingerprint(&self) -> Digest {
+        self.fingerprint
+    }
+
+    fn model(&self) -> &ModelIdentity {
+        &self.model
+    }
+
+    fn task(&self) -> &TaskSettings {
+        &self.task
+    }
+
+    fn input(&self) -> InputSummary {
+        InputSummary::new(self.rows, &self.inputs)
+    }
+
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    fn shard_count(&self) -> u32 {
+        Plan::shard_count(self)
+    }
+
+    fn shard_rows(&self, shard: ShardIndex) -> Option<u64> {
+        self.shard(shard).map(Shard::rows)
+    }
+}
+
+impl<P: Planned + ?Sized> Planned for Arc<P> {
+    fn run(&self) -> &RunId {
+        (**self).run()
+    }
+
+    fn planned_at(&self) -> Timestamp {
+        (**self).planned_at()
+    }
+
+    fn fingerprint(&self) -> Digest {
+        (**self).fingerprint()
+    }
+
+    fn model(&self) -> &ModelIdentity {
+        (**self).model()
+    }
+
+    fn task(&self) -> &TaskSettings {
+        (**self).task()
+    }
+
+    fn input(&self) -> InputSummary {
+        (**self).input()
+    }
+
+    fn rows(&self) -> u64 {
+        (**self).rows()
+    }
+
+    fn shard_count(&self) -> u32 {
+        (**self).shard_count()
+    }
+
+    fn shard_rows(&self, shard: ShardIndex) -> Option<u64> {
+        (**self).shard_rows(shard)
+    }
+}
