@@ -45,6 +45,11 @@ fn example() -> PathBuf {
 impl Prepared {
     /// A day of flights in shards of `rows` rows.
     pub(crate) fn new(rows: u64) -> Self {
+        Self::with_format(rows, "parquet")
+    }
+
+    /// The same with another output format.
+    pub(crate) fn with_format(rows: u64, format: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -60,7 +65,7 @@ impl Prepared {
         let yaml = format!(
             "apiVersion: nightshift.dev/v1\nkind: BatchInference\nmetadata: {{ name: flights }}\nspec:\n  \
              input: {{ uri: \"{}\", id: [flight_id] }}\n  model: {{ uri: model }}\n  \
-             task: {{ kind: tabular }}\n  output: {{ uri: out }}\n  sharding: {{ rows: {rows} }}\n",
+             task: {{ kind: tabular }}\n  output: {{ uri: out, format: {format} }}\n  sharding: {{ rows: {rows} }}\n",
             example().join("data").join(DATE).join("*.parquet").display()
         );
         let spec = Arc::new(Spec::parse("spec.yaml", &yaml).unwrap());
