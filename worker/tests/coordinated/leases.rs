@@ -110,3 +110,30 @@ fn a_shard_that_another_attempt_has_decided_is_reported_as_lost() {
         assert_eq!(calls.reports().count(), 3);
     });
 }
+
+#[test]
+fn heartbeats_go_on_while_every_core_is_busy() {
+    let prepared = Prepared::new(10);
+    let serving = Serving::start(Coordinator::new(&prepared, 1, STEADY));
+    let busy = std::sync::atomic::AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        for _ in 0..2 * std::thread::available_parallelism().unwrap().get() {
+            scope.spawn(|| {
+                while busy.load(std::sync::atomic::Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let worker = Worker::of(&serving.url()).slow(50).start(&prepared.runtime);
+        serving.coordinator.wait("heartbeats while shards are scored", |calls| {
+            let scoring = |one: &&nightshift_proto::leases::heartbeat::Heartbeat| {
+                one.leases.iter().any(|lease| lease.phase == Phase::Scoring)
+            };
+            (calls.heartbeats().filter(scoring).count() >= 20).then_some(())
+        });
+        worker.drain.request();
+        let (_, tally) = worker.finish();
+        busy.store(false, std::sync::atomic::Ordering::Relaxed);
+        assert!(!tally.heartbeat_gap_max.is_zero(), "gaps are measured");
+    });
+}
