@@ -17,7 +17,7 @@ use nightshift_storage::Reader;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::ledger::{Ledger, Reason};
+use crate::ledger::{Ledger, Progress, Reason};
 
 mod inbox;
 mod state;
@@ -119,6 +119,11 @@ impl KeeperHandle {
     /// A shard has its record; the caller has read it from the store or won it.
     pub fn shard_decided(&self, run: &RunId, shard: ShardIndex) {
         self.inbox.shard(run, shard);
+    }
+
+    /// How far a run is: a hint for people who look into the ledger. Only the latest is written.
+    pub fn progress(&self, run: &RunId, progress: Progress) {
+        self.inbox.progress_of(run, progress);
     }
 
     /// A run has its final, and this is it.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use nightshift_coordinator::ledger::{Keeper, Ledger, LedgerState, MemoryLedger};
+use nightshift_coordinator::ledger::{Keeper, Ledger, LedgerState, MemoryLedger, Progress};
 use nightshift_core::ids::ShardIndex;
 use nightshift_tests::redis::RedisServer;
 
@@ -17,6 +17,14 @@ async fn a_run_from_its_claim_to_its_final() {
     scene.decide(&run(1, 1), 0..25).await;
     scene.caught_up().await;
     scene.check();
+    let at = "2026-01-01T00:00:00Z".parse().unwrap();
+    for decided in 24..=25 {
+        let hint = Progress { shards: 25, decided, rows: 250, rows_done: 10 * decided, at };
+        scene.handle.progress(&run(1, 1), hint);
+    }
+    scene.caught_up().await;
+    let hint = "nightshift:{numbers}:run:numbers-2013-01-01-g1:progress";
+    assert_eq!(scene.server.cli(&["HGET", hint, "decided"]).text(), "25");
     scene.conclude(&run(1, 1)).await;
     scene.caught_up().await;
     scene.check();

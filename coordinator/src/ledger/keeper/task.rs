@@ -159,13 +159,13 @@ impl Task {
                 LedgerState::Behind { reason: *reason, why: why.clone(), since: *since, names }
             }
         };
-        let progress = self.tools.inbox.progress();
-        if state.is_current() && !progress.is_calm {
+        let advance = self.tools.inbox.advance();
+        if state.is_current() && !advance.is_calm {
             // The next round takes it up; until then the handle's own words stand.
             return;
         }
         if state.is_current()
-            && let Some(taken) = progress.taken
+            && let Some(taken) = advance.taken
         {
             self.settled.send_replace(taken);
         }
