@@ -85,6 +85,8 @@ async fn stopping_does_not_wait_for_a_server_that_is_gone() {
     scene.server.kill();
     scene.decide(&run(1, 1), 0..5).await;
     scene.keeper.stop().await;
+    // Whoever waits is not left waiting.
+    scene.handle.caught_up().await;
 }
 
 #[tokio::test]
@@ -96,7 +98,7 @@ async fn nobody_is_kept_waiting_and_nothing_served_is_current() {
     assert_eq!(handle.state(), LedgerState::Current);
     let stage = Stage::new().await;
     handle.serve(stage.served());
-    for shard in 0..200_000 {
+    for shard in 0..300_000 {
         handle.shard_decided(&run(1, 1), ShardIndex(shard));
     }
     crate::stage::behind(&handle, "refused").await;

@@ -12,10 +12,10 @@ use tokio::sync::Notify;
 use crate::ledger::keeper::ServedRoot;
 use crate::ledger::{Changes, DateEntry, Progress};
 
-/// Shards and dates of one name that wait to be written: some seconds at 10,000 a second, in
-/// a megabyte. Beyond that the name is rebuilt from the store, which costs less than it seems:
-/// a listing, and the difference.
-pub(super) const PENDING_MAX: usize = 65_536;
+/// Shards and dates of one name that wait to be written: 26 s at 10,000 a second, longer than
+/// a rebuild takes that lists a million records meanwhile, in a megabyte. Beyond that the name
+/// is rebuilt from the store.
+pub(super) const PENDING_MAX: usize = 262_144;
 
 /// What handles and task share.
 #[derive(Debug, Default)]

@@ -220,6 +220,7 @@ impl Name {
         // The length of the pause stays: two deployments that take the ledger from each other
         // both succeed each time.
         self.pause.until = None;
+        self.said.take_if(|said| !matches!(said, Lost::Foreign { .. }));
         let name = &self.upkeep.served().name;
         match self.behind.take() {
             Some(behind) if behind.reason != Reason::Starting => {
@@ -262,7 +263,7 @@ impl Name {
     /// Says a loss, unless it was the last one that was said.
     fn say(&mut self, lost: &Lost) {
         let name = &self.upkeep.served().name;
-        if self.said.as_ref() == Some(lost) && matches!(lost, Lost::Foreign { .. }) {
+        if self.said.as_ref() == Some(lost) {
             return;
         }
         match lost {
