@@ -163,6 +163,9 @@ async fn many_names_share_a_keeper() {
 async fn many_shards_become_few_transactions() {
     let scene = Scene::new().await;
     let before = scene.handle.counters().batches();
+    let connections =
+        || -> u64 { scene.server.info("total_connections_received").parse().unwrap() };
+    let connected = connections();
     // The store is not asked while nothing goes wrong; nobody else gets to run in this loop.
     for shard in 0..50_000 {
         scene.handle.shard_decided(&run(1, 1), ShardIndex(shard));
@@ -170,4 +173,5 @@ async fn many_shards_become_few_transactions() {
     scene.caught_up().await;
     let counters = scene.handle.counters();
     assert_eq!((counters.shards(), counters.batches() - before), (50_000, 13));
+    assert_eq!(connections() - connected, 1, "the question itself: the keeper has its own");
 }
