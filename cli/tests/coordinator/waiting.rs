@@ -147,6 +147,22 @@ fn a_stream_that_breaks_is_opened_again() {
 }
 
 #[test]
+fn an_answer_ends_a_silence() {
+    // The pauses of one silence would add up to more than the bound; those of nine do not count
+    // together.
+    let server = Server::start(starting().watch(|watch, n| {
+        let run = &watch.run;
+        Ok(match n {
+            0..9 => vec![show(going(run, Running, 1, 4))],
+            _ => vec![verdict(run, 0, 4)],
+        })
+    }));
+    let spec = Spec::new();
+    let words = ["submit", &spec.path(), "--date", "2013-01-01", "--wait"];
+    ask(&server, &words).args(["--give-up-after", "3s"]).run().expect(0);
+}
+
+#[test]
 fn a_coordinator_that_begins_again_is_found_again() {
     let listener = listener();
     let first = Server::start_on(

@@ -57,7 +57,7 @@ fn a_run_is_explained_in_plain_words() {
     for part in [
         "partial, 1 minute after it was planned.",
         "Of its 8 shards, 3 are committed, 5 given up.",
-        "300 of 800 rows are written, 500 given up with their shards.",
+        "300 rows are written of 800, 500 given up with their shards.",
         "Shard 3 (100 rows) was given up (data): rejects_over_budget: 3 of 100 rows were rejected",
         "2 more were given up.",
         &format!(
@@ -135,7 +135,7 @@ fn stored_documents_are_enough_for_a_part_of_it() {
     };
     let run = "flights-all-g1";
     let text = why(&[run], 0);
-    assert!(text.contains("Of its 2 shards, 1 are committed, 1 given up."), "{text}");
+    assert!(text.contains("Of its 2 shards, 1 is committed, 1 given up."), "{text}");
     assert!(text.contains("again with: nightshift run SPEC; it takes over"), "{text}");
     let text = why(&[run, "0"], 0);
     assert!(text.contains("Shard 0 of flights-all-g1 is committed, decided at "), "{text}");

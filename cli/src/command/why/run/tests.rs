@@ -37,7 +37,7 @@ fn a_run_that_goes_well() {
         text,
         "flights-2013-01-31-g1 is running; it was planned 3 minutes 12 seconds ago. Of its 20 \
          shards, 6 are committed, 4 leased by 4 workers, 1 waiting out a pause after a failure, \
-         9 free. 600 of 2,000 rows are written, 4 rejected. Next: the workers go on with 14 \
+         9 free. 600 rows are written of 2,000, 4 rejected. Next: the workers go on with 14 \
          undecided shards, and then the run gets its verdict."
     );
 }
