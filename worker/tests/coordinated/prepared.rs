@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use nightshift_core::decide::Decision;
 use nightshift_core::ids::{Digest, Generation, Partition, RunId, ShardIndex};
@@ -20,6 +21,10 @@ use nightshift_worker::source::Drain;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+
+/// Longest time that anything may take; a machine that is busy is slow, one that needs this long
+/// has something that hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Rows of the date of the example that is scored: 842.
 const DATE: &str = "date=2013-01-01";
@@ -93,7 +98,16 @@ impl Prepared {
 
     /// Shards that have a record.
     pub(crate) fn decided(&self) -> BTreeSet<ShardIndex> {
-        self.runtime.block_on(self.root.decided_shards(self.run())).unwrap()
+        self.runtime.block_on(self.root.decided_shards(self.run())).unwrap().iter().collect()
+    }
+
+    /// Waits until the records satisfy `seen`.
+    pub(crate) fn wait_decided(&self, what: &str, seen: impl Fn(&BTreeSet<ShardIndex>) -> bool) {
+        let started = Instant::now();
+        while !seen(&self.decided()) {
+            assert!(started.elapsed() < PATIENCE, "waited in vain for {what}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// The record of a shard.
