@@ -251,10 +251,9 @@ impl Desk {
         }]
     }
 
-    /// Shards that wait for a worker, over all runs that grant.
+    /// Shards that wait for a worker, over all runs.
     pub fn ready(&self, now: Moment) -> u64 {
-        let granting = self.runs.values().filter(|run| run.table.grants(now));
-        granting.map(|run| run.table.ready()).sum()
+        self.runs.values().map(|run| run.table.grantable(now)).sum()
     }
 
     /// Time passed: ends leases that nobody renewed, wakes shards, forgets silent workers.

@@ -118,10 +118,11 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// [`LedgerError::Lost`] if somebody began to rebuild it for another root.
     async fn finish(&self, name: &SpecName, stamp: &Stamp) -> Result<(), LedgerError>;
 
-    /// Removes everything of a ledger that cannot be read, in the course of a rebuild.
+    /// Removes everything of a ledger that cannot be read, whosever it was, and begins to rebuild
+    /// it for the root of `stamp`.
     ///
     /// # Errors
-    /// As [`Ledger::apply`].
+    /// [`LedgerError::Unavailable`].
     async fn clear(&self, name: &SpecName, stamp: &Stamp) -> Result<(), LedgerError>;
 
     /// Every entry as it stands, whoever wrote it: for a rebuild, not for decisions.

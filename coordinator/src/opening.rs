@@ -25,8 +25,8 @@ pub(crate) struct Opened {
 
 /// Takes the leases of a run over, by opening its next epoch.
 ///
-/// From the second epoch on, leases of the one before may still be out, so they are awaited for
-/// one TTL before shards are granted.
+/// From the second epoch on, leases of the one before may still be out. They are awaited for one
+/// TTL, and until then only the half of the shards is granted that was furthest from its turn.
 ///
 /// # Errors
 /// If the store fails.
@@ -41,14 +41,15 @@ pub(crate) async fn take_over(
     let epoch = open_epoch(&served.root, opener, &outline.run).await?;
     let rules = times.rules(outline.task.crash_budget);
     let shards = outline.shard_count();
-    // Every other incarnation begins at the other end: should the one before still be alive, the
-    // two meet once instead of granting the same shards at the same time.
+    // Every other incarnation begins at the other end: what the one before had leased comes last,
+    // and should it still be alive, the two meet once instead of granting the same shards.
     let backwards = if epoch.is_multiple_of(2) { shards } else { 0 };
     let order = (0..backwards).rev().map(ShardIndex);
     let mut table = LeaseTable::new(rules, epoch, shards, &decided, order);
     let now = now();
     if epoch > 1 {
-        table = table.awaiting_adoption(now);
+        let kept_back = table.undecided() / 2;
+        table = table.awaiting_adoption(now).keeping_back(kept_back);
     }
     // What they came to is read later; until then they count as committed.
     let standing = Standing { committed: decided.len(), ..Standing::default() };

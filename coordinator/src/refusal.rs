@@ -94,9 +94,7 @@ pub enum Refusal {
     #[error(transparent)]
     Desk(#[from] desk::Refused),
     /// The run is not known.
-    #[error(
-        "there is no run {run} here; `nightshift status --coordinator URL` lists the runs that there are"
-    )]
+    #[error("there is no run {run} here")]
     UnknownRun {
         /// The run.
         run: RunId,

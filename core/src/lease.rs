@@ -21,7 +21,8 @@
 //! - **Breaker** ([`BreakerRules`]): more than half of the attempts that ended lately failed
 //!   alike: no grants until a pause is over or an attempt succeeds.
 //! - **Adoption**: a lease of an older epoch, named in a heartbeat, goes on if its shard is
-//!   undecided and free. [`LeaseTable::awaiting_adoption`] holds grants back for one TTL.
+//!   undecided and free. [`LeaseTable::awaiting_adoption`] holds grants back for one TTL, all of
+//!   them or, with [`LeaseTable::keeping_back`], those of the last shards of the queue.
 //! - **Drain** (the run, or one worker) and **retire** (one worker) end grants; what is being
 //!   committed is committed all the same.
 //!
@@ -185,6 +186,8 @@ pub struct LeaseTable {
     batch_rows: Option<NonZeroU32>,
     /// Nothing is granted before this moment; leases of an older epoch are adopted.
     adopting_until: Option<Moment>,
+    /// So many free shards are kept back until then, at the end of the queue.
+    adopting_spare: u64,
     draining: bool,
     stopped: bool,
 }
@@ -211,6 +214,7 @@ impl LeaseTable {
             breaker: settings.breaker.map(Breaker::new),
             batch_rows: None,
             adopting_until: None,
+            adopting_spare: u64::MAX,
             draining: false,
             stopped: false,
         }
@@ -221,6 +225,15 @@ impl LeaseTable {
     #[must_use]
     pub fn awaiting_adoption(mut self, now: Moment) -> Self {
         self.adopting_until = Some(now.after_ms(self.settings.ttl_ms));
+        self
+    }
+
+    /// While leases of the owner before are awaited, grants all the same as long as more than
+    /// `spare` shards are free. For an owner whose queue begins where the one before had not
+    /// got: then what may still be leased is at the end of the queue, and is kept back.
+    #[must_use]
+    pub fn keeping_back(mut self, spare: u64) -> Self {
+        self.adopting_spare = spare;
         self
     }
 

@@ -111,10 +111,10 @@ impl Desk {
             return (last.number, same);
         }
         let wanted = |run: &&RunId| acquire.run.as_ref().is_none_or(|only| only == *run);
-        let candidates = self.runs.iter().filter(|(id, run)| wanted(id) && run.table.grants(now));
+        let candidates = self.runs.iter().filter(|(id, _)| wanted(id));
         let candidates = candidates.map(|(id, run)| Candidate {
             run: id.clone(),
-            ready: run.table.ready(),
+            ready: run.table.grantable(now),
             leased: run.table.leased() as u64,
         });
         (known.next_request, split(candidates.collect(), acquire.max, known.run.as_ref()))

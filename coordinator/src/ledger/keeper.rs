@@ -141,12 +141,13 @@ impl KeeperHandle {
         &self.counters
     }
 
-    /// Waits until everything that was told before this call is in the ledger, for as long as
-    /// that takes: bound it.
+    /// Waits until everything that was told before this call is in the ledger, and the ledger is
+    /// current, for as long as that takes: bound it.
     pub async fn caught_up(&self) {
         let told = self.inbox.told();
         // An error means that the task has ended: nothing more will be written.
         let _ = self.settled.clone().wait_for(|settled| *settled >= told).await;
+        let _ = self.watch().wait_for(LedgerState::is_current).await;
     }
 
     /// Says at once what the task would say a moment later.

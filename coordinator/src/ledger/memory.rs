@@ -16,7 +16,7 @@ pub struct MemoryLedger {
 }
 
 /// The ledger of one name.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default)]
 struct Index {
     root: Option<RootId>,
     rebuilding: Option<RootId>,
@@ -131,10 +131,13 @@ impl Ledger for MemoryLedger {
     }
 
     async fn clear(&self, name: &SpecName, stamp: &Stamp) -> Result<(), LedgerError> {
-        self.write(name, stamp, |index| {
-            index.dates.clear();
-            index.runs.clear();
-        })
+        let index = Index {
+            rebuilding: Some(stamp.root.clone()),
+            sequences: BTreeMap::from([(stamp.writer.clone(), stamp.sequence)]),
+            ..Index::default()
+        };
+        self.names().insert(name.clone(), index);
+        Ok(())
     }
 
     async fn entries(

@@ -62,7 +62,7 @@ impl LeaseTable {
 
     /// When grants go on, if they are held back at `now`.
     fn stopped_until(&self, now: Moment) -> Option<Moment> {
-        let adopting = self.adopting_until.filter(|until| now < *until);
+        let adopting = self.adopting_until(now).filter(|_| self.ready() <= self.adopting_spare);
         adopting.max(self.breaker.as_ref().and_then(|breaker| breaker.open_until()))
     }
 
@@ -74,9 +74,12 @@ impl LeaseTable {
         effects: &mut Vec<Effect>,
     ) -> Vec<Token> {
         self.shards.wake(now);
-        let most = (max.min(GRANTS_MAX) as usize).min(self.workers.room(worker));
+        let kept = self.adopting_until(now).map_or(0, |_| self.adopting_spare);
+        let free = usize::try_from(self.ready().saturating_sub(kept)).unwrap_or(usize::MAX);
+        let room = self.workers.room(worker);
+        let most = (max.min(GRANTS_MAX) as usize).min(room);
         let mut tokens = Vec::new();
-        while tokens.len() < most {
+        while tokens.len() < most.min(free) {
             let Some(shard) = self.shards.take_next() else { break };
             tokens.push(self.grant_one(now, worker, shard, false, effects));
         }

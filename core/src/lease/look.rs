@@ -77,11 +77,13 @@ impl LeaseTable {
         self.breaker.as_ref().and_then(|breaker| breaker.open_until())
     }
 
-    /// Whether a request at `now` could be granted a free shard, if there is one.
-    pub fn grants(&self, now: Moment) -> bool {
-        let open = !self.draining && !self.stopped && self.undecided() > 0;
-        open && self.adopting_until(now).is_none()
-            && self.paused_until().is_none_or(|until| until <= now)
+    /// Free shards that a request at `now` could be granted.
+    pub fn grantable(&self, now: Moment) -> u64 {
+        if self.is_ending() || self.paused_until().is_some_and(|until| now < until) {
+            return 0;
+        }
+        let kept = self.adopting_until(now).map_or(0, |_| self.adopting_spare);
+        self.ready().saturating_sub(kept)
     }
 
     /// Whether no attempt is worth making any more: the run was stopped or drained.

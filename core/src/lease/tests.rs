@@ -167,3 +167,26 @@ fn shards_with_records_are_never_granted() {
     assert_eq!(granted(want(&mut table, 0, 1)).shard, ShardIndex(1));
     assert!(matches!(want(&mut table, 0, 1), Effect::Wait { .. }));
 }
+
+#[test]
+fn an_owner_that_begins_elsewhere_grants_while_it_awaits_leases() {
+    let none = BTreeSet::new();
+    let backwards = (0..8).rev().map(ShardIndex);
+    let table = LeaseTable::new(LeaseSettings::with_crash_budget(1), 2, 8, &none, backwards);
+    let mut table = table.awaiting_adoption(Moment(0)).keeping_back(4);
+    let mut wanted = |now, request, worker| {
+        let event = Event::WorkWanted { worker: WorkerId(worker), request: RequestId(request), max: 8 };
+        let effects = table.apply(Moment(now), event);
+        let shards: Vec<u32> = effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Grant { lease, .. } => Some(lease.shard.0),
+                _ => None,
+            })
+            .collect();
+        shards
+    };
+    assert_eq!(wanted(1, 0, 1), [7, 6, 5, 4], "the half that was furthest from its turn");
+    assert_eq!(wanted(2, 1, 1), [0; 0], "the rest may still be leased");
+    assert_eq!(wanted(30_000, 2, 2), [3, 2, 1, 0], "and is free when nobody has named it");
+}

@@ -229,3 +229,6 @@ impl Slot {
         false
     }
 }
+
+#[cfg(test)]
+mod tests;

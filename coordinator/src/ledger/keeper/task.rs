@@ -138,11 +138,13 @@ impl Task {
                 Ok(Done::Something) => self.pause = Pause::default(),
                 Err(error) => {
                     self.tools.inbox.shut(&name);
-                    self.tools.counters.failed(error.reason());
                     if error.reason().is_of_the_server() {
                         self.pause.lengthen();
                     }
                     kept.fail(&error);
+                    // Whoever sees the count sees the state too.
+                    self.publish();
+                    self.tools.counters.failed(error.reason());
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! What the Redis library reports, as a reason and words without secrets.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
@@ -103,11 +104,15 @@ fn advice(reason: Reason) -> &'static str {
 
 /// Whether the TLS handshake failed, anywhere down the causes.
 fn is_tls(error: &RedisError) -> bool {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        // An I/O error hides what it wraps from `source`, so it is asked for it.
+    // The library shares its causes, and an I/O error hides what it wraps from `source`.
+    let is_tls_itself = |error: &(dyn Error + 'static)| {
         let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if error.is::<rustls::Error>() || wrapped.is_some_and(|inner| inner.is::<rustls::Error>()) {
+        error.is::<rustls::Error>() || wrapped.is_some_and(|inner| inner.is::<rustls::Error>())
+    };
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let shared = error.downcast_ref::<Arc<dyn Error + Send + Sync>>();
+        if is_tls_itself(error) || shared.is_some_and(|shared| is_tls_itself(shared.as_ref())) {
             return true;
         }
         cause = error.source();
