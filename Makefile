@@ -6,19 +6,22 @@ PYTHON  ?= python3
 VENV    := .venv
 NIGHTSHIFT := target/release/nightshift
 
-.PHONY: help demo clean-demo build test tools fmt lint docs deny proto-check unit bench
+.PHONY: help demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 build: ## Build the release binaries (needs the Rust toolchain alone)
-	$(CARGO) build --release --locked -p nightshift-cli -p nightshift-worker
+	$(CARGO) build --release --locked -p nightshift-cli -p nightshift-worker -p nightshift-coordinator
 
 demo: build ## Score 14 real dates of flights on this machine
 	$(NIGHTSHIFT) run examples/flights/spec.yaml --dates $(DATES)
 
-clean-demo: ## Remove what the demo wrote
-	rm -rf examples/flights/out
+cluster-demo: build ## The same with Redis, a coordinator and four workers (needs redis-server)
+	examples/flights/cluster-demo.sh $(DATES)
+
+clean-demo: ## Remove what the demos wrote
+	rm -rf examples/flights/out examples/flights/cluster-out
 
 test: tools fmt lint docs deny proto-check unit ## Everything that CI checks, apart from the demo
 
@@ -27,6 +30,7 @@ tools: ## Install what the tests need, where it is missing
 	@$(CARGO) nextest --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-nextest
 	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
 	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing: apt-get install python3 python3-venv"; exit 1; }
+	@command -v redis-server >/dev/null || { echo "redis-server is missing: apt-get install redis-server"; exit 1; }
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@cmp -s tests/requirements.txt $(VENV)/installed.txt || \
 		{ $(VENV)/bin/pip install --quiet -r tests/requirements.txt && cp tests/requirements.txt $(VENV)/installed.txt; }
