@@ -34,6 +34,10 @@ class Redis:
             return str(reply)
         return reply
 
+    def pairs(self, key):
+        flat = self.ask("HGETALL", key)
+        return dict(zip(flat[::2], flat[1::2]))
+
     def reply(self):
         line = self.replies.readline()
         if not line.endswith(b"\r\n"):
@@ -59,16 +63,14 @@ class Ledger:
         prefix = f"nightshift:{{{name}}}:"
         keys = [key for key in redis.ask("KEYS", "*") if key.startswith(prefix)]
         runs = [match[1] for key in keys if (match := re.fullmatch(r"run:(.+):done", key[len(prefix) :]))]
-        # One transaction, so that a rebuild in between is seen whole or not at all.
-        redis.ask("MULTI")
-        redis.ask("HGETALL", prefix + "meta")
-        redis.ask("HGETALL", prefix + "dates")
-        for run in runs:
-            redis.ask("SMEMBERS", f"{prefix}run:{run}:done")
-        meta, dates, *done = redis.ask("EXEC")
-        self.meta = dict(zip(meta[::2], meta[1::2]))
-        self.dates = {date: json.loads(text) for date, text in zip(dates[::2], dates[1::2])}
-        self.done = {run: set(map(int, shards)) for run, shards in zip(runs, done)}
+        # A ledger that changes hands meanwhile is read again. (A server without memory refuses
+        # even to read in a transaction.)
+        whose, self.meta = None, redis.pairs(prefix + "meta")
+        while whose != self.meta:
+            whose = self.meta
+            self.done = {run: set(map(int, redis.ask("SMEMBERS", f"{prefix}run:{run}:done"))) for run in runs}
+            self.dates = {date: json.loads(text) for date, text in redis.pairs(prefix + "dates").items()}
+            self.meta = redis.pairs(prefix + "meta")
 
 
 def check(ledger, audit, name, root_id, complete, foreign_ok):

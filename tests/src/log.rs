@@ -47,7 +47,7 @@ pub fn events(stderr: &str, message: &str) -> Vec<Event> {
         run: text(&line["run"]).unwrap_or_else(|| panic!("a line names no run: {line}")),
         shard: shard(&line),
         attempt: text(&line["attempt"]),
-        lease: text(&line["lease"]),
+        lease: text(&line["token"]),
         won: line["won"] == Value::Bool(true),
     };
     lines(stderr).filter(|line| line["message"] == message).map(event).collect()

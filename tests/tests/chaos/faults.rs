@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use nightshift_tests::cluster::Cluster;
+use nightshift_tests::coordinator::Coordinator;
 use nightshift_tests::process::Running;
 use nightshift_tests::random::Random;
 use nightshift_tests::redis::RedisServer;
@@ -65,7 +66,7 @@ impl Fault {
         }
     }
 
-    fn is_of_redis(self) -> bool {
+    pub(crate) fn is_of_redis(self) -> bool {
         matches!(
             self,
             Self::RedisKilled
@@ -78,6 +79,9 @@ impl Fault {
         )
     }
 }
+
+/// Metrics that count what a coordinator meets when something is wrong with its ledger.
+const TROUBLE: [&str; 2] = ["nightshift_ledger_errors_total", "nightshift_ledger_rebuilds_total"];
 
 /// What is wrong at the moment.
 #[derive(Debug)]
@@ -102,6 +106,21 @@ impl Troubles {
     /// Whether Redis can be asked what it holds.
     pub(crate) fn redis_answers(&self) -> bool {
         !matches!(self.redis, Some(Fault::RedisKilled | Fault::RedisStopped))
+    }
+
+    /// How often each coordinator has met trouble with the ledger since it started; none where one
+    /// cannot be asked.
+    pub(crate) fn met(&self, cluster: &mut Cluster) -> Vec<Option<f64>> {
+        let held = self.held.map(|(position, _)| position);
+        let met = |(position, coordinator): (usize, &mut Coordinator)| {
+            (Some(position) != held).then(|| {
+                let text = coordinator.metrics();
+                let lines =
+                    text.lines().filter(|line| TROUBLE.iter().any(|name| line.starts_with(name)));
+                lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+            })
+        };
+        cluster.coordinators().iter_mut().enumerate().map(met).collect()
     }
 
     /// Brings a fault about. Faults of workers and coordinators join what is wrong already; one

@@ -49,6 +49,7 @@ fn chaos_breaks_no_promise() {
         summary.add(done, started.elapsed());
     }
     eprintln!("{}", summary.text());
+    assert!(summary.seen_done > 0, "no audit has seen a shard in the ledger");
     assert!(summary.missing().is_empty(), "these never fired: {:?}", summary.missing());
 }
 
@@ -88,6 +89,7 @@ struct Summary {
     shards: usize,
     started: usize,
     audits: u32,
+    seen_done: u64,
     elapsed: Duration,
 }
 
@@ -97,6 +99,7 @@ impl Summary {
         self.shards += done.shards;
         self.started += done.started;
         self.audits += done.audits;
+        self.seen_done += done.seen_done;
         self.elapsed += elapsed;
         for fault in done.fired {
             *self.fired.entry(fault).or_default() += 1;
@@ -108,11 +111,12 @@ impl Summary {
     }
 
     fn text(&self) -> String {
-        let Self { rounds, fired, shards, started, audits, elapsed } = self;
+        let Self { rounds, fired, shards, started, audits, seen_done, elapsed } = self;
         let faults: u32 = fired.values().sum();
         let mut text = format!(
             "{rounds} rounds in {elapsed:.0?}, {faults} faults, {audits} audits without a finding; \
-             {shards} shards, {started} attempts begun"
+             {shards} shards, {started} attempts begun; Redis said {seen_done} times that a shard was \
+             done, and it had a record"
         );
         for fault in Fault::ALL {
             write!(text, "\n{:>6}  {}", fired.get(&fault).unwrap_or(&0), fault.words()).unwrap();

@@ -30,6 +30,7 @@ pub(crate) struct Round {
     runs: Vec<String>,
     shards: usize,
     audits: u32,
+    seen_done: u64,
 }
 
 /// What a round did.
@@ -40,6 +41,8 @@ pub(crate) struct Done {
     pub(crate) shards: usize,
     pub(crate) started: usize,
     pub(crate) audits: u32,
+    /// Shards that Redis said were done, over all audits.
+    pub(crate) seen_done: u64,
 }
 
 /// A worker of the coordinator at `position`, slow enough for faults to fall within the run.
@@ -64,7 +67,7 @@ impl Round {
             cluster.add(worker(&cluster, 0));
         }
         let shards = usize::try_from(each).unwrap() * dates.len();
-        Self { cluster, dates, runs, shards, audits: 0 }
+        Self { cluster, dates, runs, shards, audits: 0, seen_done: 0 }
     }
 
     /// Brings the faults about, each at a random moment of the run, and judges.
@@ -83,9 +86,13 @@ impl Round {
                 too_late.push(fault);
                 continue;
             }
+            let before = troubles.met(&mut self.cluster);
             troubles.bring(fault, &mut self.cluster, random);
             // The run goes on in spite of it, so that the fault meets something to spoil.
             self.wait_until_records(self.records() + 2, Some(&mut troubles));
+            if fault.is_of_redis() {
+                self.wait_until_met(&before, &mut troubles);
+            }
             fired.push(fault);
             self.audit(&troubles);
         }
@@ -93,7 +100,8 @@ impl Round {
         self.judge(&troubles);
         let started = self.runs.iter().map(|run| self.cluster.started(run));
         let started = started.flat_map(|shards| shards.into_values()).sum::<u32>() as usize;
-        Done { fired, too_late, shards: self.shards, started, audits: self.audits }
+        let Self { shards, audits, seen_done, .. } = self;
+        Done { fired, too_late, shards, started, audits, seen_done }
     }
 
     fn records(&self) -> usize {
@@ -117,14 +125,28 @@ impl Round {
         });
     }
 
+    /// Waits until every coordinator has met the fault of Redis that is there now.
+    fn wait_until_met(&mut self, before: &[Option<f64>], troubles: &mut Troubles) {
+        wait_for("the coordinators notice what Redis does", || {
+            troubles.go_on(&mut self.cluster, Instant::now());
+            let now = troubles.met(&mut self.cluster);
+            let noticed = |(before, now): (&Option<f64>, &Option<f64>)| match (before, now) {
+                (Some(before), Some(now)) => now > before,
+                _ => true,
+            };
+            before.iter().zip(&now).all(noticed).then_some(())
+        });
+    }
+
     /// An audit in the middle.
     fn audit(&mut self, troubles: &Troubles) {
         let mut audit = self.cluster.auditor().runs(self.runs.len() as u32).open();
         if troubles.redis_answers() {
             audit = audit.redis(self.cluster.redis().port()).redis_foreign_ok();
         }
-        audit.passes();
+        let counts = audit.passes();
         self.audits += 1;
+        self.seen_done += counts["redis_done"].as_u64().unwrap_or_default();
     }
 
     /// Everything that must hold at the end, now that nothing is wrong any more.

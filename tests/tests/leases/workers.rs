@@ -90,7 +90,8 @@ fn an_idle_worker_ends_only_if_it_is_told_to() {
 
 #[test]
 fn a_worker_that_comes_before_the_coordinator_waits_for_it() {
-    let mut cluster = under_way(4, SMALL, FOREVER);
+    // A coordinator that starts waits one lease for workers that hold one.
+    let mut cluster = under_way(4, SMALL, Duration::from_secs(1));
     cluster.coordinator().kill();
     let early = cluster.add(cluster.worker());
     // It has tried in vain once it has said so.
