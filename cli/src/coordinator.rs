@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::error::Error;
+use std::io::Write;
 use std::time::Duration;
 
 use nightshift_core::exit::Exit;
@@ -51,6 +52,8 @@ pub(crate) struct Coordinator {
     patience: Patience,
     /// Whether it has ever answered.
     answered: Cell<bool>,
+    /// Whether silence is told on standard error; it is not where something is drawn there.
+    tells: Cell<bool>,
 }
 
 impl Coordinator {
@@ -66,11 +69,22 @@ impl Coordinator {
             .keep_alive_while_idle(true)
             .connect_lazy();
         let client = RunsClient::new(channel).max_decoding_message_size(REPLY_MAX_BYTES);
-        Ok(Self { client, address: address.clone(), patience, answered: Cell::new(false) })
+        Ok(Self {
+            client,
+            address: address.clone(),
+            patience,
+            answered: Cell::new(false),
+            tells: Cell::new(true),
+        })
     }
 
     pub(crate) fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// From now on somebody else tells of silence.
+    pub(crate) fn be_quiet(&self) {
+        self.tells.set(false);
     }
 
     /// What [`start`](Self::start) would do.
@@ -163,6 +177,13 @@ impl Coordinator {
             return Err(error);
         }
         let bound = if self.answered.get() { self.patience.later } else { self.patience.first };
+        if let Judged::Unable { reason, .. } | Judged::Unanswered { reason } = &judged
+            && silence.lasted() < bound
+            && self.tells.get()
+            && silence.is_news()
+        {
+            say(&format!("no answer from the coordinator at {address}: {reason}; asking on"));
+        }
         if silence.bear(bound).await {
             return Ok(());
         }
@@ -175,6 +196,11 @@ impl Coordinator {
             Judged::Refused(error) => error,
         })
     }
+}
+
+/// Says something beside the result. A closed standard error stops nothing.
+pub(crate) fn say(line: &str) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// The request with the deadline that the coordinator is told.

@@ -8,7 +8,7 @@ pub(crate) const WIDTH: usize = 80;
 pub(crate) fn harmless(text: &str) -> String {
     text.chars()
         .map(|c| match c {
-            '\n' | '\r' | '\t' => ' ',
+            '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
             c if c.is_control() || turns(c) => '\u{fffd}',
             c => c,
         })

@@ -1,7 +1,6 @@
 //! Waiting for the verdicts of runs, and the table that it ends with.
 
 use std::cell::RefCell;
-use std::io::Write;
 use std::time::Instant;
 
 use futures::StreamExt;
@@ -97,6 +96,7 @@ pub(crate) async fn wait(
 ) -> Waited {
     let awaited = parts.iter().filter(|part| matches!(part, Part::Awaited(_))).count();
     let progress = RunsProgress::new(awaited, quiet);
+    coordinator.be_quiet();
     let lines: RefCell<Vec<Option<Line>>> = RefCell::new(parts.iter().map(|_| None).collect());
     let follow = async |at: usize, awaited: &Awaited| {
         let line = line(coordinator, awaited, &progress).await?;
@@ -302,9 +302,4 @@ fn look_again(lines: &[Line], address: &Address) -> String {
 /// Whether what is wrong with one partition need not be wrong with the next.
 pub(crate) fn of_one_date(exit: Exit) -> bool {
     matches!(exit, Exit::NoInput | Exit::Data)
-}
-
-/// Says something beside the result. A closed standard error stops nothing.
-pub(crate) fn say(line: &str) {
-    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }

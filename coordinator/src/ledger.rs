@@ -39,7 +39,7 @@ pub mod survey;
 pub mod keeper;
 
 pub use changes::Changes;
-pub use entry::DateEntry;
+pub use entry::{DateEntry, Progress};
 pub use error::{LedgerError, Lost, Reason};
 pub use keeper::{Counters, Keeper, KeeperHandle, LedgerState, ServedRoot};
 pub use memory::MemoryLedger;
@@ -143,6 +143,12 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`LedgerError::Damaged`] if something there is no shard.
     async fn done(&self, run: &RunId) -> Result<BTreeSet<ShardIndex>, LedgerError>;
+
+    /// How far a run is, if anybody said so lately; none for a run that is concluded.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unavailable`].
+    async fn progress(&self, run: &RunId) -> Result<Option<Progress>, LedgerError>;
 
     /// The entry of a date, if the ledger and the entry are of `root`. None means that the
     /// store has to be asked.

@@ -17,7 +17,7 @@
 //! [`score`] is one attempt through steps 2 to 4, [`pool`] the threads that do it for shard
 //! after shard, at a [`pace`] if need be, [`session`] a whole run in one process from spec to
 //! report, [`member`] a worker of a coordinator, and [`single`] the path of one file to another,
-//! without a run. [`identity`] is who this process is, and [`front`] what its command line
+//! without a run. [`hand_in`] commits what a program in another language has scored. [`identity`] is who this process is, and [`front`] what its command line
 //! shares with `nightshift`.
 //!
 //! A worker decides nothing that outlives it: it computes, and the first record of a shard
@@ -37,27 +37,14 @@ pub mod pace;
 pub mod session;
 pub mod member;
 pub mod single;
+pub mod hand_in;
 pub mod identity;
 pub mod front;
 
 use nightshift_core::exit::Exit;
 use nightshift_storage::error::{Class, StoreError};
 
-/// An error and its causes in one line, as in `cannot write x: permission denied`.
-pub fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        // A transparent error is its own cause: said once is enough.
-        if !text.ends_with(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
-}
+pub use nightshift_core::describe::describe;
 
 /// The exit code of a process that a store error ends.
 pub fn store_exit(error: &StoreError) -> Exit {

@@ -13,7 +13,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use nightshift_core::ids::{AttemptId, ShardIndex};
 use nightshift_core::layout::StagedName;
-use nightshift_core::plan::{Plan, Shard};
+use nightshift_core::plan::{Plan, Shard, TaskSettings};
 use nightshift_core::record::Timing;
 use nightshift_storage::staged::{StagedFile, StagedObject, Staging};
 
@@ -123,6 +123,12 @@ pub fn read_columns<'a>(
         }
     }
     columns
+}
+
+/// How many of `rows` rows may be rejected before the shard as a whole counts as wrong.
+pub(crate) fn rejects_allowed(task: &TaskSettings, rows: u64) -> u64 {
+    let share = (rows as f64 * task.rejects_max_ratio).floor() as u64;
+    task.rejects_min.max(share)
 }
 
 /// The output of a scored batch: its first `carried` columns, then the engine's `scores`.
@@ -284,9 +290,7 @@ impl<'a> Attempt<'a> {
     /// More rejects than the budget allows mean that the shard as a whole is wrong.
     fn check_budget(&self) -> Result<(), ShardError> {
         let rejected: u64 = self.rejects_by_reason.values().sum();
-        let task = &self.scorer.plan.task;
-        let share = (self.rows_in as f64 * task.rejects_max_ratio).floor() as u64;
-        let allowed = task.rejects_min.max(share);
+        let allowed = rejects_allowed(&self.scorer.plan.task, self.rows_in);
         if rejected <= allowed {
             return Ok(());
         }

@@ -27,7 +27,7 @@ pub(crate) struct CoordinatorArgs {
     pub(crate) coordinator: Option<Address>,
 
     /// How long a coordinator may not answer, as 30s, 10m or 2h
-    /// [default: 10s before its first answer, 10m after it]
+    /// [default: 10s; 10m for a command that waits and has had an answer]
     #[arg(long, env = "NIGHTSHIFT_GIVE_UP_AFTER", value_name = "TIME")]
     pub(crate) give_up_after: Option<Span>,
 }
@@ -46,8 +46,8 @@ impl CoordinatorArgs {
         }
     }
 
-    pub(crate) fn patience(&self) -> Patience {
-        Patience::new(self.give_up_after.map(|Span(bound)| bound))
+    pub(crate) fn patience(&self, waits: bool) -> Patience {
+        Patience::new(self.give_up_after.map(|Span(bound)| bound), waits)
     }
 }
 

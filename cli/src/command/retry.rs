@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 
 use super::{print, print_json};
 use crate::args::{OutputFormatArg, RetryArgs};
-use crate::coordinator::{Coordinator, new_request, requester};
+use crate::coordinator::{Coordinator, new_request, requester, say};
 use crate::interrupt::Interrupt;
 use crate::view::RunView;
 use crate::waiting::{self, Awaited, Part};
@@ -29,7 +29,7 @@ pub(crate) fn perform(runtime: &Handle, args: &RetryArgs) -> Result<Exit, Failur
     let format = args.format.output_format;
     let json = format == OutputFormatArg::Json;
     runtime.block_on(async {
-        let coordinator = Coordinator::connect(&address, args.coordinator.patience())?;
+        let coordinator = Coordinator::connect(&address, args.coordinator.patience(args.wait))?;
         let (request, requested_by) = (new_request()?, requester()?);
         let retry = RetryRun { request, run: args.run.clone(), requested_by };
         let retried = coordinator.retry(retry).await?;
@@ -46,7 +46,7 @@ pub(crate) fn perform(runtime: &Handle, args: &RetryArgs) -> Result<Exit, Failur
             return Ok(Exit::Done);
         }
         if !json {
-            waiting::say(&told);
+            say(&told);
         }
         let mut interrupt = Interrupt::new()?;
         let parts = vec![Part::Awaited(Box::new(Awaited { run, wish: None }))];

@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 
 use super::{print, print_json};
 use crate::args::{OutputFormatArg, SubmitArgs};
-use crate::coordinator::{Address, Coordinator, new_request, requester};
+use crate::coordinator::{Address, Coordinator, new_request, requester, say};
 use crate::interrupt::Interrupt;
 use crate::summary::Line;
 use crate::table::{Align, Table, thousands};
@@ -85,7 +85,7 @@ pub(crate) fn perform(runtime: &Handle, args: &SubmitArgs) -> Result<Exit, Failu
     let format = args.format.output_format;
     let address = args.coordinator.address()?;
     runtime.block_on(async {
-        let coordinator = Coordinator::connect(&address, args.coordinator.patience())?;
+        let coordinator = Coordinator::connect(&address, args.coordinator.patience(args.wait))?;
         if args.dry_run {
             let force = wish.forced.is_some();
             return dry_run::show(&coordinator, &wish.source, partitions, force, format).await;
@@ -173,7 +173,7 @@ fn announce(asked: &[Asked]) {
     for one in asked {
         if let Ok((_, started)) = &one.outcome {
             let run = &started.run.run;
-            waiting::say(&format!("{run}  {}", decision_name(started.decision)));
+            say(&format!("{run}  {}", decision_name(started.decision)));
         }
     }
 }

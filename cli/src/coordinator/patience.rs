@@ -6,6 +6,8 @@ use tokio::time::Instant;
 
 /// First pause between two tries: a coordinator that is begun again is back within seconds.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
+/// How long it lasts before people are told: a blink is no news.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
 /// Longest pause between two tries: nobody waits for longer than this once it is back.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
@@ -18,15 +20,17 @@ pub(crate) struct Patience {
     pub(crate) later: Duration,
 }
 
-impl Patience {
-    /// Long enough for a service that is just starting, short enough for a person who mistyped.
-    const FIRST: Duration = Duration::from_secs(10);
-    /// Time for a node to be replaced.
-    const LATER: Duration = Duration::from_secs(600);
+/// Long enough for a service that is just starting, short enough for a person who mistyped.
+const SHORT: Duration = Duration::from_secs(10);
+/// Time for a node to be replaced.
+const LONG: Duration = Duration::from_secs(600);
 
-    /// The bound that was asked for, or the two of old.
-    pub(crate) fn new(bound: Option<Duration>) -> Self {
-        Self { first: bound.unwrap_or(Self::FIRST), later: bound.unwrap_or(Self::LATER) }
+impl Patience {
+    /// The patience of a command that `waits` for something longer than one answer, or does not;
+    /// `bound` is what the user said, if anything.
+    pub(crate) fn new(bound: Option<Duration>, waits: bool) -> Self {
+        let later = if waits { LONG } else { SHORT };
+        Self { first: bound.unwrap_or(SHORT), later: bound.unwrap_or(later) }
     }
 }
 
@@ -35,17 +39,26 @@ impl Patience {
 pub(crate) struct Silence {
     since: Instant,
     pause: Duration,
+    told: bool,
 }
 
 impl Silence {
     /// Begins now.
     pub(crate) fn begins() -> Self {
-        Self { since: Instant::now(), pause: PAUSE_MIN }
+        Self { since: Instant::now(), pause: PAUSE_MIN, told: false }
     }
 
     /// How long it has lasted.
     pub(crate) fn lasted(&self) -> Duration {
         self.since.elapsed()
+    }
+
+    /// Whether people are to be told of it now; true once.
+    pub(crate) fn is_news(&mut self) -> bool {
+        !self.told && self.lasted() >= TOLD_AFTER && {
+            self.told = true;
+            true
+        }
     }
 
     /// Waits until the next try; false if it has lasted for `bound`.

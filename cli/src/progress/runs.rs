@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 use nightshift_core::ids::RunId;
@@ -12,7 +12,7 @@ use nightshift_proto::runs::status::{RunState, RunStatus};
 use super::style;
 use crate::coordinator::Sight;
 use crate::prose;
-use crate::table::thousands;
+use crate::table::{rate, thousands};
 use crate::view::{decided, state_name};
 
 /// Most runs that have a bar at a time, so that the total stays on the screen.
@@ -38,6 +38,8 @@ struct Seen {
 
 struct Shown {
     run: RunStatus,
+    /// When rows were counted first, and how many: those before are nobody's speed.
+    since: Option<(Instant, u64)>,
     bar: Option<ProgressBar>,
 }
 
@@ -120,15 +122,18 @@ impl RunsProgress {
             self.line(&change(run));
         }
         let free = seen.runs.values().filter(|shown| shown.bar.is_some()).count() < BARS_MAX;
-        let bar = match before.and_then(|shown| shown.bar) {
+        let (before, since) = before.map_or((None, None), |shown| (shown.bar, shown.since));
+        let bar = match before {
             Some(bar) => Some(bar),
             None if free && !self.lines => Some(self.bar(run)),
             None => None,
         };
+        let rows = counted(run);
+        let since = since.or_else(|| (rows > 0).then(|| (Instant::now(), rows)));
         if let Some(bar) = &bar {
-            draw(bar, run);
+            draw(bar, run, since);
         }
-        seen.runs.insert(run.run.clone(), Shown { run: run.clone(), bar });
+        seen.runs.insert(run.run.clone(), Shown { run: run.clone(), since, bar });
     }
 
     fn bar(&self, run: &RunStatus) -> ProgressBar {
@@ -146,26 +151,41 @@ impl RunsProgress {
     }
 }
 
-fn draw(bar: &ProgressBar, run: &RunStatus) {
+fn draw(bar: &ProgressBar, run: &RunStatus, since: Option<(Instant, u64)>) {
     if bar.length() == Some(0) && run.rows.planned > 0 {
-        bar.set_style(style(
-            "{prefix:<12} {bar:24.green} {human_pos}/{human_len} rows  {rate}  {msg}",
-        ));
-        bar.reset_eta();
+        bar.set_style(style("{prefix:<12} {bar:24.green} {human_pos}/{human_len} rows  {msg}"));
     }
     bar.set_length(run.rows.planned);
-    let rows = run.rows;
-    let counted = [rows.rejected, rows.quarantined, rows.under_way];
-    bar.set_position(counted.into_iter().fold(rows.out, u64::saturating_add));
+    let rows = counted(run);
+    bar.set_position(rows);
     let notice = prose::one_line(&run.notice);
     let message = match run.state {
         RunState::Running if notice.is_empty() => {
-            format!("{} workers", thousands(run.workers.into()))
+            let spent = since.map_or(0.0, |(since, _)| since.elapsed().as_secs_f64());
+            let scored = since.map_or(0, |(_, before)| rows.saturating_sub(before));
+            format!(
+                "{} rows/s  {}",
+                rate(scored, spent),
+                counted_words(run.workers.into(), "worker")
+            )
         }
         state if notice.is_empty() => state_name(state).to_owned(),
         state => format!("{}: {notice}", state_name(state)),
     };
     bar.set_message(prose::cut(&message, NOTICE_MAX));
+}
+
+/// Rows that are decided or read.
+fn counted(run: &RunStatus) -> u64 {
+    let rows = run.rows;
+    let more = [rows.rejected, rows.quarantined, rows.under_way];
+    more.into_iter().fold(rows.out, u64::saturating_add)
+}
+
+/// A count with its noun.
+fn counted_words(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", thousands(count))
 }
 
 /// Whether what has changed is worth a line.
@@ -189,14 +209,15 @@ pub(crate) fn change(run: &RunStatus) -> String {
             thousands(run.rows.out)
         ));
     }
-    for (count, what) in [
-        (run.rows.rejected, "rejected"),
-        (run.shards.quarantined.into(), "given up"),
-        (run.workers.into(), "workers"),
-    ] {
+    for (count, what) in
+        [(run.rows.rejected, "rejected"), (run.shards.quarantined.into(), "given up")]
+    {
         if count > 0 {
             line.push_str(&format!(", {} {what}", thousands(count)));
         }
+    }
+    if run.workers > 0 {
+        line.push_str(&format!(", {}", counted_words(run.workers.into(), "worker")));
     }
     let notice = prose::one_line(&run.notice);
     if !notice.is_empty() {

@@ -162,7 +162,7 @@ pub(crate) fn ask(server: &Server, words: &[&str]) -> Program {
 #[track_caller]
 pub(crate) fn plain(ended: &Finished) {
     for text in [&ended.stdout, &ended.stderr] {
-        let bad = |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
+        let bad = |c: char| (c.is_control() && c != '\n') || ('\u{2028}'..='\u{202e}').contains(&c);
         assert!(!text.contains(bad), "{ended}");
     }
 }

@@ -44,6 +44,7 @@ pub(crate) enum Frame {
 
 /// A question that was asked.
 #[derive(Debug, Clone)]
+#[allow(dead_code, reason = "what no test looks into is shown when one fails")]
 pub(crate) enum Call {
     Plan(PlanRun),
     Start(StartRun),

@@ -147,6 +147,22 @@ fn a_stream_that_breaks_is_opened_again() {
 }
 
 #[test]
+fn an_answer_ends_a_silence() {
+    // The pauses of one silence would add up to more than the bound; those of nine do not count
+    // together.
+    let server = Server::start(starting().watch(|watch, n| {
+        let run = &watch.run;
+        Ok(match n {
+            0..9 => vec![show(going(run, Running, 1, 4))],
+            _ => vec![verdict(run, 0, 4)],
+        })
+    }));
+    let spec = Spec::new();
+    let words = ["submit", &spec.path(), "--date", "2013-01-01", "--wait"];
+    ask(&server, &words).args(["--give-up-after", "3s"]).run().expect(0);
+}
+
+#[test]
 fn a_coordinator_that_begins_again_is_found_again() {
     let listener = listener();
     let first = Server::start_on(
@@ -213,6 +229,18 @@ fn a_run_that_a_new_coordinator_does_not_know_is_wished_for_again() {
 }
 
 #[test]
+fn a_silence_while_starting_is_told() {
+    let server = Server::start(Script::default().start(|start, n| match n {
+        0..6 => Err(Status::unavailable("the runs are being read from the store")),
+        _ => Ok(started(&of(start.partition))),
+    }));
+    let spec = Spec::new();
+    let done = ask(&server, &["submit", &spec.path(), "--date", "2013-01-01"]).run().expect(0);
+    let told = "the runs are being read from the store; asking on";
+    assert_eq!(done.stderr.matches(told).count(), 1, "{done}");
+}
+
+#[test]
 fn ctrl_c_ends_the_wait_and_not_the_runs() {
     let server = Server::start(
         starting().watch(|watch, _| Ok(vec![show(going(&watch.run, Running, 1, 4)), Frame::Hang])),
@@ -270,7 +298,7 @@ fn a_pause_is_told_with_its_reason() {
     let words = ["submit", &spec.path(), "--date", "2013-01-01", "--wait"];
     let done = ask(&server, &words).run().expect(0);
     assert!(
-        done.stderr.contains(&format!("paused  1/4 shards, 100 rows, 1 workers  {notice}")),
+        done.stderr.contains(&format!("paused  1/4 shards, 100 rows, 1 worker  {notice}")),
         "{done}"
     );
     fits(&done);

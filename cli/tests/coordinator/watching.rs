@@ -51,10 +51,10 @@ fn each_change_is_a_line() {
         fits(&done);
         let lines: Vec<&str> = done.stdout.lines().collect();
         let expected = [
-            format!("{OLD}  running  1/4 shards, 100 rows, 1 workers"),
+            format!("{OLD}  running  1/4 shards, 100 rows, 1 worker"),
             format!("{NEW}  planning"),
-            format!("{NEW}  running  1/4 shards, 100 rows, 1 workers"),
-            format!("{NEW}  running  3/4 shards, 300 rows, 1 workers"),
+            format!("{NEW}  running  1/4 shards, 100 rows, 1 worker"),
+            format!("{NEW}  running  3/4 shards, 300 rows, 1 worker"),
             // Even where a run with a verdict is not listed any more.
             format!("{OLD}  succeeded  4/4 shards, 400 rows"),
         ];

@@ -7,6 +7,7 @@ use nightshift_proto::leases::Phase;
 use nightshift_proto::leases::report::Failure;
 use nightshift_proto::runs::get::{FoundRun, ShardLease, ShardState, ShardStatus};
 use nightshift_proto::runs::status::RunState::Running;
+use nightshift_tests::bench::{Bench, SpecText};
 use tonic::Status;
 
 use crate::fixtures::{ask, ended, fits, found, going, json, nightshift, only, plain};
@@ -56,7 +57,7 @@ fn a_run_is_explained_in_plain_words() {
     for part in [
         "partial, 1 minute after it was planned.",
         "Of its 8 shards, 3 are committed, 5 given up.",
-        "300 of 800 rows are written, 500 given up with their shards.",
+        "300 rows are written of 800, 500 given up with their shards.",
         "Shard 3 (100 rows) was given up (data): rejects_over_budget: 3 of 100 rows were rejected",
         "2 more were given up.",
         &format!(
@@ -116,10 +117,47 @@ fn a_shard_that_is_not_there_is_refused() {
 
 #[test]
 fn stored_documents_are_enough_for_a_part_of_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let output = folder.path().display().to_string();
-    let done = nightshift(&["why", RUN, "--output", &output]).run().expect(66);
-    assert!(done.errors()[0].contains(RUN), "{done}");
-    let both = ["why", RUN, "--output", &output, "--coordinator", "http://127.0.0.1:1"];
+    let spec = SpecText { rejects: Some("{ max_ratio: 0.0, min: 0 }"), ..SpecText::default() };
+    let bench = Bench::with(&spec, "flights.jsonl", 400);
+    let file = bench.path("in/flights.jsonl");
+    let text = std::fs::read_to_string(&file).unwrap();
+    // The second of two shards has a row that cannot be scored.
+    let (good, last) = text.trim_end().rsplit_once('\n').unwrap();
+    assert!(last.starts_with('{'));
+    std::fs::write(&file, format!("{good}\n{{}}\n")).unwrap();
+    nightshift(&["run", bench.spec().to_str().unwrap()]).run().expect(65);
+
+    let output = bench.output().display().to_string();
+    let why = |words: &[&str], exit| {
+        let done = nightshift(&["why"]).args(words).args(["--output", &output]).run().expect(exit);
+        plain(&done);
+        flat(&done.stdout)
+    };
+    let run = "flights-all-g1";
+    let text = why(&[run], 0);
+    assert!(text.contains("Of its 2 shards, 1 is committed, 1 given up."), "{text}");
+    assert!(text.contains("again with: nightshift run SPEC; it takes over"), "{text}");
+    let text = why(&[run, "0"], 0);
+    assert!(text.contains("Shard 0 of flights-all-g1 is committed, decided at "), "{text}");
+    assert!(
+        text.contains("read 200 rows, wrote 200 to all/gen=1/part-00000-of-00002.parquet"),
+        "{text}"
+    );
+    let text = why(&[run, "1"], 0);
+    assert!(text.contains("Shard 1 of flights-all-g1 was given up"), "{text}");
+    assert!(text.contains("(data): rejects_over_budget: "), "{text}");
+    why(&[run, "2"], 64);
+
+    std::fs::remove_file(bench.output().join("_nightshift/v1/finals/all/g1.json")).unwrap();
+    let text = why(&[run], 0);
+    assert!(text.contains("It has no verdict: 2 of its 2 shards have a record."), "{text}");
+    std::fs::remove_file(bench.output().join("_nightshift/v1/runs/flights-all-g1/plan.json"))
+        .unwrap();
+    let text = why(&[run], 0);
+    assert!(text.contains("was claimed at ") && text.contains("It has no plan yet."), "{text}");
+
+    let missing = nightshift(&["why", RUN, "--output", &output]).run().expect(66);
+    assert!(missing.errors()[0].contains(RUN), "{missing}");
+    let both = ["why", run, "--output", &output, "--coordinator", "http://127.0.0.1:1"];
     nightshift(&both).run().expect(64);
 }

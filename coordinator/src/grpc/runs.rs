@@ -54,7 +54,13 @@ impl runs_server::Runs for Runs {
         request: Request<wire::StartRequest>,
     ) -> Result<Response<wire::StartResponse>, Status> {
         let start = StartRun::try_from(request.into_inner()).map_err(|e| invalid_request(&e))?;
-        Ok(Response::new(self.coordinator.start(&start).await?.into()))
+        let coordinator = Arc::clone(&self.coordinator);
+        // Planning may take longer than the caller waits. It goes on without the caller, who
+        // asks again and finds the run.
+        let started =
+            nightshift_telemetry::spawn("start", async move { coordinator.start(&start).await });
+        let started = started.await.map_err(|_| Refusal::Bug { what: "Start" })?;
+        Ok(Response::new(started?.into()))
     }
 
     async fn get(
@@ -106,7 +112,10 @@ impl runs_server::Runs for Runs {
         request: Request<wire::RetryRequest>,
     ) -> Result<Response<wire::RetryResponse>, Status> {
         let retry = RetryRun::try_from(request.into_inner()).map_err(|e| invalid_request(&e))?;
-        let run = self.coordinator.retry(&retry).await?;
+        let coordinator = Arc::clone(&self.coordinator);
+        let retried =
+            nightshift_telemetry::spawn("retry", async move { coordinator.retry(&retry).await });
+        let run = retried.await.map_err(|_| Refusal::Bug { what: "Retry" })??;
         Ok(Response::new(RetriedRun { run }.into()))
     }
 }

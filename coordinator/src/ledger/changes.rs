@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use nightshift_core::ids::{Partition, RunId, ShardIndex};
 use nightshift_core::root::RootId;
 
-use crate::ledger::entry::DateEntry;
+use crate::ledger::entry::{DateEntry, Progress};
 
 /// Changes to the ledger of one name; the facts are true in the store before they are here.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,17 +20,20 @@ pub struct Changes {
     pub false_done: BTreeMap<RunId, Vec<ShardIndex>>,
     /// Runs whose shards need not be kept.
     pub closed: BTreeSet<RunId>,
+    /// How far runs are.
+    pub progress: BTreeMap<RunId, Progress>,
 }
 
 impl Changes {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        let Self { dates, done, false_dates, false_done, closed } = self;
+        let Self { dates, done, false_dates, false_done, closed, progress } = self;
         dates.is_empty()
             && done.is_empty()
             && false_dates.is_empty()
             && false_done.is_empty()
             && closed.is_empty()
+            && progress.is_empty()
     }
 
     /// How many shards are added.
@@ -49,7 +52,7 @@ impl Changes {
     /// Cuts the changes into pieces of at most `shards_max` shards and `dates_max` dates. Dates
     /// and closed runs come first: they make shards needless.
     pub fn pieces(self, shards_max: usize, dates_max: usize) -> Vec<Self> {
-        let Self { dates, done, false_dates, false_done, closed } = self;
+        let Self { dates, done, false_dates, false_done, closed, progress } = self;
         let mut pieces = Vec::new();
         if !closed.is_empty() || !false_dates.is_empty() {
             // An entry that is replaced because it is false is removed by the same transaction.
@@ -78,6 +81,7 @@ impl Changes {
                 }
             }
         }
+        piece.progress = progress;
         pieces.push(piece);
         pieces.retain(|piece| !piece.is_empty());
         pieces
@@ -85,7 +89,8 @@ impl Changes {
 
     /// The dates that these changes touch.
     pub fn partitions(&self) -> BTreeSet<Partition> {
-        let runs = self.done.keys().chain(self.false_done.keys()).map(|run| run.partition);
+        let runs = self.done.keys().chain(self.false_done.keys()).chain(self.progress.keys());
+        let runs = runs.map(|run| run.partition);
         let dates = self.dates.keys().chain(self.false_dates.keys()).copied();
         dates.chain(runs).collect()
     }
@@ -118,9 +123,10 @@ impl Changes {
         };
         self.done.retain(|run, shards| !shards.is_empty() && !concludes(run));
         self.false_done.retain(|run, shards| !shards.is_empty() && !concludes(run));
+        self.progress.retain(|run, _| !concludes(run));
         self.closed.extend(runs.iter().filter(|run| concludes(run)).cloned());
         // A run that somebody closes and somebody else adds to is under way after all.
-        self.closed.retain(|run| !self.done.contains_key(run));
+        self.closed.retain(|run| !self.done.contains_key(run) && !self.progress.contains_key(run));
         self
     }
 }

@@ -27,6 +27,21 @@ pub struct DateEntry {
     pub finished_at: Timestamp,
 }
 
+/// How far a run is, as a hint for people: nothing is decided by it, and it may be old or lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Shards in the plan.
+    pub shards: u64,
+    /// Shards that have a record.
+    pub decided: u64,
+    /// Rows in the plan.
+    pub rows: u64,
+    /// Rows of the shards that have a record, and of those under way as far as is known.
+    pub rows_done: u64,
+    /// When this was so.
+    pub at: Timestamp,
+}
+
 impl DateEntry {
     /// The entry of a stored final.
     pub fn new(root: &RootId, verdict: &Final) -> Self {

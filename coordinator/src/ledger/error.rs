@@ -33,7 +33,7 @@ pub enum LedgerError {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Lost {
     /// It is empty, or somebody has begun to rebuild it.
-    #[error("it is empty; the server was wiped or replaced")]
+    #[error("it is empty: it is new, or the server was wiped or replaced")]
     Wiped,
     /// It indexes another output root.
     #[error(

@@ -17,7 +17,7 @@ use nightshift_storage::Reader;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::ledger::{Ledger, Reason};
+use crate::ledger::{Ledger, Progress, Reason};
 
 mod inbox;
 mod state;
@@ -121,6 +121,11 @@ impl KeeperHandle {
         self.inbox.shard(run, shard);
     }
 
+    /// How far a run is: a hint for people who look into the ledger. Only the latest is written.
+    pub fn progress(&self, run: &RunId, progress: Progress) {
+        self.inbox.progress_of(run, progress);
+    }
+
     /// A run has its final, and this is it.
     pub fn run_concluded(&self, verdict: &Final) {
         self.inbox.conclude(verdict);
@@ -145,9 +150,18 @@ impl KeeperHandle {
     /// current, for as long as that takes: bound it.
     pub async fn caught_up(&self) {
         let told = self.inbox.told();
-        // An error means that the task has ended: nothing more will be written.
-        let _ = self.settled.clone().wait_for(|settled| *settled >= told).await;
-        let _ = self.watch().wait_for(LedgerState::is_current).await;
+        let (mut settled, mut state) = (self.settled.clone(), self.watch());
+        let is_current = async {
+            let _ = settled.wait_for(|settled| *settled >= told).await;
+            let _ = state.wait_for(LedgerState::is_current).await;
+        };
+        // When the task has ended, nothing more will be written.
+        let mut task = self.settled.clone();
+        let has_ended = async { while task.changed().await.is_ok() {} };
+        tokio::select! {
+            () = is_current => {}
+            () = has_ended => {}
+        }
     }
 
     /// Says at once what the task would say a moment later.

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use nightshift_core::ids::{Partition, RunId, ShardIndex, SpecName};
 use nightshift_core::root::RootId;
 
-use crate::ledger::{Changes, DateEntry, Ledger, LedgerError, Look, Stamp, VERSION, Writer};
+use crate::ledger::{
+    Changes, DateEntry, Ledger, LedgerError, Look, Progress, Stamp, VERSION, Writer,
+};
 
 /// An index in memory: a byte or ten a shard, gone with the process.
 #[derive(Debug, Default)]
@@ -23,6 +25,7 @@ struct Index {
     sequences: BTreeMap<Writer, u64>,
     dates: BTreeMap<Partition, DateEntry>,
     runs: BTreeMap<RunId, BTreeSet<ShardIndex>>,
+    progress: BTreeMap<RunId, Progress>,
 }
 
 impl MemoryLedger {
@@ -72,7 +75,7 @@ impl Index {
     }
 
     fn apply(&mut self, root: &RootId, changes: Changes) {
-        let runs = self.runs.keys().cloned().collect();
+        let runs = self.runs.keys().chain(self.progress.keys()).cloned().collect();
         let changes = changes.effective(root, &self.dates, &runs);
         for partition in changes.false_dates.keys() {
             self.dates.remove(partition);
@@ -88,6 +91,8 @@ impl Index {
                 });
             }
         }
+        self.progress.extend(changes.progress);
+        self.progress.retain(|run, _| !changes.closed.contains(run));
         self.runs.retain(|run, done| !changes.closed.contains(run) && !done.is_empty());
     }
 }
@@ -148,11 +153,16 @@ impl Ledger for MemoryLedger {
     }
 
     async fn runs(&self, name: &SpecName) -> Result<BTreeSet<RunId>, LedgerError> {
-        Ok(self.read(name, |index| index.runs.keys().cloned().collect()))
+        Ok(self
+            .read(name, |index| index.runs.keys().chain(index.progress.keys()).cloned().collect()))
     }
 
     async fn done(&self, run: &RunId) -> Result<BTreeSet<ShardIndex>, LedgerError> {
         Ok(self.read(&run.name, |index| index.runs.get(run).cloned().unwrap_or_default()))
+    }
+
+    async fn progress(&self, run: &RunId) -> Result<Option<Progress>, LedgerError> {
+        Ok(self.read(&run.name, |index| index.progress.get(run).copied()))
     }
 
     async fn date(

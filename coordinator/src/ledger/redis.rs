@@ -3,11 +3,12 @@
 //! Keys of a spec name, all in one hash slot:
 //!
 //! ```text
-//! nightshift:{<name>}:meta             hash: root_id and version, or rebuilding
-//! nightshift:{<name>}:writers          hash: writer -> sequence of its last write
-//! nightshift:{<name>}:dates            hash: date -> JSON of a DateEntry
-//! nightshift:{<name>}:runs             set: runs that have a set of shards
-//! nightshift:{<name>}:run:<id>:done    set: indexes of the shards that have a record
+//! nightshift:{<name>}:meta               hash: root_id and version, or rebuilding
+//! nightshift:{<name>}:writers            hash: writer -> sequence of its last write
+//! nightshift:{<name>}:dates              hash: date -> JSON of a DateEntry
+//! nightshift:{<name>}:runs               set: runs that have a set of shards
+//! nightshift:{<name>}:run:<id>:done      set: indexes of the shards that have a record
+//! nightshift:{<name>}:run:<id>:progress  hash: how far the run is, a hint
 //! ```
 //!
 //! A write is two round trips: `WATCH` with a look at `meta` and at the dates concerned, then
@@ -24,13 +25,14 @@ use nightshift_core::ids::{Partition, RunId, ShardIndex, SpecName};
 use nightshift_core::root::RootId;
 
 use crate::ledger::{
-    Changes, DateEntry, Ledger, LedgerError, Look, Reason, Stamp, VERSION, Writer,
+    Changes, DateEntry, Ledger, LedgerError, Look, Progress, Reason, Stamp, VERSION, Writer,
 };
 
 mod answer;
 mod keys;
 mod link;
 mod refusal;
+mod transaction;
 pub mod url;
 
 pub use link::{CONNECT_TIMEOUT, RESPONSE_TIMEOUT, RedisSettings, SettingsError};
@@ -38,13 +40,11 @@ pub use url::{InvalidRedisUrl, RedisUrl};
 
 use answer::{damaged, items, json, parsed, text};
 use keys::Keys;
-use link::{Lease, Link};
+use link::Link;
+use transaction::{META_FIELDS, PROGRESS_FIELDS, Seen, look_of, remember, watch, write_changes};
 
 /// Looks that one write may take: each more means that another writer was faster.
 const LOOKS_MAX: u32 = 20;
-/// Writers that are remembered for a name; the oldest are forgotten, which costs one that is
-/// still alive a rebuild. There is one, or two while one takes over from another.
-const WRITERS_MAX: usize = 8;
 /// Members that a scan asks for at once: some 40 kB of shards.
 const SCAN_COUNT: usize = 4096;
 /// Members that are read of one key. A run has at most a million shards, so more cannot be
@@ -55,17 +55,6 @@ const MEMBERS_MAX: usize = 1_100_000;
 #[derive(Debug)]
 pub struct RedisLedger {
     link: Link,
-}
-
-/// What one look before a write has found.
-struct Seen {
-    look: Look,
-    /// Every writer that is remembered.
-    writers: BTreeSet<String>,
-    /// Entries of the dates that the write touches.
-    dates: BTreeMap<Partition, DateEntry>,
-    /// Runs that have a set of shards, where the write may close some.
-    runs: BTreeSet<RunId>,
 }
 
 impl RedisLedger {
@@ -127,96 +116,6 @@ impl RedisLedger {
             }
         }
     }
-}
-
-/// Watches what a write depends on, and reads it.
-async fn watch(
-    lease: &mut Lease<'_>,
-    keys: &Keys<'_>,
-    stamp: &Stamp,
-    changes: Option<&Changes>,
-) -> Result<Seen, LedgerError> {
-    let partitions: Vec<Partition> =
-        changes.map(|changes| changes.partitions().into_iter().collect()).unwrap_or_default();
-    let closes = changes.is_some_and(|changes| !changes.dates.is_empty());
-    let mut ask = pipe();
-    ask.cmd("WATCH").arg(keys.meta()).arg(keys.dates()).ignore();
-    ask.cmd("HMGET").arg(keys.meta()).arg(&META_FIELDS);
-    ask.cmd("HGETALL").arg(keys.writers());
-    if !partitions.is_empty() {
-        let fields: Vec<String> = partitions.iter().map(Partition::to_string).collect();
-        ask.cmd("HMGET").arg(keys.dates()).arg(fields);
-    }
-    if closes {
-        ask.cmd("SMEMBERS").arg(keys.runs());
-    }
-    let answers: Vec<Value> = lease.query(&ask).await?;
-    let mut answers = answers.iter();
-    let meta = answers.next();
-    let writers = items(answers.next()).chunks_exact(2);
-    let writers: BTreeMap<&str, &Value> =
-        writers.filter_map(|pair| Some((text(pair.first()?)?, pair.get(1)?))).collect();
-    let sequence = parsed(writers.get(stamp.writer.as_str()).copied());
-    let entries = if partitions.is_empty() { &[] } else { items(answers.next()) };
-    let dates = partitions.iter().zip(entries);
-    Ok(Seen {
-        look: look_of(meta, sequence),
-        writers: writers.keys().map(|&writer| writer.to_owned()).collect(),
-        // What cannot be read is as good as absent: the write puts right what it knows.
-        dates: dates.filter_map(|(&date, value)| Some((date, json(value)?))).collect(),
-        runs: items(answers.next()).iter().filter_map(|value| parsed(Some(value))).collect(),
-    })
-}
-
-/// Fields of `meta`, in the order in which [`look_of`] takes them.
-const META_FIELDS: [&str; 3] = ["root_id", "version", "rebuilding"];
-
-fn look_of(meta: Option<&Value>, sequence: Option<u64>) -> Look {
-    let meta = items(meta);
-    Look {
-        root: parsed(meta.first()),
-        version: parsed(meta.get(1)),
-        rebuilding: parsed(meta.get(2)),
-        sequence,
-    }
-}
-
-/// Writes the stamp's sequence, and forgets writers of long ago.
-fn remember(keys: &Keys<'_>, seen: &Seen, stamp: &Stamp, transaction: &mut Pipeline) {
-    let writer = stamp.writer.as_str();
-    transaction.cmd("HSET").arg(keys.writers()).arg(writer).arg(stamp.sequence).ignore();
-    let others: Vec<&String> = seen.writers.iter().filter(|other| *other != writer).collect();
-    if others.len() >= WRITERS_MAX {
-        let oldest = &others[..=others.len() - WRITERS_MAX];
-        transaction.cmd("HDEL").arg(keys.writers()).arg(oldest).ignore();
-    }
-}
-
-/// Puts the commands for changes into a transaction.
-fn write_changes(keys: &Keys<'_>, changes: &Changes, transaction: &mut Pipeline) {
-    for partition in changes.false_dates.keys() {
-        transaction.cmd("HDEL").arg(keys.dates()).arg(partition.to_string()).ignore();
-    }
-    for (partition, entry) in &changes.dates {
-        // Identifiers, numbers and times: nothing in an entry can fail to be written.
-        let Ok(json) = serde_json::to_string(entry) else { continue };
-        transaction.cmd("HSET").arg(keys.dates()).arg(partition.to_string()).arg(json).ignore();
-    }
-    for (run, shards) in &changes.false_done {
-        transaction.cmd("SREM").arg(keys.done(run)).arg(numbers(shards)).ignore();
-    }
-    for run in &changes.closed {
-        transaction.cmd("SREM").arg(keys.runs()).arg(run.to_string()).ignore();
-        transaction.cmd("UNLINK").arg(keys.done(run)).ignore();
-    }
-    for (run, shards) in &changes.done {
-        transaction.cmd("SADD").arg(keys.runs()).arg(run.to_string()).ignore();
-        transaction.cmd("SADD").arg(keys.done(run)).arg(numbers(shards)).ignore();
-    }
-}
-
-fn numbers(shards: &[ShardIndex]) -> Vec<u32> {
-    shards.iter().map(|shard| shard.0).collect()
 }
 
 #[async_trait]
@@ -291,7 +190,7 @@ impl Ledger for RedisLedger {
             transaction.arg(key);
         }
         runs.for_each(|run: RunId| {
-            transaction.arg(keys.done(&run));
+            transaction.arg(keys.done(&run)).arg(keys.progress(&run));
         });
         transaction.ignore();
         // Unconditional: what is removed cannot be ahead of any truth, and another root's
@@ -341,6 +240,22 @@ impl Ledger for RedisLedger {
                 shard.map(ShardIndex).ok_or_else(|| damaged(&key, value))
             })
             .collect()
+    }
+
+    async fn progress(&self, run: &RunId) -> Result<Option<Progress>, LedgerError> {
+        let keys = Keys::new(&run.name);
+        let mut lease = self.link.lease().await?;
+        let mut ask = pipe();
+        ask.cmd("HMGET").arg(keys.progress(run)).arg(&PROGRESS_FIELDS).arg("at");
+        let (answer,): (Value,) = lease.query(&ask).await?;
+        lease.keep();
+        let [shards, decided, rows, rows_done, at] = items(Some(&answer)) else { return Ok(None) };
+        let number = |value| parsed(Some(value));
+        // A hint that cannot be read is none.
+        let numbers = number(shards).zip(number(decided)).zip(number(rows).zip(number(rows_done)));
+        Ok(numbers.zip(parsed(Some(at))).map(|(((shards, decided), (rows, rows_done)), at)| {
+            Progress { shards, decided, rows, rows_done, at }
+        }))
     }
 
     async fn date(

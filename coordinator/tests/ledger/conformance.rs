@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use nightshift_coordinator::ledger::{
-    Changes, DateEntry, Ledger, LedgerError, Lost, MemoryLedger, Stamp, Writer,
+    Changes, DateEntry, Ledger, LedgerError, Lost, MemoryLedger, Progress, Stamp, Writer,
 };
 use nightshift_core::ids::{RunId, ShardIndex, SpecName};
 use nightshift_core::root::RootId;
@@ -230,6 +230,27 @@ async fn what_is_not_true_is_removed(ledger: Arc<dyn Ledger>) {
     assert_eq!(ledger.runs(&name()).await.unwrap(), BTreeSet::new());
 }
 
+async fn progress_is_a_hint_that_ends_with_the_run(ledger: Arc<dyn Ledger>) {
+    let mut pen = Pen::owner(&ledger, &root()).await;
+    let hint = |decided| {
+        let at = "2026-01-01T00:00:00.5Z".parse().unwrap();
+        Progress { shards: 200, decided, rows: 1_000_000, rows_done: 5000 * decided, at }
+    };
+    let says = |run: &RunId, hint| Changes {
+        progress: BTreeMap::from([(run.clone(), hint)]),
+        ..Changes::default()
+    };
+    assert_eq!(ledger.progress(&run(1, 1)).await, Ok(None));
+    for decided in [1, 7] {
+        pen.write(says(&run(1, 1), hint(decided))).await.unwrap();
+        assert_eq!(ledger.progress(&run(1, 1)).await, Ok(Some(hint(decided))));
+    }
+    pen.write(pen.concluded(&run(1, 1))).await.unwrap();
+    pen.write(says(&run(1, 1), hint(9))).await.unwrap();
+    assert_eq!(ledger.progress(&run(1, 1)).await, Ok(None));
+    assert_eq!(ledger.runs(&name()).await.unwrap(), BTreeSet::new());
+}
+
 async fn two_processes_write_side_by_side(ledger: Arc<dyn Ledger>) {
     let mut one = Pen::owner(&ledger, &root()).await;
     let mut two = Pen::owner(&ledger, &one.root).await;
@@ -327,6 +348,7 @@ on_both! {
     another_roots_facts_are_never_taken_for_ones_own,
     a_conclusion_forgets_shards_and_never_goes_back,
     what_is_not_true_is_removed,
+    progress_is_a_hint_that_ends_with_the_run,
     two_processes_write_side_by_side,
     many_processes_that_came_and_went_are_forgotten,
     clearing_leaves_nothing,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use nightshift_coordinator::ledger::{Keeper, Ledger, LedgerState, MemoryLedger};
+use nightshift_coordinator::ledger::{Keeper, Ledger, LedgerState, MemoryLedger, Progress};
 use nightshift_core::ids::ShardIndex;
 use nightshift_tests::redis::RedisServer;
 
@@ -17,6 +17,14 @@ async fn a_run_from_its_claim_to_its_final() {
     scene.decide(&run(1, 1), 0..25).await;
     scene.caught_up().await;
     scene.check();
+    let at = "2026-01-01T00:00:00Z".parse().unwrap();
+    for decided in 24..=25 {
+        let hint = Progress { shards: 25, decided, rows: 250, rows_done: 10 * decided, at };
+        scene.handle.progress(&run(1, 1), hint);
+    }
+    scene.caught_up().await;
+    let hint = "nightshift:{numbers}:run:numbers-2013-01-01-g1:progress";
+    assert_eq!(scene.server.cli(&["HGET", hint, "decided"]).text(), "25");
     scene.conclude(&run(1, 1)).await;
     scene.caught_up().await;
     scene.check();
@@ -77,6 +85,8 @@ async fn stopping_does_not_wait_for_a_server_that_is_gone() {
     scene.server.kill();
     scene.decide(&run(1, 1), 0..5).await;
     scene.keeper.stop().await;
+    // Whoever waits is not left waiting.
+    scene.handle.caught_up().await;
 }
 
 #[tokio::test]
@@ -88,7 +98,7 @@ async fn nobody_is_kept_waiting_and_nothing_served_is_current() {
     assert_eq!(handle.state(), LedgerState::Current);
     let stage = Stage::new().await;
     handle.serve(stage.served());
-    for shard in 0..200_000 {
+    for shard in 0..300_000 {
         handle.shard_decided(&run(1, 1), ShardIndex(shard));
     }
     crate::stage::behind(&handle, "refused").await;
@@ -153,6 +163,9 @@ async fn many_names_share_a_keeper() {
 async fn many_shards_become_few_transactions() {
     let scene = Scene::new().await;
     let before = scene.handle.counters().batches();
+    let connections =
+        || -> u64 { scene.server.info("total_connections_received").parse().unwrap() };
+    let connected = connections();
     // The store is not asked while nothing goes wrong; nobody else gets to run in this loop.
     for shard in 0..50_000 {
         scene.handle.shard_decided(&run(1, 1), ShardIndex(shard));
@@ -160,4 +173,5 @@ async fn many_shards_become_few_transactions() {
     scene.caught_up().await;
     let counters = scene.handle.counters();
     assert_eq!((counters.shards(), counters.batches() - before), (50_000, 13));
+    assert_eq!(connections() - connected, 1, "the question itself: the keeper has its own");
 }

@@ -14,6 +14,7 @@ mod access;
 mod conformance;
 mod faults;
 mod keeping;
+mod races;
 mod sequences;
 mod size;
 mod tls;

@@ -175,7 +175,8 @@ fn an_owner_that_begins_elsewhere_grants_while_it_awaits_leases() {
     let table = LeaseTable::new(LeaseSettings::with_crash_budget(1), 2, 8, &none, backwards);
     let mut table = table.awaiting_adoption(Moment(0)).keeping_back(4);
     let mut wanted = |now, request, worker| {
-        let event = Event::WorkWanted { worker: WorkerId(worker), request: RequestId(request), max: 8 };
+        let event =
+            Event::WorkWanted { worker: WorkerId(worker), request: RequestId(request), max: 8 };
         let effects = table.apply(Moment(now), event);
         let shards: Vec<u32> = effects
             .iter()

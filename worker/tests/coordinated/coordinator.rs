@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use nightshift_core::ids::{AttemptId, Digest, RunId, ShardIndex};
+use nightshift_core::ids::{Digest, RunId};
 use nightshift_core::lease::{
     Effect, Event, Holding, LeaseSettings, LeaseState as Held, LeaseTable, Moment,
     RequestId as Number, RetryRules, Token, WorkerId,
@@ -21,10 +21,7 @@ use tokio::sync::Notify;
 use tonic::Status;
 
 use crate::calls::{Call, Calls, Method};
-use crate::prepared::Prepared;
-
-/// Longest time that anything may take; see the tests of the whole.
-const PATIENCE: Duration = Duration::from_secs(120);
+use crate::prepared::{PATIENCE, Prepared};
 
 /// What a test can make a coordinator do.
 #[derive(Debug, Default)]
@@ -68,7 +65,6 @@ pub(crate) struct Coordinator {
     plan_sha256: Digest,
     root: Probed,
     times: Times,
-    epoch: u64,
     started: Instant,
     state: Mutex<State>,
     called: Condvar,
@@ -103,7 +99,6 @@ impl Coordinator {
             plan_sha256: prepared.plan_sha256,
             root: prepared.root.clone(),
             times,
-            epoch,
             started: Instant::now(),
             state: Mutex::new(State {
                 table,
@@ -336,11 +331,6 @@ impl Coordinator {
         self.acted(state, Method::Report, Call::Report(report))?;
         Ok(Reported { state: answer, directive: Directive::Continue })
     }
-
-    /// The attempt that a shard's record would name if another worker had committed it.
-    pub(crate) fn epoch(&self) -> u64 {
-        self.epoch
-    }
 }
 
 impl State {
@@ -360,9 +350,4 @@ fn number(names: &mut Vec<String>, name: &str) -> u64 {
         names.len() - 1
     });
     at as u64
-}
-
-/// An attempt id for records that tests write.
-pub(crate) fn attempt() -> AttemptId {
-    nightshift_worker::identity::new_attempt().unwrap()
 }

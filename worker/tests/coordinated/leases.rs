@@ -15,7 +15,7 @@ use crate::worker::Worker;
 #[test]
 fn a_run_is_scored_to_its_end_and_every_shard_reported_once() {
     let prepared = Prepared::new(50);
-    let serving = Serving::start(&prepared.runtime, Coordinator::new(&prepared, 1, STEADY));
+    let serving = Serving::start(Coordinator::new(&prepared, 1, STEADY));
     let worker = Worker::of(&serving.url()).start(&prepared.runtime);
     let (ending, tally) = worker.finish();
     // The table retires a worker when nothing is left, which may be seen before the list is.
@@ -34,7 +34,7 @@ fn a_run_is_scored_to_its_end_and_every_shard_reported_once() {
 #[test]
 fn threads_and_workers_share_a_run() {
     let prepared = Prepared::new(10);
-    let serving = Serving::start(&prepared.runtime, Coordinator::new(&prepared, 1, STEADY));
+    let serving = Serving::start(Coordinator::new(&prepared, 1, STEADY));
     let workers: Vec<_> = (0..3)
         .map(|_| {
             let mut worker = Worker::of(&serving.url());
@@ -50,7 +50,7 @@ fn threads_and_workers_share_a_run() {
 #[test]
 fn lost_answers_lose_nothing_and_double_nothing() {
     let prepared = Prepared::new(50);
-    let serving = Serving::start(&prepared.runtime, Coordinator::new(&prepared, 1, STEADY));
+    let serving = Serving::start(Coordinator::new(&prepared, 1, STEADY));
     serving.coordinator.pull(|levers| {
         let all = [Method::Acquire, Method::Report, Method::Heartbeat, Method::Acquire];
         levers.lose.extend(all);
@@ -74,7 +74,7 @@ fn lost_answers_lose_nothing_and_double_nothing() {
 #[test]
 fn heartbeats_say_how_far_each_lease_has_come() {
     let prepared = Prepared::new(400);
-    let serving = Serving::start(&prepared.runtime, Coordinator::new(&prepared, 1, STEADY));
+    let serving = Serving::start(Coordinator::new(&prepared, 1, STEADY));
     let batch = BatchSize::new(40).unwrap();
     serving.coordinator.pull(|levers| levers.batch_size = Some(batch));
     let worker = Worker::of(&serving.url()).slow(400).start(&prepared.runtime);
@@ -94,9 +94,9 @@ fn heartbeats_say_how_far_each_lease_has_come() {
 #[test]
 fn a_shard_that_another_attempt_has_decided_is_reported_as_lost() {
     let prepared = Prepared::new(400);
-    let first = Serving::start(&prepared.runtime, Coordinator::new(&prepared, 1, STEADY));
+    let first = Serving::start(Coordinator::new(&prepared, 1, STEADY));
     // This coordinator has seen no record when the run is scored for the first time…
-    let late = Serving::start(&prepared.runtime, Coordinator::new(&prepared, 1, STEADY));
+    let late = Serving::start(Coordinator::new(&prepared, 1, STEADY));
     Worker::of(&first.url()).start(&prepared.runtime).finish();
     // …and hands out all shards again.
     let (_, tally) = Worker::of(&late.url()).start(&prepared.runtime).finish();
@@ -108,5 +108,32 @@ fn a_shard_that_another_attempt_has_decided_is_reported_as_lost() {
             assert_eq!(report.outcome, nightshift_proto::leases::report::Outcome::Lost { winner });
         }
         assert_eq!(calls.reports().count(), 3);
+    });
+}
+
+#[test]
+fn heartbeats_go_on_while_every_core_is_busy() {
+    let prepared = Prepared::new(10);
+    let serving = Serving::start(Coordinator::new(&prepared, 1, STEADY));
+    let busy = std::sync::atomic::AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        for _ in 0..2 * std::thread::available_parallelism().unwrap().get() {
+            scope.spawn(|| {
+                while busy.load(std::sync::atomic::Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let worker = Worker::of(&serving.url()).slow(50).start(&prepared.runtime);
+        serving.coordinator.wait("heartbeats while shards are scored", |calls| {
+            let scoring = |one: &&nightshift_proto::leases::heartbeat::Heartbeat| {
+                one.leases.iter().any(|lease| lease.phase == Phase::Scoring)
+            };
+            (calls.heartbeats().filter(scoring).count() >= 20).then_some(())
+        });
+        worker.drain.request();
+        let (_, tally) = worker.finish();
+        busy.store(false, std::sync::atomic::Ordering::Relaxed);
+        assert!(!tally.heartbeat_gap_max.is_zero(), "gaps are measured");
     });
 }

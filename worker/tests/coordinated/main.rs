@@ -8,6 +8,7 @@ mod coordinator;
 mod directives;
 mod away;
 mod failures;
+mod hand_in;
 mod leases;
 mod program;
 mod prepared;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use nightshift_core::decide::Decision;
 use nightshift_core::ids::{Digest, Generation, Partition, RunId, ShardIndex};
@@ -20,6 +21,10 @@ use nightshift_worker::source::Drain;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+
+/// Longest time that anything may take; a machine that is busy is slow, one that needs this long
+/// has something that hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Rows of the date of the example that is scored: 842.
 const DATE: &str = "date=2013-01-01";
@@ -40,6 +45,11 @@ fn example() -> PathBuf {
 impl Prepared {
     /// A day of flights in shards of `rows` rows.
     pub(crate) fn new(rows: u64) -> Self {
+        Self::with_format(rows, "parquet")
+    }
+
+    /// The same with another output format.
+    pub(crate) fn with_format(rows: u64, format: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -55,7 +65,7 @@ impl Prepared {
         let yaml = format!(
             "apiVersion: nightshift.dev/v1\nkind: BatchInference\nmetadata: {{ name: flights }}\nspec:\n  \
              input: {{ uri: \"{}\", id: [flight_id] }}\n  model: {{ uri: model }}\n  \
-             task: {{ kind: tabular }}\n  output: {{ uri: out }}\n  sharding: {{ rows: {rows} }}\n",
+             task: {{ kind: tabular }}\n  output: {{ uri: out, format: {format} }}\n  sharding: {{ rows: {rows} }}\n",
             example().join("data").join(DATE).join("*.parquet").display()
         );
         let spec = Arc::new(Spec::parse("spec.yaml", &yaml).unwrap());
@@ -93,7 +103,16 @@ impl Prepared {
 
     /// Shards that have a record.
     pub(crate) fn decided(&self) -> BTreeSet<ShardIndex> {
-        self.runtime.block_on(self.root.decided_shards(self.run())).unwrap()
+        self.runtime.block_on(self.root.decided_shards(self.run())).unwrap().iter().collect()
+    }
+
+    /// Waits until the records satisfy `seen`.
+    pub(crate) fn wait_decided(&self, what: &str, seen: impl Fn(&BTreeSet<ShardIndex>) -> bool) {
+        let started = Instant::now();
+        while !seen(&self.decided()) {
+            assert!(started.elapsed() < PATIENCE, "waited in vain for {what}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// The record of a shard.

@@ -13,9 +13,7 @@ use nightshift_proto::wire;
 use nightshift_proto::wire::runs_server::{Runs, RunsServer};
 use nightshift_proto::wire::shard_leases_server::{ShardLeases, ShardLeasesServer};
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, timeout_at};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -24,44 +22,37 @@ use tonic::{Request, Response, Status};
 
 use crate::calls::Method;
 use crate::coordinator::Coordinator;
+use crate::prepared::PATIENCE;
 
-/// A coordinator that can be reached.
+/// A coordinator that can be reached. It has a runtime of its own, with which all of its
+/// connections end.
 pub(crate) struct Serving {
     pub(crate) coordinator: Arc<Coordinator>,
     pub(crate) address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    task: Option<JoinHandle<()>>,
+    runtime: Option<Runtime>,
 }
 
 impl Serving {
     /// Serves on a port that is free.
-    pub(crate) fn start(runtime: &Runtime, coordinator: Arc<Coordinator>) -> Self {
-        Self::start_at(runtime, coordinator, ([127, 0, 0, 1], 0).into())
+    pub(crate) fn start(coordinator: Arc<Coordinator>) -> Self {
+        Self::start_at(coordinator, ([127, 0, 0, 1], 0).into())
     }
 
     /// Serves on a port that a coordinator before had.
-    pub(crate) fn start_at(
-        runtime: &Runtime,
-        coordinator: Arc<Coordinator>,
-        address: SocketAddr,
-    ) -> Self {
+    pub(crate) fn start_at(coordinator: Arc<Coordinator>, address: SocketAddr) -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
         let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
         let face = Face(Arc::clone(&coordinator));
         let server = Server::builder()
             .add_service(ShardLeasesServer::new(face.clone()))
             .add_service(RunsServer::new(face));
-        let _entered = runtime.enter();
-        let task = nightshift_telemetry::spawn("coordinator", async move {
-            let served = server.serve_with_incoming(TcpListenerStream::new(listener));
-            // Killed, not shut down: open connections break.
-            tokio::select! {
-                served = served => served.unwrap(),
-                _ = stopped => {}
-            }
+        let entered = runtime.enter();
+        nightshift_telemetry::spawn("coordinator", async move {
+            server.serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap();
         });
-        Self { coordinator, address, stop: Some(stop), task: Some(task) }
+        drop(entered);
+        Self { coordinator, address, runtime: Some(runtime) }
     }
 
     /// The address, as workers are told it.
@@ -69,15 +60,17 @@ impl Serving {
         format!("http://{}", self.address)
     }
 
-    /// Ends it at once; waits until the port is free.
-    pub(crate) fn kill(&mut self, runtime: &Runtime) {
-        drop(self.stop.take());
-        if let Some(task) = self.task.take() {
-            runtime.block_on(task).unwrap();
+    /// Ends it at once, as a kill does: nothing is answered any more, connections break.
+    pub(crate) fn kill(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(PATIENCE);
         }
-        // Connections are tasks of their own: from now on they are refused whatever they ask.
-        let gone = Status::unavailable("this coordinator was killed");
-        self.coordinator.pull(|levers| levers.refuse = Some(gone));
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 

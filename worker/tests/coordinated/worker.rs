@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nightshift_storage::sync::Durability;
 use nightshift_worker::identity::Identity;
@@ -11,6 +11,8 @@ use nightshift_worker::pace::Pace;
 use nightshift_worker::source::Drain;
 use nightshift_worker::source::remote::{Ending, Settings, Tally};
 use tokio::runtime::Runtime;
+
+use crate::prepared::PATIENCE;
 
 /// A worker that is to be started.
 pub(crate) struct Worker {
@@ -59,8 +61,13 @@ impl Worker {
 }
 
 impl Running {
-    /// Waits for its end.
+    /// Waits for its end, with a bound.
     pub(crate) fn finish(self) -> (Ending, Tally) {
+        let started = Instant::now();
+        while !self.thread.is_finished() {
+            assert!(started.elapsed() < PATIENCE, "the worker does not end");
+            std::thread::sleep(Duration::from_millis(1));
+        }
         self.thread.join().unwrap()
     }
 }

@@ -15,12 +15,12 @@ use tokio::time::Instant;
 use super::runs::{Found, Wanted, fetch, text};
 use crate::args::OutputFormatArg;
 use crate::command::print_while_read;
-use crate::coordinator::Coordinator;
+use crate::coordinator::{Coordinator, say};
 use crate::interrupt::Interrupt;
 use crate::progress::runs::{change, is_news};
 use crate::progress::style;
+use crate::span;
 use crate::view::RunView;
-use crate::{span, waiting};
 
 /// Time between two looks.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -40,6 +40,7 @@ pub(super) async fn perform(
     wanted: &Wanted,
     format: OutputFormatArg,
 ) -> Result<Exit, Failure> {
+    coordinator.be_quiet();
     let mut interrupt = Interrupt::new()?;
     let json = format == OutputFormatArg::Json;
     let mut screen = if std::io::stdout().is_terminal() && !json {
@@ -91,7 +92,7 @@ async fn look(
                 let text = format!("no answer from the coordinator for {waited}; asking on");
                 match screen {
                     Screen::Drawn(bar) => bar.set_message(text),
-                    Screen::Lines { .. } if !told => waiting::say(&text),
+                    Screen::Lines { .. } if !told => say(&text),
                     Screen::Lines { .. } => {}
                 }
                 told = true;

@@ -70,9 +70,9 @@ fn shards(run: &RunStatus) -> String {
         (ready, "free".to_owned()),
     ];
     let mut text = format!(
-        "Of its {}, {} are committed",
+        "Of its {}, {} committed",
         count(total.into(), "shard", "shards"),
-        thousands(committed.into())
+        count(committed.into(), "is", "are")
     );
     for (count, what) in parts.into_iter().filter(|(count, _)| *count > 0) {
         text.push_str(&format!(", {} {what}", thousands(count.into())));
@@ -83,7 +83,7 @@ fn shards(run: &RunStatus) -> String {
 fn rows(run: &RunStatus) -> String {
     let rows = run.rows;
     let mut text =
-        format!("{} of {} are written", thousands(rows.out), count(rows.planned, "row", "rows"));
+        format!("{} written of {}", count(rows.out, "row is", "rows are"), thousands(rows.planned));
     if rows.rejected > 0 {
         text.push_str(&format!(", {} rejected", thousands(rows.rejected)));
     }

@@ -18,7 +18,7 @@ pub(super) fn describe(found: &FoundRun, shard: &ShardStatus, again: &str) -> St
     sentences.extend(failures(shard));
     if let Some(given_up) = found.quarantined.iter().find(|one| one.shard == shard.shard) {
         let what = prose::one_line(&format!("{}: {}", given_up.reason, given_up.message));
-        sentences.push(format!("It was given up ({}): {what}", given_up.class.as_str()));
+        sentences.push(format!("The reason ({}): {what}", given_up.class.as_str()));
     }
     sentences.push(next(found, shard, again));
     paragraph(&sentences)

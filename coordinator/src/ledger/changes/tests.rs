@@ -48,6 +48,7 @@ fn changes() -> impl Strategy<Value = Changes> {
             false_dates,
             false_done,
             closed,
+            progress: BTreeMap::new(),
         },
     )
 }

@@ -10,12 +10,12 @@ use nightshift_storage::Reader;
 use tokio::sync::Notify;
 
 use crate::ledger::keeper::ServedRoot;
-use crate::ledger::{Changes, DateEntry};
+use crate::ledger::{Changes, DateEntry, Progress};
 
-/// Shards and dates of one name that wait to be written: some seconds at 10,000 a second, in
-/// a megabyte. Beyond that the name is rebuilt from the store, which costs less than it seems:
-/// a listing, and the difference.
-pub(super) const PENDING_MAX: usize = 65_536;
+/// Shards and dates of one name that wait to be written: 26 s at 10,000 a second, longer than
+/// a rebuild takes that lists a million records meanwhile, in a megabyte. Beyond that the name
+/// is rebuilt from the store.
+pub(super) const PENDING_MAX: usize = 262_144;
 
 /// What handles and task share.
 #[derive(Debug, Default)]
@@ -61,7 +61,7 @@ pub(super) enum Letter {
 
 /// What is left to do.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Progress {
+pub(super) struct Advance {
     /// No name waits for a rebuild.
     pub(super) is_calm: bool,
     /// How often something was told, if nothing of it waits.
@@ -129,6 +129,17 @@ impl Inbox {
         self.bell.notify_one();
     }
 
+    pub(super) fn progress_of(&self, run: &RunId, progress: Progress) {
+        let mut letters = self.letters();
+        let Some(slot) = letters.names.get_mut(&run.name) else { return };
+        // The latest is enough, so another one of the same run takes no room.
+        if slot.changes.progress.contains_key(run) || slot.has_room() {
+            slot.changes.progress.insert(run.clone(), progress);
+        }
+        letters.told += 1;
+        self.bell.notify_one();
+    }
+
     pub(super) fn conclude(&self, verdict: &Final) {
         let mut letters = self.letters();
         let Some(slot) = letters.names.get_mut(&verdict.run.name) else { return };
@@ -153,11 +164,11 @@ impl Inbox {
     }
 
     /// How far the task has come with what was told.
-    pub(super) fn progress(&self) -> Progress {
+    pub(super) fn advance(&self) -> Advance {
         let letters = self.letters();
         let is_calm = |slot: &Slot| !slot.is_fresh && !slot.has_overflowed;
         let is_taken = |slot: &Slot| is_calm(slot) && slot.changes.is_empty();
-        Progress {
+        Advance {
             is_calm: letters.names.values().all(is_calm),
             taken: letters.names.values().all(is_taken).then_some(letters.told),
         }

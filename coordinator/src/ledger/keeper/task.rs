@@ -159,13 +159,13 @@ impl Task {
                 LedgerState::Behind { reason: *reason, why: why.clone(), since: *since, names }
             }
         };
-        let progress = self.tools.inbox.progress();
-        if state.is_current() && !progress.is_calm {
+        let advance = self.tools.inbox.advance();
+        if state.is_current() && !advance.is_calm {
             // The next round takes it up; until then the handle's own words stand.
             return;
         }
         if state.is_current()
-            && let Some(taken) = progress.taken
+            && let Some(taken) = advance.taken
         {
             self.settled.send_replace(taken);
         }
@@ -220,6 +220,7 @@ impl Name {
         // The length of the pause stays: two deployments that take the ledger from each other
         // both succeed each time.
         self.pause.until = None;
+        self.said.take_if(|said| !matches!(said, Lost::Foreign { .. }));
         let name = &self.upkeep.served().name;
         match self.behind.take() {
             Some(behind) if behind.reason != Reason::Starting => {
@@ -262,7 +263,7 @@ impl Name {
     /// Says a loss, unless it was the last one that was said.
     fn say(&mut self, lost: &Lost) {
         let name = &self.upkeep.served().name;
-        if self.said.as_ref() == Some(lost) && matches!(lost, Lost::Foreign { .. }) {
+        if self.said.as_ref() == Some(lost) {
             return;
         }
         match lost {

@@ -32,6 +32,10 @@ impl<'a> Keys<'a> {
         self.key(&format!("run:{run}:done"))
     }
 
+    pub(super) fn progress(&self, run: &RunId) -> String {
+        self.key(&format!("run:{run}:progress"))
+    }
+
     fn key(&self, rest: &str) -> String {
         format!("nightshift:{{{}}}:{rest}", self.name)
     }

@@ -2,7 +2,7 @@
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueHint};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::ShardIndex;
 use nightshift_core::plan::SHARDS_MAX;
@@ -11,6 +11,7 @@ use nightshift_worker::front::failure::Failure;
 use nightshift_worker::single::Single;
 use std::path::PathBuf;
 
+use crate::commit::CommitArgs;
 use crate::coordinator::CoordinatorArgs;
 
 /// Scores shards for a coordinator, one shard of a run, or one file.
@@ -30,8 +31,11 @@ use crate::coordinator::CoordinatorArgs;
 ///
 ///     nightshift-worker --model models/delay-mlp --input flights.parquet --output scores.parquet
 #[derive(Debug, Parser)]
-#[command(name = "nightshift-worker", version, verbatim_doc_comment, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(name = "nightshift-worker", version, args_conflicts_with_subcommands = true, verbatim_doc_comment, max_term_width = 100, after_help = AFTER_HELP)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     #[command(flatten)]
     pub(crate) member: CoordinatorArgs,
 
@@ -93,8 +97,16 @@ Exit codes:
   77  permission denied, or a read-only output
   78  spec, model or configuration is wrong";
 
+/// What else the program does.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Commit(CommitArgs),
+}
+
 /// What the worker is to do.
-pub(crate) enum Mode {
+pub(crate) enum Mode<'a> {
+    /// Files of a program in another language.
+    Commit(&'a CommitArgs),
     /// Shards of a coordinator.
     Member { coordinator: String },
     /// One file into another.
@@ -143,7 +155,10 @@ impl Arguments {
         }
     }
 
-    pub(crate) fn mode(&self) -> Result<Mode, Failure> {
+    pub(crate) fn mode(&self) -> Result<Mode<'_>, Failure> {
+        if let Some(Command::Commit(commit)) = &self.command {
+            return Ok(Mode::Commit(commit));
+        }
         let missing = |what: &str, remedy: &str| {
             Failure::new(Exit::Usage, format_args!("{what} is missing: {remedy}"))
         };

@@ -16,6 +16,7 @@ use nightshift_worker::single::{Single, score_file};
 use nightshift_worker::source::{Drain, drain_on_signals};
 
 mod args;
+mod commit;
 mod coordinator;
 
 use args::{Arguments, Mode};
@@ -45,6 +46,7 @@ fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         Mode::Member { coordinator } => {
             arguments.member.work(&coordinator, arguments.workers, drain)
         }
+        Mode::Commit(commit) => commit.commit(),
         Mode::File(single) => file(&single),
         Mode::Shard { shard, shards } => shard_of(arguments, shard, shards, drain),
     }

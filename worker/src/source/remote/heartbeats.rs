@@ -24,13 +24,13 @@ struct Rhythm {
 
 /// Sends heartbeats, for ever.
 pub(super) async fn send(shared: &Shared, calls: &Calls) {
-    let mut rhythm = Rhythm { sent: None, since: Instant::now() };
+    let mut rhythm = Rhythm::new(Instant::now());
     let mut pauses = Pauses::up_to(PAUSE_MAX);
     loop {
         let leases = shared.lock().holdings.progress();
         let worker = shared.settings.worker.clone();
         let sent = Instant::now();
-        rhythm.note(shared, sent);
+        note(shared, &mut rhythm, sent);
         match calls.heartbeat(shared, Heartbeat { worker, leases }).await {
             Ok(answered) => {
                 take_in(shared, answered, sent);
@@ -82,21 +82,50 @@ fn take_in(shared: &Shared, answered: HeartbeatAnswered, sent: Instant) {
 }
 
 impl Rhythm {
-    /// Notes that a heartbeat is sent at `now`, and how late it is.
-    fn note(&mut self, shared: &Shared, now: Instant) {
-        let Some(before) = self.sent.replace(now) else { return };
-        let gap = now.saturating_duration_since(before);
-        let interval = {
-            let mut state = shared.lock();
-            state.tally.heartbeat_gap_max = state.tally.heartbeat_gap_max.max(gap);
-            state.interval
-        };
-        let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
-        tracing::debug!(gap_ms, "heartbeat gap");
+    fn new(now: Instant) -> Self {
+        Self { sent: None, since: now }
+    }
+
+    /// Notes that a heartbeat is sent at `now`: how long after the one before, and whether that
+    /// is late.
+    fn sent(&mut self, now: Instant, interval: Duration) -> Option<(Duration, bool)> {
+        let before = self.sent.replace(now)?;
         // An interval that became shorter meanwhile could not be kept before.
         let expected = now.saturating_duration_since(before.max(self.since));
-        if expected > interval * LATE_INTERVALS {
-            tracing::warn!(gap_ms, "heartbeat late");
-        }
+        Some((now.saturating_duration_since(before), expected > interval * LATE_INTERVALS))
+    }
+}
+
+/// Says how long after the last heartbeat this one is sent.
+fn note(shared: &Shared, rhythm: &mut Rhythm, now: Instant) {
+    let (gap, late) = {
+        let mut state = shared.lock();
+        let Some((gap, late)) = rhythm.sent(now, state.interval) else { return };
+        state.tally.heartbeat_gap_max = state.tally.heartbeat_gap_max.max(gap);
+        (gap, late)
+    };
+    let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
+    tracing::debug!(gap_ms, "heartbeat gap");
+    if late {
+        tracing::warn!(gap_ms, "heartbeat late");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heartbeat_is_late_after_two_intervals() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let interval = Duration::from_millis(100);
+        let mut rhythm = Rhythm::new(start);
+        assert_eq!(rhythm.sent(at(5_000), interval), None, "nothing was expected before");
+        assert_eq!(rhythm.sent(at(5_200), interval), Some((Duration::from_millis(200), false)));
+        assert_eq!(rhythm.sent(at(5_401), interval), Some((Duration::from_millis(201), true)));
+        // A shorter interval counts from when it was named.
+        rhythm.since = at(8_000);
+        assert_eq!(rhythm.sent(at(8_100), interval), Some((Duration::from_millis(2_699), false)));
     }
 }

@@ -30,9 +30,9 @@ async fn nothing_is_kept_before_a_rebuild_begins() {
     inbox.open(&name);
     inbox.shard(&run(), ShardIndex(2));
     inbox.shard(&run(), ShardIndex(3));
-    assert_eq!(inbox.progress().taken, None);
+    assert_eq!(inbox.advance().taken, None);
     assert_eq!(waiting(&inbox, &name), 2);
-    assert_eq!(inbox.progress().taken, Some(inbox.told()));
+    assert_eq!(inbox.advance().taken, Some(inbox.told()));
     inbox.shut(&name);
     inbox.shard(&run(), ShardIndex(4));
     assert_eq!(waiting(&inbox, &name), 0);
@@ -47,11 +47,11 @@ async fn more_than_is_kept_asks_for_a_rebuild() {
         (0..count).for_each(|shard| inbox.shard(&run(), ShardIndex(shard as u32)));
     };
     fill(PENDING_MAX);
-    assert!(inbox.progress().is_calm);
+    assert!(inbox.advance().is_calm);
     assert_eq!(waiting(&inbox, &name), PENDING_MAX);
     fill(PENDING_MAX + 1);
-    let progress = inbox.progress();
-    assert!(!progress.is_calm && progress.taken.is_none());
+    let advance = inbox.advance();
+    assert!(!advance.is_calm && advance.taken.is_none());
     assert!(matches!(inbox.take(&name), Letter::Overflowed));
     fill(10);
     assert_eq!(waiting(&inbox, &name), 0, "the rebuild will find them");
