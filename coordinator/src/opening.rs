@@ -52,7 +52,8 @@ pub(crate) async fn take_over(
     };
     let now = now();
     if epoch > 1 {
-        let kept_back = table.undecided() / 2;
+        // At least one: the last shard of a run is most likely being scored.
+        let kept_back = table.undecided().div_ceil(2);
         table = table.awaiting_adoption(now).keeping_back(kept_back);
     }
     // What they came to is read later; until then they count as committed.
