@@ -45,6 +45,8 @@ mod reports;
 mod releases;
 mod watch;
 mod refused;
+#[cfg(test)]
+mod fixtures;
 
 pub use shared::{Ending, Tally};
 
@@ -184,9 +186,7 @@ impl ShardSource for Remote {
 
     fn begun(&self, attempt: &Attempt) -> bool {
         let batch_rows = attempt.work.scorer.reader().batch_rows();
-        let begun = self.shared.lock().holdings.begun(&id_of(attempt), batch_rows, Instant::now());
-        self.shared.for_acquires.notify_one();
-        begun
+        self.shared.lock().holdings.begun(&id_of(attempt), batch_rows, Instant::now())
     }
 
     fn scored(&self, attempt: &Attempt, rows: u64) -> bool {
