@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use nightshift_core::conclusion::QuarantinedShard;
-use nightshift_core::ids::ShardIndex;
 use nightshift_core::lease::{LeaseTable, Moment};
 use nightshift_core::plan::{Planned, ShardSet};
 use nightshift_core::record::{Record, Verdict};
@@ -41,14 +40,17 @@ pub(crate) async fn take_over(
     let epoch = open_epoch(&served.root, opener, &outline.run).await?;
     let rules = times.rules(outline.task.crash_budget);
     let shards = outline.shard_count();
+    let mut order = outline.longest_first();
     // Every other incarnation begins at the other end: what the one before had leased comes last,
     // and should it still be alive, the two meet once instead of granting the same shards.
-    let backwards = if epoch.is_multiple_of(2) { shards } else { 0 };
-    let order = (0..backwards).rev().map(ShardIndex);
+    if epoch.is_multiple_of(2) {
+        order.reverse();
+    }
     let mut table = LeaseTable::new(rules, epoch, shards, &decided, order);
     let now = now();
     if epoch > 1 {
-        let kept_back = table.undecided() / 2;
+        // At least one: the last shard of a run is most likely being scored.
+        let kept_back = table.undecided().div_ceil(2);
         table = table.awaiting_adoption(now).keeping_back(kept_back);
     }
     // What they came to is read later; until then they count as committed.

@@ -18,7 +18,7 @@ mod set;
 mod slices;
 
 pub use cut::{CutError, Sharding, cut};
-pub use outline::Outline;
+pub use outline::{LONG_MEDIANS, Outline};
 pub use planned::Planned;
 pub use set::{ShardSet, Shards};
 pub use slices::Slices;

@@ -5,6 +5,8 @@
 //! with more than [`TOP_LEVEL_FIELDS_MAX`] of them is refused. No request repeats a field further
 //! down. Bytes that are not protobuf are left to the decoder, which names the mistake.
 
+use std::marker::PhantomData;
+
 use prost::Message;
 use prost::bytes::Buf;
 use tonic::Status;
@@ -13,15 +15,21 @@ use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
 
 use crate::limits::TOP_LEVEL_FIELDS_MAX;
 
+/// Bytes that a call's buffer has room for at first: a grant, a report and most answers fit. A
+/// coordinator has thousands of calls open, each with two buffers.
+const BUFFER_BYTES: usize = 1 << 10;
+/// Bytes after which a buffer is handed on; matters to streams alone. The library's own choice.
+const YIELD_BYTES: usize = 32 << 10;
+
 /// Writes `T` and reads `U`.
 #[derive(Debug, Clone)]
 pub struct BoundedCodec<T, U> {
-    prost: ProstCodec<T, U>,
+    messages: PhantomData<fn(T) -> U>,
 }
 
 impl<T, U> Default for BoundedCodec<T, U> {
     fn default() -> Self {
-        Self { prost: ProstCodec::new() }
+        Self { messages: PhantomData }
     }
 }
 
@@ -36,12 +44,17 @@ where
     type Decoder = BoundedDecoder<U>;
 
     fn encoder(&mut self) -> Self::Encoder {
-        self.prost.encoder()
+        ProstCodec::<T, U>::raw_encoder(buffers())
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        BoundedDecoder { prost: self.prost.decoder() }
+        BoundedDecoder { prost: ProstCodec::<T, U>::raw_decoder(buffers()) }
     }
+}
+
+/// Sizes of the buffers of one call.
+fn buffers() -> BufferSettings {
+    BufferSettings::new(BUFFER_BYTES, YIELD_BYTES)
 }
 
 /// Reads `U`.

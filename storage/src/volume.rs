@@ -56,6 +56,7 @@ enum VolumeError {
 /// A volume. Cheap to share behind an `Arc`.
 #[derive(Debug)]
 pub(crate) struct Volume {
+    directory: PathBuf,
     local: LocalFileSystem,
     syncer: Arc<Syncer>,
     reads: Arc<SmallReads>,
@@ -70,6 +71,7 @@ impl Volume {
         // 48 random bits: unlikely to collide, far from overflow, and short names.
         let start = (ulid::Ulid::generate().random() & 0xffff_ffff_ffff) as u64;
         Ok(Self {
+            directory: root.to_owned(),
             local: LocalFileSystem::new_with_prefix(root)?.with_fsync(fsync),
             syncer,
             reads: Arc::default(),
@@ -100,8 +102,9 @@ impl Volume {
     }
 }
 
-/// Whether all of an object is asked for, whatever its version.
-fn is_plain(options: &GetOptions) -> bool {
+/// Whether all of an object is asked for, whatever its version, and its name is the file's: one
+/// without escapes, and none that [`LocalFileSystem`] refuses to address.
+fn is_plain(options: &GetOptions, location: &ObjectPath) -> bool {
     let GetOptions {
         if_match: None,
         if_none_match: None,
@@ -115,7 +118,7 @@ fn is_plain(options: &GetOptions) -> bool {
     else {
         return false;
     };
-    true
+    !location.as_ref().contains(['%', '#'])
 }
 
 /// A small file as the answer to a plain read.
@@ -285,8 +288,8 @@ impl ObjectStore for Volume {
         location: &ObjectPath,
         options: GetOptions,
     ) -> object_store::Result<GetResult> {
-        if is_plain(&options) {
-            let path = self.local.path_to_filesystem(location)?;
+        if is_plain(&options, location) {
+            let path = self.directory.join(location.as_ref());
             // What cannot be read as a small file is read again, which says why.
             if let Ok(Some(file)) = self.reads.read(path).await {
                 return Ok(whole(location, file));

@@ -17,6 +17,13 @@ pub fn recorded(output: &Path, run: &str) -> BTreeSet<u32> {
         .collect()
 }
 
+/// The identity of the root.
+pub fn root_id(output: &Path) -> String {
+    let text = fs::read(output.join("_nightshift/v1/root.json")).unwrap();
+    let root: Value = serde_json::from_slice(&text).unwrap();
+    root["root_id"].as_str().unwrap().to_owned()
+}
+
 /// The record of a shard.
 pub fn record(output: &Path, run: &str, shard: u32) -> Option<Value> {
     let path = format!("_nightshift/v1/runs/{run}/records/{shard:07}.json");

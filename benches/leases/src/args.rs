@@ -104,9 +104,9 @@ pub(crate) struct SkewArgs {
     /// Which shards are long
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Leases that a worker holds ahead of the one it works on
-    #[arg(long, default_value_t = 1)]
-    pub(crate) ahead: usize,
+    /// How long before the end of a shard a worker asks for the next, in milliseconds
+    #[arg(long, default_value_t = 100, value_name = "MS")]
+    pub(crate) horizon: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -139,7 +139,7 @@ impl Bench<'_> {
         // More shards than are asked for: the queue never runs dry, and the run never ends.
         let shards = WARM_UP_PAIRS + pairs + 2 * args.workers as u32;
         let name = self.name(connections, rate);
-        let run = stand.start(coordinator, &name, shards).await?;
+        let run = stand.start(coordinator, stand.scene.wish(&name, shards)?).await?;
         let (output, spare) =
             (stand.scene.output(&name), stand.scene.path(&format!("spare-{name}")));
         let id: RunId = run.parse()?;

@@ -54,10 +54,11 @@ pub(crate) async fn memory(args: &MemoryArgs) -> Result<Memory> {
 /// Measures a run of `shards` shards; `records` of them are decided when it is found again.
 pub(crate) async fn measure(stand: &Stand, shards: u32, records: u32) -> Result<Memory> {
     let home = stand.scene.home();
+    let wish = stand.scene.wish("large", shards)?;
     let first = stand.coordinator_at(&home, None)?;
     let idle_bytes = first.usage()?.rss_bytes;
     let started = Instant::now();
-    let run = stand.start(&first, "large", shards).await?;
+    let run = stand.start(&first, wish).await?;
     let planned = held(&first, idle_bytes, started)?;
     drop(first);
     let (output, spare) = (stand.scene.output("large"), stand.scene.path("spare-large"));

@@ -52,6 +52,21 @@ impl Scene {
         if !input.exists() {
             write_numbers(&input, shards)?;
         }
+        self.wish_for(name, &input, "rows: 1")
+    }
+
+    /// The wish for a run with one shard for each of `rows`, which has as many rows.
+    pub(crate) fn wish_of_files(&self, name: &str, rows: &[u32]) -> Result<wire::StartRequest> {
+        let folder = self.path(&format!("in-{name}"));
+        std::fs::create_dir(&folder)?;
+        for (file, rows) in rows.iter().enumerate() {
+            // Files are read in the order of their names.
+            write_numbers(&folder.join(format!("{file:07}.csv")), *rows)?;
+        }
+        self.wish_for(name, &folder.join("*.csv"), "by: file")
+    }
+
+    fn wish_for(&self, name: &str, input: &Path, sharding: &str) -> Result<wire::StartRequest> {
         let mut yaml = String::new();
         write!(
             yaml,
@@ -63,7 +78,7 @@ impl Scene {
                model: {{ uri: {model:?} }}\n  \
                task: {{ kind: tabular }}\n  \
                output: {{ uri: {output:?}, format: {format} }}\n  \
-               sharding: {{ rows: 1 }}\n",
+               sharding: {{ {sharding} }}\n",
             model = self.path("model"),
             output = self.output(name),
             format = FORMAT.extension(),

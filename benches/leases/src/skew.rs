@@ -31,11 +31,16 @@ pub(crate) struct Skew {
     pub(crate) shards: u32,
     pub(crate) long: u32,
     pub(crate) times: u32,
-    pub(crate) ahead: usize,
+    pub(crate) horizon_ms: u64,
     pub(crate) short_s: f64,
     /// No assignment can be faster: the sum over the workers, or the longest shard.
     pub(crate) ideal_s: f64,
+    /// Leases, where long shards have more rows.
     pub(crate) dynamic_s: f64,
+    /// Leases, where all shards have as many rows and nobody knows which are long.
+    pub(crate) dynamic_unknown_s: f64,
+    /// Computed: the same without any cost of leasing.
+    pub(crate) in_turn_s: f64,
     /// Shard index modulo number of workers.
     pub(crate) static_modulo_s: f64,
     /// As many neighbouring shards for each worker.
@@ -65,54 +70,67 @@ pub(crate) async fn skew(args: &SkewArgs) -> Result<Skew> {
     let healthy = vec![1; args.workers];
     let mut one_slow = healthy.clone();
     one_slow[0] = args.slower;
-    let dynamic = |name, lengths: &Arc<Lengths>, slowness: Vec<u32>| {
-        run(&stand, &coordinator, name, Arc::clone(lengths), slowness, args.ahead)
+    let horizon = Duration::from_millis(args.horizon);
+    let dynamic = async |name: &str, rows: Rows, lengths: &Arc<Lengths>, slowness: &[u32]| {
+        let wish = match rows {
+            Rows::AsLong => stand.scene.wish_of_files(name, lengths.units())?,
+            Rows::One => stand.scene.wish(name, lengths.shards())?,
+        };
+        let run = stand.start(&coordinator, wish).await?;
+        let output = stand.scene.output(name);
+        let crew = Arc::new(Crew::new(&output, &run, Arc::clone(lengths)).await?);
+        share(&coordinator, &crew, slowness, horizon).await
     };
     let fixed = |assignment| stay(&skewed, assignment, args.workers);
-    let runs = try_join_all([
-        dynamic("skewed", &skewed, healthy.clone()),
-        dynamic("slow", &even, one_slow),
-        dynamic("without", &even, healthy[1..].to_vec()),
-        dynamic("even", &even, healthy.clone()),
-    ]);
-    let (runs, modulo, blocks) =
-        futures::join!(runs, fixed(Assignment::Modulo), fixed(Assignment::Blocks));
-    let runs = runs?;
-    let seconds: Vec<f64> = runs.iter().map(Duration::as_secs_f64).collect();
-    let [dynamic_s, with_it_s, without_it_s, none_slow_s] = seconds[..] else {
-        anyhow::bail!("four runs were started")
+    let leased = async {
+        futures::try_join!(
+            dynamic("skewed", Rows::AsLong, &skewed, &healthy),
+            dynamic("unknown", Rows::One, &skewed, &healthy),
+            dynamic("slow", Rows::One, &even, &one_slow),
+            dynamic("without", Rows::One, &even, &healthy[1..]),
+            dynamic("even", Rows::One, &even, &healthy),
+        )
     };
+    let (leased, static_modulo, static_blocks) =
+        futures::join!(leased, fixed(Assignment::Modulo), fixed(Assignment::Blocks));
+    let (dynamic_s, dynamic_unknown_s, with_it_s, without_it_s, none_slow_s) = leased?;
     Ok(Skew {
         workers: args.workers,
         shards: args.shards,
         long: args.long,
         times: args.times,
-        ahead: args.ahead,
-        short_s: skewed.shortest().as_secs_f64(),
+        horizon_ms: args.horizon,
+        short_s: skewed.unit().as_secs_f64(),
         ideal_s: skewed.ideal(args.workers).as_secs_f64(),
         dynamic_s,
-        static_modulo_s: modulo.as_secs_f64(),
-        static_blocks_s: blocks.as_secs_f64(),
+        dynamic_unknown_s,
+        in_turn_s: skewed.in_turn(args.workers).as_secs_f64(),
+        static_modulo_s: static_modulo.as_secs_f64(),
+        static_blocks_s: static_blocks.as_secs_f64(),
         slow: Slow { slower: args.slower, with_it_s, without_it_s, none_slow_s },
     })
 }
 
-/// Lets one worker for each entry of `slowness` share a run through the coordinator; the time
-/// until its last shard is decided.
-async fn run(
-    stand: &Stand,
+/// Rows of the shards of a run.
+#[derive(Debug, Clone, Copy)]
+enum Rows {
+    /// As many as the shard is long, in a file of its own: the plan says which are long.
+    AsLong,
+    /// One: the plan says nothing.
+    One,
+}
+
+/// Lets one worker for each entry of `slowness` share a run; the seconds until its last shard is
+/// decided.
+async fn share(
     coordinator: &Service,
-    name: &str,
-    lengths: Arc<Lengths>,
-    slowness: Vec<u32>,
-    ahead: usize,
-) -> Result<Duration> {
-    let run = stand.start(coordinator, name, lengths.shards()).await?;
-    let output = stand.scene.output(name);
-    let crew = Arc::new(Crew::new(&output, &run, lengths).await?);
-    let sleepers = slowness.into_iter().enumerate().map(|(number, slowness)| {
-        let name = format!("{name}-{number}-{}", ulid::Ulid::generate());
-        Sleeper::new(coordinator.address, Arc::clone(&crew), name, slowness, ahead)
+    crew: &Arc<Crew>,
+    slowness: &[u32],
+    horizon: Duration,
+) -> Result<f64> {
+    let sleepers = slowness.iter().enumerate().map(|(number, slowness)| {
+        let name = format!("sleeper-{number}-{}", ulid::Ulid::generate());
+        Sleeper::new(coordinator.address, Arc::clone(crew), name, *slowness, horizon)
     });
     let sleepers = try_join_all(sleepers).await?;
     let started = Instant::now();
@@ -128,7 +146,7 @@ async fn run(
     };
     crew.wait_for_final().await?;
     work.iter().for_each(tokio::task::JoinHandle::abort);
-    Ok(last.duration_since(started))
+    Ok(last.duration_since(started).as_secs_f64())
 }
 
 /// Sleeps through a fixed assignment; the time until the last worker has ended.
@@ -154,7 +172,9 @@ pub(crate) fn render(skew: &Skew) -> String {
     let ideal = skew.ideal_s;
     let rows = [
         row("ideal: sum / workers, or the longest shard", against(ideal, ideal)),
-        row("dynamic leases", against(skew.dynamic_s, ideal)),
+        row("leases, long shards have more rows", against(skew.dynamic_s, ideal)),
+        row("leases, nobody knows which are long", against(skew.dynamic_unknown_s, ideal)),
+        row("  computed, in turn and free of cost", against(skew.in_turn_s, ideal)),
         row("static: index modulo workers", against(skew.static_modulo_s, ideal)),
         row("static: blocks of neighbours", against(skew.static_blocks_s, ideal)),
     ];
@@ -165,14 +185,13 @@ pub(crate) fn render(skew: &Skew) -> String {
         row("all workers, none slow", against(none_slow_s, without_it_s)),
     ];
     format!(
-        "{} workers, {} shards of {:.3} s, {} of them {} times longer; {} ahead\n\n{}\n\
+        "{} workers, {} shards of {:.3} s, {} of them {} times longer\n\n{}\n\
          one worker {slower} times slower, shards of one length\n\n{}",
         skew.workers,
         thousands(f64::from(skew.shards)),
         skew.short_s,
         skew.long,
         skew.times,
-        skew.ahead,
         table::render(&["", "makespan", "to ideal"], &rows),
         table::render(&["", "makespan", "ratio"], &slow_rows),
     )

@@ -66,14 +66,12 @@ impl Stand {
         Service::redis(self.measured)
     }
 
-    /// Starts the run `name` of `shards` shards; its id.
+    /// Starts the run that is wished for; its id.
     pub(crate) async fn start(
         &self,
         coordinator: &Service,
-        name: &str,
-        shards: u32,
+        wish: wire::StartRequest,
     ) -> Result<String> {
-        let wish = self.scene.wish(name, shards)?;
         let mut operator = fleet::operator(coordinator.address).await?;
         let answer = operator.start(wish).await?.into_inner();
         if answer.decision() != wire::Decision::Start {

@@ -1,9 +1,10 @@
 //! Small files, read a few at a time by one thread.
 //!
 //! A read may block, so it is handed to a thread that may. On a busy processor the two switches
-//! between threads cost more than the read of a record that is in memory already. So readers
-//! take what has gathered: under load one switch serves many reads. Where reads are slow, as on
-//! a network volume, each waiting read gets a reader of its own, up to [`READERS_MAX`].
+//! between threads cost more than the read of a record that is in memory already. So the first
+//! caller lets others run that are ready, and then a reader takes what has gathered: under load
+//! one switch serves many reads. Where reads are slow, as on a network volume, each waiting read
+//! gets a reader of its own, up to [`READERS_MAX`].
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 /// Largest file that is read in one piece here: a record fits.
@@ -46,6 +48,8 @@ struct Waiting {
     /// One for each caller that waits, so as many as there are calls under way.
     jobs: VecDeque<Job>,
     readers: usize,
+    /// Whether a caller is about to start readers.
+    gathering: bool,
 }
 
 #[derive(Debug)]
@@ -54,29 +58,42 @@ struct Job {
     reply: oneshot::Sender<io::Result<Option<SmallFile>>>,
 }
 
+/// The duty to start readers for what has gathered. It is done when this is dropped, so that
+/// nobody waits in vain for a caller that went away.
+struct Gathering<'a> {
+    reads: &'a Arc<SmallReads>,
+    runtime: Handle,
+}
+
 impl SmallReads {
     /// Reads the file at `path`; none if it is not a plain file of at most
     /// [`SMALL_MAX_BYTES`].
     pub(super) async fn read(self: &Arc<Self>, path: PathBuf) -> io::Result<Option<SmallFile>> {
         let (reply, answer) = oneshot::channel();
-        if self.enqueue(Job { path, reply }) {
-            let this = Arc::clone(self);
-            // It ends when nothing waits, and its jobs say how they went.
-            drop(tokio::task::spawn_blocking(move || this.serve()));
+        if let Some(gathering) = self.enqueue(Job { path, reply }) {
+            tokio::task::yield_now().await;
+            drop(gathering);
         }
         // A reader that is gone without a word is a runtime that ends.
         answer.await.unwrap_or_else(|_| Err(io::Error::other("nobody reads any more")))
     }
 
-    /// Whether one more reader is to be started for what waits.
-    fn enqueue(&self, job: Job) -> bool {
+    /// Adds a read; who is told to gather sees to it that it is served.
+    fn enqueue(self: &Arc<Self>, job: Job) -> Option<Gathering<'_>> {
         let mut waiting = self.lock();
         waiting.jobs.push_back(job);
+        if waiting.gathering || self.missing(&waiting) == 0 {
+            return None;
+        }
+        waiting.gathering = true;
+        Some(Gathering { reads: self, runtime: Handle::current() })
+    }
+
+    /// How many more readers are wanted for what waits.
+    fn missing(&self, waiting: &Waiting) -> usize {
         let each = if self.slow.load(Ordering::Relaxed) { 1 } else { TAKEN_AT_ONCE };
         let wanted = waiting.jobs.len().div_ceil(each).min(READERS_MAX);
-        let more = waiting.readers < wanted;
-        waiting.readers += usize::from(more);
-        more
+        wanted.saturating_sub(waiting.readers)
     }
 
     /// Reads until nothing waits.
@@ -107,6 +124,23 @@ impl SmallReads {
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Gathering<'_> {
+    fn drop(&mut self) {
+        let missing = {
+            let mut waiting = self.reads.lock();
+            waiting.gathering = false;
+            let missing = self.reads.missing(&waiting);
+            waiting.readers += missing;
+            missing
+        };
+        for _ in 0..missing {
+            let reads = Arc::clone(self.reads);
+            // It ends when nothing waits, and its jobs say how they went.
+            drop(self.runtime.spawn_blocking(move || reads.serve()));
+        }
     }
 }
 

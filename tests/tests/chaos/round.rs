@@ -86,14 +86,17 @@ impl Round {
                 too_late.push(fault);
                 continue;
             }
+            eprintln!("  at {} of {} records: {fault:?}", self.records(), self.shards);
             let before = troubles.met(&mut self.cluster);
             troubles.bring(fault, &mut self.cluster, random);
             // The run goes on in spite of it, so that the fault meets something to spoil.
             self.wait_until_records(self.records() + 2, Some(&mut troubles));
-            if fault.is_of_redis() {
-                self.wait_until_met(&before, &mut troubles);
+            let met = !fault.is_of_redis() || self.wait_until_met(&before, &mut troubles);
+            if met {
+                fired.push(fault)
+            } else {
+                too_late.push(fault)
             }
-            fired.push(fault);
             self.audit(&troubles);
         }
         troubles.heal(&mut self.cluster);
@@ -125,17 +128,26 @@ impl Round {
         });
     }
 
-    /// Waits until every coordinator has met the fault of Redis that is there now.
-    fn wait_until_met(&mut self, before: &[Option<f64>], troubles: &mut Troubles) {
+    /// Waits until every coordinator has met the fault of Redis that is there now. False if there
+    /// is nothing left to do with the ledger in which they could meet it.
+    fn wait_until_met(&mut self, before: &[Option<f64>], troubles: &mut Troubles) -> bool {
         wait_for("the coordinators notice what Redis does", || {
             troubles.go_on(&mut self.cluster, Instant::now());
+            let idle = self.is_over() && troubles.redis_answers() && self.ledger_is_complete();
             let now = troubles.met(&mut self.cluster);
             let noticed = |(before, now): (&Option<f64>, &Option<f64>)| match (before, now) {
                 (Some(before), Some(now)) => now > before,
                 _ => true,
             };
-            before.iter().zip(&now).all(noticed).then_some(())
-        });
+            let met = before.iter().zip(&now).all(noticed);
+            (met || idle).then_some(met)
+        })
+    }
+
+    fn ledger_is_complete(&mut self) -> bool {
+        let root = store::root_id(&self.cluster.output());
+        let said = self.cluster.ledger_dates();
+        self.dates.iter().all(|&date| said.get(date).is_some_and(|entry| entry["root"] == root))
     }
 
     /// An audit in the middle.
@@ -155,11 +167,8 @@ impl Round {
             let verdict = self.cluster.wait_for_final(date, 1);
             assert_eq!(verdict["state"], "succeeded", "{verdict}");
         }
+        wait_for("the ledger has caught up", || self.ledger_is_complete().then_some(()));
         let cluster = &mut self.cluster;
-        wait_for("the ledger has caught up", || {
-            let said = cluster.ledger_dates();
-            self.dates.iter().all(|&date| said.contains_key(date)).then_some(())
-        });
         cluster.assert_sound();
         let runs = self.runs.len() as u32;
         let audit = cluster.auditor().runs(runs).open();

@@ -53,7 +53,9 @@ fn a_shard_that_is_being_scored_when_the_coordinator_dies_is_adopted() {
     assert!(store::recorded(&cluster.output(), RUN).is_empty());
     cluster.coordinator().restart();
     succeeds(&mut cluster, 1);
-    assert_eq!(cluster.started(RUN)[&0], 1, "the shard was computed twice");
+    let said = cluster.logs().join("\n");
+    let started = cluster.started(RUN)[&0];
+    assert_eq!(started, 1, "{said}\n-- coordinator\n{}", cluster.coordinator().said());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Committing a shard of one row: what a worker does, without a model.
+//! Committing a shard: what a worker does, without a model.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -27,7 +27,10 @@ pub(super) async fn commit(
     let attempt: AttemptId = ulid::Ulid::generate().to_string().parse()?;
     let rows = outline.shard_rows(shard).context("a shard that was never planned")?;
     let mut file = root.stage(&outline.run, shard, &attempt)?.create(StagedName::Data(FORMAT))?;
-    writeln!(file, "n\n{shard}")?;
+    writeln!(file, "n")?;
+    for row in 0..rows {
+        writeln!(file, "{row}")?;
+    }
     let sealed = root.seal(vec![file.finish()?]).await?;
     let staged = sealed.files().first().context("a sealed attempt has a file")?;
     let record = Record {

@@ -6,7 +6,11 @@ use crate::args::SkewArgs;
 
 /// Lengths of the shards of a run, by index.
 #[derive(Debug)]
-pub(super) struct Lengths(Vec<Duration>);
+pub(super) struct Lengths {
+    /// How many times the unit each takes.
+    units: Vec<u32>,
+    unit: Duration,
+}
 
 /// Fixed assignments of shards to workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,39 +24,61 @@ pub(super) enum Assignment {
 impl Lengths {
     /// A few long shards among many short ones, such that the ideal is `args.ideal`.
     pub(super) fn skewed(args: &SkewArgs) -> Self {
-        let units =
-            f64::from(args.shards - args.long) + f64::from(args.long) * f64::from(args.times);
-        let longest = if args.long > 0 { f64::from(args.times) } else { 1.0 };
-        let short = args.ideal / (units / args.workers as f64).max(longest);
         let long = positions(args.shards, args.long, args.seed);
-        let length =
-            |shard| short * if long.contains(&shard) { f64::from(args.times) } else { 1.0 };
-        Self((0..args.shards).map(|shard| Duration::from_secs_f64(length(shard))).collect())
+        let units = |shard| if long.contains(&shard) { args.times.max(1) } else { 1 };
+        Self::with_ideal((0..args.shards).map(units).collect(), args)
     }
 
     /// Shards of one length, such that the ideal is `args.ideal`.
     pub(super) fn even(args: &SkewArgs) -> Self {
-        let length = args.ideal * args.workers as f64 / f64::from(args.shards);
-        Self(vec![Duration::from_secs_f64(length); args.shards as usize])
+        Self::with_ideal(vec![1; args.shards as usize], args)
+    }
+
+    fn with_ideal(units: Vec<u32>, args: &SkewArgs) -> Self {
+        let share = units.iter().sum::<u32>() as f64 / args.workers as f64;
+        let longest = units.iter().max().copied().unwrap_or(1);
+        let unit = Duration::from_secs_f64(args.ideal / share.max(f64::from(longest)));
+        Self { units, unit }
     }
 
     pub(super) fn shards(&self) -> u32 {
-        self.0.len() as u32
+        self.units.len() as u32
+    }
+
+    /// Lengths in units, which may be used as numbers of rows.
+    pub(super) fn units(&self) -> &[u32] {
+        &self.units
+    }
+
+    /// The length of the shortest.
+    pub(super) fn unit(&self) -> Duration {
+        self.unit
     }
 
     pub(super) fn of(&self, shard: u32) -> Duration {
-        self.0.get(shard as usize).copied().unwrap_or_default()
+        self.unit * self.units.get(shard as usize).copied().unwrap_or_default()
     }
 
-    pub(super) fn shortest(&self) -> Duration {
-        self.0.iter().min().copied().unwrap_or_default()
+    fn all(&self) -> impl Iterator<Item = Duration> {
+        self.units.iter().map(|units| self.unit * *units)
     }
 
     /// No assignment to `workers` workers takes less time.
     pub(super) fn ideal(&self, workers: usize) -> Duration {
-        let longest = self.0.iter().max().copied().unwrap_or_default();
-        let share = self.0.iter().sum::<Duration>() / workers as u32;
-        share.max(longest)
+        let share = self.all().sum::<Duration>() / workers as u32;
+        share.max(self.all().max().unwrap_or_default())
+    }
+
+    /// What workers take that cost nothing to feed, where the next shard in the order of their
+    /// indexes goes to whoever is free first.
+    pub(super) fn in_turn(&self, workers: usize) -> Duration {
+        let mut free = vec![Duration::ZERO; workers];
+        for length in self.all() {
+            if let Some(first) = free.iter_mut().min() {
+                *first += length;
+            }
+        }
+        free.into_iter().max().unwrap_or_default()
     }
 
     /// The shards that `worker` of `workers` has, one after the other.
@@ -62,12 +88,12 @@ impl Lengths {
         worker: usize,
         workers: usize,
     ) -> impl Iterator<Item = Duration> {
-        let shards = self.0.len();
+        let shards = self.units.len();
         let mine = move |shard: usize| match assignment {
             Assignment::Modulo => shard % workers == worker,
             Assignment::Blocks => shard * workers / shards == worker,
         };
-        self.0.iter().enumerate().filter(move |(shard, _)| mine(*shard)).map(|(_, length)| *length)
+        self.all().enumerate().filter(move |(shard, _)| mine(*shard)).map(|(_, length)| length)
     }
 }
 

@@ -15,8 +15,8 @@ use nightshift_proto::limits::ACQUIRE_WAIT_MAX_MS;
 use nightshift_proto::wire;
 use nightshift_storage::root::{OutputRoot, Probed};
 use nightshift_storage::sync::Durability;
-use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::commit::commit;
 use super::lengths::Lengths;
@@ -93,7 +93,8 @@ pub(super) struct Sleeper {
     hand: Hand,
     crew: Arc<Crew>,
     slowness: u32,
-    ahead: usize,
+    /// How long before the end of a shard it asks for the next.
+    horizon: Duration,
 }
 
 /// Its connection, and the leases that it holds.
@@ -103,6 +104,7 @@ struct Hand {
     run: String,
     held: Mutex<BTreeMap<u64, wire::LeaseProgress>>,
     revoked: Mutex<BTreeSet<u64>>,
+    requests: AtomicU32,
     /// Time between two heartbeats, as the last grant says.
     interval_ms: AtomicU32,
     /// Told when a lease was revoked.
@@ -115,7 +117,7 @@ impl Sleeper {
         crew: Arc<Crew>,
         name: String,
         slowness: u32,
-        ahead: usize,
+        horizon: Duration,
     ) -> Result<Self> {
         let hand = Hand {
             client: fleet::worker(address).await?,
@@ -123,10 +125,11 @@ impl Sleeper {
             run: crew.outline.run.to_string(),
             held: Mutex::default(),
             revoked: Mutex::default(),
+            requests: AtomicU32::new(0),
             interval_ms: AtomicU32::new(1_000),
             news: Notify::new(),
         };
-        Ok(Self { hand, crew, slowness, ahead })
+        Ok(Self { hand, crew, slowness, horizon })
     }
 
     /// Works until there is nothing more to do in the run.
@@ -137,62 +140,54 @@ impl Sleeper {
         }
     }
 
+    /// One shard after the other; the next is asked for just before the end of the last.
     async fn shards(&self) -> Result<()> {
-        let mut number = 0;
-        if self.ahead == 0 {
-            while let Some(grant) = self.hand.acquire(&mut number).await? {
-                self.attempt(grant).await?;
+        let mut next = self.hand.acquire().await?;
+        while let Some(grant) = next {
+            let lease = grant.lease.context("a grant without a lease")?;
+            let length = self.crew.lengths.of(lease.shard) * self.slowness;
+            let begun = Instant::now();
+            let last_look = begun + length.saturating_sub(self.horizon);
+            self.hand.phase(sequence(&lease), wire::Phase::Scoring);
+            if !self.sleep_until(last_look, &lease).await {
+                self.hand.drop_lease(&lease);
+                next = self.hand.acquire().await?;
+                continue;
             }
-            return Ok(());
+            (_, next) =
+                futures::try_join!(self.end_attempt(lease, begun + length), self.hand.acquire())?;
         }
-        let (give, mut take) = mpsc::channel::<wire::Grant>(self.ahead);
-        let fetch = async move {
-            // Room first: no more is held than is to be held ahead.
-            while let Ok(room) = give.reserve().await {
-                match self.hand.acquire(&mut number).await? {
-                    Some(grant) => room.send(grant),
-                    None => break,
-                }
-            }
-            Ok(())
-        };
-        let work = async {
-            while let Some(grant) = take.recv().await {
-                self.attempt(grant).await?;
-            }
-            Ok(())
-        };
-        futures::future::try_join(fetch, work).await.map(|_| ())
+        Ok(())
     }
 
-    /// Sleeps as long as the shard is, commits it and reports; ends early if the lease is
-    /// revoked.
-    async fn attempt(&self, grant: wire::Grant) -> Result<()> {
-        let lease = grant.lease.context("a grant without a lease")?;
-        let sequence = sequence(&lease);
-        let shard = ShardIndex(lease.shard);
-        self.hand.phase(sequence, wire::Phase::Scoring);
-        let scored = tokio::select! {
-            () = sleep(self.crew.lengths.of(lease.shard) * self.slowness) => true,
-            () = self.hand.revocation(sequence) => false,
-        };
-        if scored {
-            self.hand.phase(sequence, wire::Phase::Committing);
+    /// Sleeps to the end of a shard, commits it and reports, unless the lease is revoked.
+    async fn end_attempt(&self, lease: wire::LeaseId, end: Instant) -> Result<()> {
+        if self.sleep_until(end, &lease).await {
+            let shard = ShardIndex(lease.shard);
+            self.hand.phase(sequence(&lease), wire::Phase::Committing);
             let (attempt, outcome) =
                 commit(&self.crew.root, &self.crew.outline, shard, &self.hand.name).await?;
             self.crew.decided(shard);
-            self.hand.report(lease, attempt, outcome).await?;
+            self.hand.report(lease.clone(), attempt, outcome).await?;
         }
-        lock(&self.hand.held).remove(&sequence);
+        self.hand.drop_lease(&lease);
         Ok(())
+    }
+
+    /// Sleeps; false if the lease was revoked before the end.
+    async fn sleep_until(&self, end: Instant, lease: &wire::LeaseId) -> bool {
+        tokio::select! {
+            () = sleep_until(end) => true,
+            () = self.hand.revocation(sequence(lease)) => false,
+        }
     }
 }
 
 impl Hand {
     /// The next shard; none if the run is over.
-    async fn acquire(&self, number: &mut u64) -> Result<Option<wire::Grant>> {
+    async fn acquire(&self) -> Result<Option<wire::Grant>> {
         loop {
-            *number += 1;
+            let number = self.requests.fetch_add(1, Ordering::Relaxed);
             let request = wire::AcquireRequest {
                 worker_id: self.name.clone(),
                 request_id: format!("{}-{number}", self.name),
@@ -263,6 +258,10 @@ impl Hand {
             }
             news.await;
         }
+    }
+
+    fn drop_lease(&self, lease: &wire::LeaseId) {
+        lock(&self.held).remove(&sequence(lease));
     }
 
     fn phase(&self, sequence: u64, phase: wire::Phase) {

@@ -27,8 +27,11 @@ proptest! {
         let args = SkewArgs { shards, long: long.min(shards), workers, seed, ..args(&[]) };
         let lengths = Lengths::skewed(&args);
         let all: Vec<Duration> = (0..shards).map(|shard| lengths.of(shard)).collect();
-        let longer = all.iter().filter(|length| **length > lengths.shortest() * 2).count();
-        prop_assert!(longer == args.long as usize || args.long == shards);
+        let longer = all.iter().filter(|length| **length > lengths.unit()).count();
+        prop_assert_eq!(longer, args.long as usize);
+        let (in_turn, ideal) = (lengths.in_turn(workers), lengths.ideal(workers));
+        // Graham's bound for any order.
+        prop_assert!(ideal <= in_turn + Duration::from_micros(1) && in_turn <= ideal * 2);
         for assignment in [Assignment::Modulo, Assignment::Blocks] {
             let shares = (0..workers).map(|worker| {
                 lengths.of_worker(assignment, worker, workers).collect::<Vec<_>>()
@@ -58,7 +61,7 @@ fn the_ideal_is_what_was_asked_for() {
 
 #[tokio::test]
 async fn sleepers_bring_a_run_to_its_final() {
-    for ahead in [0, 1, 3] {
+    for horizon in [0, 1, 1_000] {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("out");
         let (address, stub) = Stub::serve(&output, 20, None).await;
@@ -66,7 +69,7 @@ async fn sleepers_bring_a_run_to_its_final() {
         let crew = Arc::new(Crew::new(&output, RUN, lengths).await.unwrap());
         let sleepers = (0..3).map(|n| {
             let name = format!("s{n}");
-            Sleeper::new(address, Arc::clone(&crew), name, 1, ahead)
+            Sleeper::new(address, Arc::clone(&crew), name, 1, Duration::from_millis(horizon))
         });
         let sleepers = try_join_all(sleepers).await.unwrap();
         let before = Instant::now();
@@ -87,15 +90,17 @@ fn the_table_fits_a_terminal() {
         shards: 200,
         long: 10,
         times: 20,
-        ahead: 1,
+        horizon_ms: 100,
         short_s: 0.246,
         ideal_s: 12.0,
         dynamic_s: 12.6,
+        dynamic_unknown_s: 13.6,
+        in_turn_s: 13.5,
         static_modulo_s: 24.0,
         static_blocks_s: 30.0,
         slow,
     };
     let text = render(&skew);
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-    assert!(text.contains("dynamic leases") && text.contains("1.05x"), "{text}");
+    assert!(text.contains("12.60 s     1.05x"), "{text}");
 }

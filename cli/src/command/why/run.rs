@@ -99,7 +99,11 @@ fn given_up(shown: &[QuarantinedShard], quarantined: u32) -> Vec<String> {
         .iter()
         .take(SPELT_OUT_MAX)
         .map(|shard| {
-            let what = prose::one_line(&format!("{}: {}", shard.reason, shard.message));
+            // A person's wish has no other name than its class.
+            let what = match shard.reason == shard.class.as_str() {
+                true => prose::one_line(&shard.message),
+                false => prose::one_line(&format!("{}: {}", shard.reason, shard.message)),
+            };
             let rows = count(shard.rows, "row", "rows");
             format!(
                 "Shard {} ({rows}) was given up ({}): {what}",

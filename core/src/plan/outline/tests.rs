@@ -103,6 +103,26 @@ proptest! {
     }
 }
 
+proptest! {
+    /// Every shard is handed out once; none that is long comes after one that is shorter, and the
+    /// others keep their order.
+    #[test]
+    fn long_shards_come_first(rows in prop::collection::vec(1_u64..100, 0..60)) {
+        let outline = Outline::of(&plan(&rows, Sharding::File));
+        let order = outline.longest_first();
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        prop_assert!(sorted.into_iter().eq(outline.indexes()));
+        let mut by_rows = rows.clone();
+        by_rows.sort_unstable();
+        let long = by_rows.get(rows.len() / 2).map_or(0, |median| median * LONG_MEDIANS);
+        let rows = |shard: &ShardIndex| rows[shard.as_usize()];
+        let (first, rest) = order.split_at(order.iter().take_while(|s| rows(s) > long).count());
+        prop_assert!(first.is_sorted_by(|a, b| (rows(b), a) <= (rows(a), b)), "{:?}", first);
+        prop_assert!(rest.is_sorted() && rest.iter().all(|shard| rows(shard) <= long));
+    }
+}
+
 #[test]
 fn absurd_numbers_of_rows_are_kept_as_far_as_they_go() {
     let mut plan = plan(&[10], Sharding::Rows(4));

@@ -64,12 +64,13 @@ fn what_is_no_small_file_is_left_to_others() {
     assert!(read_small(Path::new("/dev/zero")).unwrap().is_none(), "a device without an end");
 }
 
-#[test]
-fn slow_reads_get_more_readers_and_fast_ones_do_not() {
-    let reads = SmallReads::default();
-    let job = || Job { path: PathBuf::new(), reply: oneshot::channel().0 };
-    let started = |reads: &SmallReads| (0..100).filter(|_| reads.enqueue(job())).count();
-    assert_eq!(started(&reads), 100_usize.div_ceil(TAKEN_AT_ONCE));
-    let reads = SmallReads { slow: true.into(), ..SmallReads::default() };
-    assert_eq!(started(&reads), READERS_MAX);
+#[tokio::test]
+async fn slow_reads_get_more_readers_and_fast_ones_do_not() {
+    for (slow, readers) in [(false, 100_usize.div_ceil(TAKEN_AT_ONCE)), (true, READERS_MAX)] {
+        let reads = Arc::new(SmallReads { slow: slow.into(), ..SmallReads::default() });
+        let job = || Job { path: PathBuf::new(), reply: oneshot::channel().0 };
+        let gathering: Vec<_> = (0..100).filter_map(|_| reads.enqueue(job())).collect();
+        assert_eq!(gathering.len(), 1, "one caller gathers for all");
+        assert_eq!(reads.missing(&reads.lock()), readers);
+    }
 }
