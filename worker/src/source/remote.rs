@@ -10,7 +10,7 @@
 //!                                  watch       sees the end, and the silence of a coordinator
 //! ```
 //!
-//! Both sides meet in [`Holdings`](holdings::Holdings) behind one lock that nobody keeps for
+//! Both sides meet in `Holdings` behind one lock that nobody keeps for
 //! longer than a few map operations, so inference never holds up a heartbeat, and a coordinator
 //! that is away never holds up inference. Opening a run (its plan, its model) happens beside both.
 //!
