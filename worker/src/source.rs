@@ -53,24 +53,23 @@ pub trait ShardSource: Send + Sync {
 }
 
 /// A request to stop at the next border: no new shard is handed out, attempts that are not
-/// committing yet give up, commits go on to their end. Cheap to clone; set from a signal.
+/// committing yet give up, commits go on to their end. Cheap to clone; set by a signal, or by
+/// this process itself.
 #[derive(Debug, Clone, Default)]
-pub struct Drain(Arc<AtomicBool>);
+pub struct Drain {
+    signalled: Arc<AtomicBool>,
+    requested: Arc<AtomicBool>,
+}
 
 impl Drain {
     /// Asks to stop.
     pub fn request(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.requested.store(true, Ordering::Relaxed);
     }
 
     /// Whether somebody asked to stop.
     pub fn is_requested(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// The flag itself, for a signal handler.
-    pub fn flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.0)
+        self.requested.load(Ordering::Relaxed) || self.signalled.load(Ordering::Relaxed)
     }
 }
 
@@ -141,8 +140,9 @@ pub fn drain_on_signals(drain: &Drain) -> std::io::Result<()> {
     for signal in [SIGINT, SIGTERM] {
         let code = i32::from(Exit::Temporary.code());
         // In this order: the second signal finds the flag that the first one set.
-        signal_hook::flag::register_conditional_shutdown(signal, code, drain.flag())?;
-        signal_hook::flag::register(signal, drain.flag())?;
+        let flag = &drain.signalled;
+        signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(flag))?;
+        signal_hook::flag::register(signal, Arc::clone(flag))?;
     }
     Ok(())
 }

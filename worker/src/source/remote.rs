@@ -10,7 +10,7 @@
 //!                                  watch       sees the end, and the silence of a coordinator
 //! ```
 //!
-//! Both sides meet in [`Holdings`](holdings::Holdings) behind one lock that nobody keeps for
+//! Both sides meet in `Holdings` behind one lock that nobody keeps for
 //! longer than a few map operations, so inference never holds up a heartbeat, and a coordinator
 //! that is away never holds up inference. Opening a run (its plan, its model) happens beside both.
 //!
@@ -45,6 +45,8 @@ mod reports;
 mod releases;
 mod watch;
 mod refused;
+#[cfg(test)]
+mod fixtures;
 
 pub use shared::{Ending, Tally};
 
@@ -184,9 +186,7 @@ impl ShardSource for Remote {
 
     fn begun(&self, attempt: &Attempt) -> bool {
         let batch_rows = attempt.work.scorer.reader().batch_rows();
-        let begun = self.shared.lock().holdings.begun(&id_of(attempt), batch_rows, Instant::now());
-        self.shared.for_acquires.notify_one();
-        begun
+        self.shared.lock().holdings.begun(&id_of(attempt), batch_rows, Instant::now())
     }
 
     fn scored(&self, attempt: &Attempt, rows: u64) -> bool {

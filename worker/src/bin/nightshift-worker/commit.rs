@@ -19,13 +19,13 @@ use serde_json::json;
 ///
 /// The files are checked against the plan, staged, recorded and published. Prints one JSON line:
 ///
-///     {"outcome":"won","attempt":"01J…","winner":"01J…"}
+///     {"attempt":"01J…","outcome":"won","winner":"01J…"}
 ///
 /// `lost` means that another attempt was first: the shard is done, which is success too. Report
 /// `committed` or `lost` to the coordinator accordingly.
 ///
-///     nightshift-worker commit --output-root /data/out --run flights-2013-01-01-g1 --shard 17 \\
-///         --attempt 01J8… --data scores.parquet --rows-in 250 --rows-out 249 \\
+///     nightshift-worker commit --output-root /data/out --run flights-2013-01-01-g1 --shard 17 \
+///         --attempt 01J8… --data scores.parquet --rows-in 250 --rows-out 249 \
 ///         --rejects rejects.jsonl --rejects-by-reason missing_value=1
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]

@@ -17,6 +17,9 @@ use nightshift_worker::pace::Pace;
 use nightshift_worker::source::Drain;
 use nightshift_worker::source::remote::{Ending, Settings, StartError, Tally};
 
+/// What these flags stand under in the help.
+const HEADING: &str = "As a worker of a coordinator";
+
 /// Shortest bound on the silence of a coordinator: a restart has to fit in.
 const GIVE_UP_MIN: Duration = Duration::from_secs(1);
 /// Longest such bound.
@@ -24,28 +27,27 @@ const GIVE_UP_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// How to work for a coordinator.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "As a worker of a coordinator")]
 pub(crate) struct CoordinatorArgs {
     /// Take shards from this coordinator, as in http://host:7070, until it says that there are no
     /// more
-    #[arg(long, env = "NIGHTSHIFT_COORDINATOR", value_name = "URL")]
+    #[arg(long, help_heading = HEADING, env = "NIGHTSHIFT_COORDINATOR", value_name = "URL")]
     pub(crate) coordinator: Option<String>,
 
     /// Take shards of this run alone
-    #[arg(long, value_name = "RUN", requires = "coordinator")]
+    #[arg(long, help_heading = HEADING, value_name = "RUN", requires = "coordinator")]
     run: Option<RunId>,
 
     /// End when no run is under way, instead of waiting for the next one
-    #[arg(long, requires = "coordinator")]
+    #[arg(long, help_heading = HEADING, requires = "coordinator")]
     exit_when_idle: bool,
 
     /// How long the coordinator may be silent before the worker gives up, as in 90s or 10m; until
     /// then the work goes on
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = give_up_after)]
+    #[arg(long, help_heading = HEADING, value_name = "TIME", default_value = "10m", value_parser = give_up_after)]
     give_up_after: Duration,
 
     /// Score at most this many rows a second, all threads together, to spare a shared store
-    #[arg(long, value_name = "N", requires = "coordinator")]
+    #[arg(long, help_heading = HEADING, value_name = "N", requires = "coordinator")]
     max_rows_per_second: Option<NonZeroU64>,
 }
 

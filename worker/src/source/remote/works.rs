@@ -247,3 +247,41 @@ fn failure(
 ) -> Failure {
     Failure { class, reason: reason.to_owned(), message, exit, scope }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{grant, works};
+    use super::*;
+
+    fn key(number: usize) -> WorkKey {
+        let [work, ..] = &works()[..] else { panic!() };
+        let mut grant = grant(work, 0);
+        grant.output_root = format!("/out/{number}");
+        WorkKey::of(&grant)
+    }
+
+    #[test]
+    fn a_run_is_opened_once_however_many_leases_wait_for_it() {
+        let (mut runs, work) = (Works::default(), works().remove(0));
+        assert!(matches!(runs.need(&key(0)), Need::Opening));
+        assert!(matches!(runs.need(&key(0)), Need::Patience));
+        assert!(matches!(runs.need(&key(1)), Need::Opening), "another root is another run");
+        runs.opened(&key(0), Some(&work));
+        assert!(matches!(runs.need(&key(0)), Need::Nothing(_)));
+        runs.opened(&key(1), None);
+        assert!(matches!(runs.need(&key(1)), Need::Opening), "it failed, and is tried again");
+    }
+
+    #[test]
+    fn the_runs_that_were_used_last_are_kept() {
+        let (mut runs, work) = (Works::default(), works().remove(0));
+        for number in 0..RUNS_KEPT {
+            runs.opened(&key(number), Some(&work));
+        }
+        assert!(matches!(runs.need(&key(0)), Need::Nothing(_)), "used again");
+        runs.opened(&key(RUNS_KEPT), Some(&work));
+        assert!(matches!(runs.need(&key(0)), Need::Nothing(_)));
+        assert!(matches!(runs.need(&key(1)), Need::Opening), "the one that was not");
+        assert_eq!(runs.open.len(), RUNS_KEPT);
+    }
+}
