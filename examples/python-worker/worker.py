@@ -30,7 +30,8 @@ class Worker:
         channel = grpc.insecure_channel(args.coordinator)
         self.args, self.leases, self.runs = args, rpc.ShardLeasesStub(channel), runs_rpc.RunsStub(channel)
         self.me = f"{socket.gethostname()}:{os.getpid()}:{ulid()}"
-        self.held, self.revoked, self.interval, self.stop = {}, set(), 10.0, False
+        self.held, self.revoked, self.stop = {}, set(), False
+        self.interval, self.sooner = 10.0, threading.Event()
         threading.Thread(target=self.heartbeats, daemon=True).start()
         signal.signal(signal.SIGTERM, self.sigterm)
 
@@ -51,7 +52,8 @@ class Worker:
                 for answer in self.leases.Heartbeat(beat, timeout=5).answers:
                     if answer.state == pb.LEASE_STATE_REVOKED:
                         self.revoked.add(answer.lease.SerializeToString())
-            time.sleep(self.interval)
+            self.sooner.wait(self.interval)
+            self.sooner.clear()
 
     def sigterm(self, *_):
         """Ends at once and gives the lease back, unless it commits: that is finished first."""
@@ -87,8 +89,10 @@ class Worker:
 
     def work(self, grant):
         key, attempt = grant.lease.SerializeToString(), ulid()
-        self.interval = min(self.interval, grant.heartbeat_interval_ms / 1000)
         self.held[key] = pb.LeaseProgress(lease=grant.lease, phase=pb.PHASE_SCORING)
+        if grant.heartbeat_interval_ms / 1000 < self.interval:
+            self.interval = grant.heartbeat_interval_ms / 1000
+            self.sooner.set()
         try:
             outcome = self.attempt(grant, key, attempt)
         except BadRows as error:
