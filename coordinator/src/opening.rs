@@ -40,13 +40,16 @@ pub(crate) async fn take_over(
     let epoch = open_epoch(&served.root, opener, &outline.run).await?;
     let rules = times.rules(outline.task.crash_budget);
     let shards = outline.shard_count();
-    let mut order = outline.longest_first();
     // Every other incarnation begins at the other end: what the one before had leased comes last,
     // and should it still be alive, the two meet once instead of granting the same shards.
-    if epoch.is_multiple_of(2) {
-        order.reverse();
-    }
-    let mut table = LeaseTable::new(rules, epoch, shards, &decided, order);
+    let long = outline.long_shards();
+    let mut table = if epoch.is_multiple_of(2) {
+        let long: ShardSet = long.into_iter().collect();
+        let rest = outline.indexes().rev().filter(|shard| !long.contains(*shard));
+        LeaseTable::new(rules, epoch, shards, &decided, rest)
+    } else {
+        LeaseTable::new(rules, epoch, shards, &decided, long)
+    };
     let now = now();
     if epoch > 1 {
         // At least one: the last shard of a run is most likely being scored.

@@ -3,7 +3,7 @@
 //! Times are short, so that what takes a minute in a cluster takes seconds here. When a cluster
 //! is dropped, everything of it is killed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -210,6 +210,17 @@ impl Cluster {
             *shards.entry(event.shard).or_default() += 1;
         }
         shards
+    }
+
+    /// Shards of `run` on which inference was started more than once, though the coordinator did
+    /// not want them tried twice.
+    pub fn started_again(&self, run: &str) -> BTreeSet<u32> {
+        let granted = self.events("lease granted").into_iter();
+        let backups = granted.filter(|event| event.backup && event.run == run);
+        let backups: BTreeSet<u32> = backups.map(|event| event.shard).collect();
+        let started = self.started(run).into_iter();
+        let again = started.filter(|(shard, times)| *times > 1 && !backups.contains(shard));
+        again.map(|(shard, _)| shard).collect()
     }
 
     /// Fails if a process that should run has ended, or if one panicked.

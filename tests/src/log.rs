@@ -30,6 +30,8 @@ pub struct Event {
     pub lease: Option<String>,
     /// Whether the line says that the attempt's record is the shard's.
     pub won: bool,
+    /// Whether the line is about a second lease on a slow shard.
+    pub backup: bool,
 }
 
 impl Event {
@@ -49,6 +51,7 @@ pub fn events(stderr: &str, message: &str) -> Vec<Event> {
         attempt: text(&line["attempt"]),
         lease: text(&line["token"]),
         won: line["won"] == Value::Bool(true),
+        backup: line["backup"] == Value::Bool(true),
     };
     lines(stderr).filter(|line| line["message"] == message).map(event).collect()
 }

@@ -104,22 +104,17 @@ proptest! {
 }
 
 proptest! {
-    /// Every shard is handed out once; none that is long comes after one that is shorter, and the
-    /// others keep their order.
+    /// Long shards are those beyond the bound, each once, in the order of their rows.
     #[test]
-    fn long_shards_come_first(rows in prop::collection::vec(1_u64..100, 0..60)) {
+    fn long_shards_are_told_longest_first(rows in prop::collection::vec(1_u64..100, 0..60)) {
         let outline = Outline::of(&plan(&rows, Sharding::File));
-        let order = outline.longest_first();
-        let mut sorted = order.clone();
+        let mut sorted = rows.clone();
         sorted.sort_unstable();
-        prop_assert!(sorted.into_iter().eq(outline.indexes()));
-        let mut by_rows = rows.clone();
-        by_rows.sort_unstable();
-        let long = by_rows.get(rows.len() / 2).map_or(0, |median| median * LONG_MEDIANS);
-        let rows = |shard: &ShardIndex| rows[shard.as_usize()];
-        let (first, rest) = order.split_at(order.iter().take_while(|s| rows(s) > long).count());
-        prop_assert!(first.is_sorted_by(|a, b| (rows(b), a) <= (rows(a), b)), "{:?}", first);
-        prop_assert!(rest.is_sorted() && rest.iter().all(|shard| rows(shard) <= long));
+        let bound = sorted.get(rows.len() / 2).map_or(0, |median| median * LONG_MEDIANS);
+        let mut expected: Vec<_> = (0..).zip(&rows).filter(|(_, rows)| **rows > bound).collect();
+        expected.sort_by_key(|(shard, rows)| (std::cmp::Reverse(**rows), *shard));
+        let expected: Vec<_> = expected.into_iter().map(|(shard, _)| ShardIndex(shard)).collect();
+        prop_assert_eq!(outline.long_shards(), expected);
     }
 }
 
