@@ -21,7 +21,8 @@ class Leases:
         channel = grpc.insecure_channel(address)
         self.leases, self.runs = rpc.ShardLeasesStub(channel), runs_rpc.RunsStub(channel)
         self.attempt, self.me = attempt, f"{socket.gethostname()}:{os.getpid()}:{ulid()}"
-        self.held, self.revoked, self.interval, self.stop = {}, set(), 10.0, False
+        self.held, self.revoked, self.stop = {}, set(), False
+        self.interval, self.sooner = 10.0, threading.Event()
         threading.Thread(target=self.heartbeats, daemon=True).start()
         signal.signal(signal.SIGTERM, self.sigterm)
 
@@ -42,7 +43,8 @@ class Leases:
                 for answer in self.leases.Heartbeat(beat, timeout=5).answers:
                     if answer.state == pb.LEASE_STATE_REVOKED:
                         self.revoked.add(answer.lease.SerializeToString())
-            time.sleep(self.interval)
+            self.sooner.wait(self.interval)
+            self.sooner.clear()
 
     def sigterm(self, *_):
         """Ends at once and gives the lease back, unless it commits: that is finished first."""
@@ -58,7 +60,9 @@ class Leases:
 
     def work(self, grant):
         key, attempt = grant.lease.SerializeToString(), ulid()
-        self.interval = min(self.interval, grant.heartbeat_interval_ms / 1000)
+        if grant.heartbeat_interval_ms / 1000 < self.interval:
+            self.interval = grant.heartbeat_interval_ms / 1000
+            self.sooner.set()
         self.held[key] = pb.LeaseProgress(lease=grant.lease, phase=pb.PHASE_SCORING)
         outcome = self.attempt(self, grant, attempt)
         if outcome:

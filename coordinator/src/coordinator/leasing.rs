@@ -50,7 +50,8 @@ impl Coordinator {
             }
             let over = now >= give_up || self.ending.load(Ordering::Acquire);
             if !answer.granted.is_empty() || answer.retire || over {
-                return Ok(self.acquired(now, answer));
+                let waited = acquire.wait_ms > 0 && !self.ending.load(Ordering::Acquire);
+                return Ok(self.acquired(now, waited, answer));
             }
             let look_again = now.after_ms(LOOK_AGAIN_MS);
             let until = answer.until.into_iter().chain([give_up, look_again]).min();
@@ -82,10 +83,15 @@ impl Coordinator {
         Ok(false)
     }
 
-    fn acquired(&self, now: Moment, answer: AcquireAnswer) -> Acquired {
+    fn acquired(&self, now: Moment, waited: bool, answer: AcquireAnswer) -> Acquired {
         let directive = answer.directive();
         let nothing = answer.granted.is_empty() && directive == Directive::Continue;
-        let pause = answer.until.map_or(RETRY_MS, |until| until.since_ms(now));
+        // Who has waited here already asks again at once, so that new work finds it waiting.
+        let pause = match (waited, answer.until) {
+            (true, _) => RETRY_MIN_MS,
+            (false, Some(until)) => until.since_ms(now),
+            (false, None) => RETRY_MS,
+        };
         let pause = pause.clamp(RETRY_MIN_MS, RETRY_AFTER_MAX_MS.into());
         Acquired {
             grants: answer.granted.into_iter().map(|granted| self.grant(granted)).collect(),
