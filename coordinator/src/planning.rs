@@ -8,7 +8,7 @@ use nightshift_core::plan::{ModelIdentity, Plan};
 use nightshift_core::spec::{Bound, Overrides, Spec, Task, Template};
 use nightshift_proto::runs::{SpecOverrides, SpecSource};
 use nightshift_storage::model::{feature_columns, resolve_model};
-use nightshift_storage::planning::{Survey, make_plan, survey};
+use nightshift_storage::planning::{check_carried, make_plan, survey};
 
 use crate::refusal::Refusal;
 
@@ -95,28 +95,9 @@ impl Order {
     ) -> Result<Plan, Refusal> {
         let Self { spec, bound, partition } = self;
         let found = survey(&bound.input, spec.input.format, needed)?;
-        check_columns(spec, &found)?;
+        check_carried(spec, &found)?;
         Ok(make_plan(found, spec, spec.sharding, *partition, model, now)?)
     }
-}
-
-fn check_columns(spec: &Spec, found: &Survey) -> Result<(), Refusal> {
-    // Without a single row there is nothing that could be wrong with a column.
-    if found.rows == 0 {
-        return Ok(());
-    }
-    for (field, names) in [("spec.input.id", &spec.input.id), ("spec.input.keep", &spec.input.keep)]
-    {
-        for name in names {
-            if found.schema.field_with_name(name).is_err() {
-                let columns = found.schema.fields().iter().map(|field| field.name().as_str());
-                let columns: Vec<&str> = columns.take(20).collect();
-                let (column, columns) = (name.clone(), columns.join(", "));
-                return Err(Refusal::NoSuchColumn { field, column, columns });
-            }
-        }
-    }
-    Ok(())
 }
 
 fn overridden(mut spec: Spec, overrides: &SpecOverrides) -> Result<Spec, Refusal> {

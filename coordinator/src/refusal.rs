@@ -9,7 +9,7 @@ use nightshift_storage::error::StoreError;
 use nightshift_storage::input::InputError;
 use nightshift_storage::model::ModelError;
 use nightshift_storage::opening::OpenError;
-use nightshift_storage::planning::PlanError;
+use nightshift_storage::planning::{NoSuchColumn, PlanError};
 use thiserror::Error;
 use tonic::{Code, Status};
 
@@ -65,16 +65,9 @@ pub enum Refusal {
     /// The input is missing or damaged.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// The spec names a column that the input does not have.
-    #[error("{field}: the input has no column `{column}`; its columns are {columns}")]
-    NoSuchColumn {
-        /// Where the spec names it.
-        field: &'static str,
-        /// The column.
-        column: String,
-        /// The columns that there are.
-        columns: String,
-    },
+    /// The spec carries a column over that the input does not have.
+    #[error(transparent)]
+    NoSuchColumn(#[from] NoSuchColumn),
     /// The rows cannot be cut as the spec says.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -159,7 +152,7 @@ impl Refusal {
         match self {
             Self::Spec(_)
             | Self::ModelPin { .. }
-            | Self::NoSuchColumn { .. }
+            | Self::NoSuchColumn(_)
             | Self::Plan(_)
             | Self::Serve(ServeError::OtherOutput { .. }) => Exit::Config,
             Self::Override { .. } | Self::Partition { .. } | Self::NotRetryable { .. } => {

@@ -35,6 +35,44 @@ pub enum PlanError {
     Settings(#[from] serde_json::Error),
 }
 
+/// The spec carries a column over that the input does not have.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{field}: the input has no column `{column}`; its columns are {columns}")]
+pub struct NoSuchColumn {
+    /// Where the spec names it.
+    pub field: &'static str,
+    /// The column.
+    pub column: String,
+    /// The columns that there are, the first of them.
+    pub columns: String,
+}
+
+/// Columns that an error names at most.
+const COLUMNS_SHOWN: usize = 20;
+
+/// Checks that the input has every column that the spec carries over.
+///
+/// # Errors
+/// The first one that is missing.
+pub fn check_carried(spec: &Spec, survey: &Survey) -> Result<(), NoSuchColumn> {
+    // Without a single row there is nothing that could be wrong with a column.
+    if survey.rows == 0 {
+        return Ok(());
+    }
+    let carried = [("spec.input.id", &spec.input.id), ("spec.input.keep", &spec.input.keep)];
+    for (field, names) in carried {
+        for name in names {
+            if survey.schema.field_with_name(name).is_err() {
+                let columns = survey.schema.fields().iter().map(|found| found.name().as_str());
+                let columns: Vec<&str> = columns.take(COLUMNS_SHOWN).collect();
+                let (column, columns) = (name.clone(), columns.join(", "));
+                return Err(NoSuchColumn { field, column, columns });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Looks at the input: blocks while it reads footers and counts rows of text files.
 ///
 /// With `needed` empty all columns are taken, otherwise those named there.

@@ -178,7 +178,7 @@ impl HandInError {
             | Self::OverBudget { .. }
             | Self::Format { .. } => Exit::Data,
             Self::Read { .. } => Exit::Io,
-            Self::Store(error) => crate::store_exit(error),
+            Self::Store(error) => error.exit(),
             Self::Id(_) => Exit::Software,
         }
     }

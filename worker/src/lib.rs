@@ -41,19 +41,4 @@ pub mod hand_in;
 pub mod identity;
 pub mod front;
 
-use nightshift_core::exit::Exit;
-use nightshift_storage::error::{Class, StoreError};
-
 pub use nightshift_core::describe::describe;
-
-/// The exit code of a process that a store error ends.
-pub fn store_exit(error: &StoreError) -> Exit {
-    match (error, error.class()) {
-        (_, Class::Permission) => Exit::Permission,
-        (StoreError::NoSpace { .. }, _) => Exit::Io,
-        (StoreError::NotADirectory { .. }, _) => Exit::CannotCreate,
-        (_, Class::Io) => Exit::Io,
-        (_, Class::Unavailable) => Exit::Unavailable,
-        (_, Class::Invalid) => Exit::Config,
-    }
-}

@@ -300,7 +300,7 @@ impl Failure {
             class,
             reason: "store".to_owned(),
             message: crate::describe(error),
-            exit: crate::store_exit(error),
+            exit: error.exit(),
             scope,
         }
     }

@@ -38,7 +38,7 @@ mod model;
 use collected::Collected;
 
 pub use error::RunError;
-pub(crate) use error::{engine_exit, input_exit};
+pub(crate) use error::engine_exit;
 pub use model::Loaded;
 pub(crate) use model::load_named;
 

@@ -18,7 +18,7 @@ use thiserror::Error;
 use crate::engine::{self, Engine, EngineError, LoadError};
 use crate::read::{ReadBatch, ReadError, Reader};
 use crate::score::{output_batch, read_columns};
-use crate::session::{engine_exit, input_exit};
+use crate::session::engine_exit;
 use crate::write::{RejectsWriter, RowWriter, WriteError, without_rejected};
 
 /// Rows that are read, scored and written at a time.
@@ -125,7 +125,7 @@ impl SingleError {
         match self {
             Self::Load(error) => engine_exit(error.class()),
             Self::Engine(error) => engine_exit(error.class()),
-            Self::Input(error) => input_exit(error),
+            Self::Input(error) => error.exit(),
             Self::Read(ReadError::Io { .. }) | Self::Write(WriteError::Io { .. }) => Exit::Io,
             Self::Read(_) | Self::OverBudget { .. } => Exit::Data,
             Self::Output { source, .. } => match source.kind() {

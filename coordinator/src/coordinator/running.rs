@@ -232,7 +232,7 @@ impl Coordinator {
             return Ok(status);
         }
         match self.verdict(run).await? {
-            Some(verdict) => Ok(looking::concluded(&verdict)),
+            Some(verdict) => Ok(RunStatus::concluded(&verdict)),
             None if !self.is_recovered() => Err(Refusal::Recovering),
             None => Err(Refusal::UnknownRun { run: run.clone() }),
         }

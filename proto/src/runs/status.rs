@@ -1,7 +1,7 @@
 //! How a run goes: the message that every call about runs answers with.
 
 use jiff::Timestamp;
-use nightshift_core::conclusion::FinalState;
+use nightshift_core::conclusion::{Final, FinalState};
 use nightshift_core::ids::{InvalidId, RunId};
 use nightshift_core::plan::SHARDS_MAX;
 use thiserror::Error;
@@ -152,6 +152,36 @@ impl From<FinalState> for RunState {
 }
 
 // === impl RunStatus ===
+
+impl RunStatus {
+    /// How a run ended, in the words of how it goes.
+    pub fn concluded(verdict: &Final) -> Self {
+        let totals = &verdict.totals;
+        let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        Self {
+            run: verdict.run.clone(),
+            state: verdict.state.into(),
+            shards: ShardCounts {
+                total: small(totals.shards),
+                committed: small(totals.committed),
+                quarantined: small(totals.quarantined),
+                ..ShardCounts::default()
+            },
+            rows: RowCounts {
+                planned: totals.rows_in,
+                out: totals.rows_out,
+                rejected: totals.rows_rejected,
+                quarantined: totals.rows_quarantined,
+                under_way: 0,
+            },
+            workers: 0,
+            epoch: 0,
+            planned_at: Some(verdict.planned_at),
+            decided_at: Some(verdict.decided_at),
+            notice: String::new(),
+        }
+    }
+}
 
 impl From<RunStatus> for wire::Run {
     fn from(status: RunStatus) -> Self {

@@ -85,7 +85,7 @@ impl From<InvalidDate> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::new(crate::store_exit(&error), crate::describe(&error))
+        Self::new(error.exit(), crate::describe(&error))
     }
 }
 

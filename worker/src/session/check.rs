@@ -1,7 +1,7 @@
 //! Does the input have what spec and model need? Asked before anything is written.
 
 use nightshift_core::spec::Spec;
-use nightshift_storage::planning::Survey;
+use nightshift_storage::planning::{Survey, check_carried};
 
 use super::RunError;
 use crate::engine::Engine;
@@ -15,23 +15,10 @@ pub(super) fn needed_columns(spec: &Spec, engine: &dyn Engine) -> Vec<String> {
 
 /// Checks the surveyed columns against spec and model.
 pub(super) fn columns(spec: &Spec, engine: &dyn Engine, survey: &Survey) -> Result<(), RunError> {
+    check_carried(spec, survey)?;
     // Without a single row there is nothing that could be wrong with a column.
     if survey.rows == 0 {
         return Ok(());
-    }
-    for (field, names) in [("spec.input.id", &spec.input.id), ("spec.input.keep", &spec.input.keep)]
-    {
-        for name in names {
-            if survey.schema.field_with_name(name).is_err() {
-                let columns: Vec<&str> =
-                    survey.schema.fields().iter().map(|f| f.name().as_str()).take(20).collect();
-                return Err(RunError::NoSuchColumn {
-                    field,
-                    column: name.clone(),
-                    columns: columns.join(", "),
-                });
-            }
-        }
     }
     engine.check_input(&survey.schema)?;
     let carried = || spec.input.id.iter().chain(&spec.input.keep);

@@ -4,11 +4,11 @@ use nightshift_core::exit::Exit;
 use nightshift_core::ids::{Digest, InvalidId, RunId, ShardIndex};
 use nightshift_core::spec::SpecError;
 use nightshift_storage::concluding::ConcludeError;
-use nightshift_storage::error::{Class, StoreError};
+use nightshift_storage::error::StoreError;
 use nightshift_storage::input::InputError;
 use nightshift_storage::model::ModelError;
 use nightshift_storage::opening::OpenError;
-use nightshift_storage::planning::PlanError;
+use nightshift_storage::planning::{NoSuchColumn, PlanError};
 use thiserror::Error;
 
 use crate::engine::{EngineError, ErrorClass, LoadError};
@@ -78,16 +78,9 @@ pub enum RunError {
     /// The input does not have the model's columns.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The spec names a column that the input does not have.
-    #[error("{field}: the input has no column `{column}`; its columns are {columns}")]
-    NoSuchColumn {
-        /// Where the spec names it.
-        field: &'static str,
-        /// The column.
-        column: String,
-        /// The columns that there are.
-        columns: String,
-    },
+    /// The spec carries a column over that the input does not have.
+    #[error(transparent)]
+    NoSuchColumn(#[from] NoSuchColumn),
     /// A carried column has the name of one of the model's outputs.
     #[error(
         "the model writes a column `{column}`, which spec.input carries over too; remove it from id and keep"
@@ -144,23 +137,16 @@ impl RunError {
             Self::Spec(_)
             | Self::ModelPin { .. }
             | Self::ModelChanged { .. }
-            | Self::NoSuchColumn { .. }
+            | Self::NoSuchColumn(_)
             | Self::OutputColumnTaken { .. }
             | Self::Plan(_) => Exit::Config,
-            Self::Model(error) => match error.class() {
-                Class::Permission => Exit::Permission,
-                Class::Io => Exit::Io,
-                Class::Unavailable => Exit::Unavailable,
-                Class::Invalid => Exit::Config,
-            },
+            Self::Model(error) => error.exit(),
             Self::Load(error) => engine_exit(error.class()),
             Self::Engine(error) => engine_exit(error.class()),
-            Self::Input(error) => input_exit(error),
-            Self::Store(error) => crate::store_exit(error),
-            Self::Open(OpenError::Store(error)) => crate::store_exit(error),
-            Self::Open(OpenError::Contended { .. }) => Exit::Temporary,
-            Self::Conclude(ConcludeError::Store(error)) => crate::store_exit(error),
-            Self::Conclude(_) => Exit::Io,
+            Self::Input(error) => error.exit(),
+            Self::Store(error) => error.exit(),
+            Self::Open(error) => error.exit(),
+            Self::Conclude(error) => error.exit(),
             Self::ModelReplaced { .. } => Exit::Temporary,
             Self::NoSuchShard { .. } | Self::OtherShardCount { .. } => Exit::Usage,
             Self::Stopped { failure, .. } => failure.exit,
@@ -175,23 +161,5 @@ pub(crate) fn engine_exit(class: ErrorClass) -> Exit {
         ErrorClass::Configuration => Exit::Config,
         ErrorClass::Io => Exit::Io,
         ErrorClass::Bug => Exit::Software,
-    }
-}
-
-/// The exit code of a process that an input error ends.
-pub(crate) fn input_exit(error: &InputError) -> Exit {
-    match error {
-        InputError::Missing { .. } => Exit::NoInput,
-        InputError::Pattern { .. }
-        | InputError::TooManyFiles { .. }
-        | InputError::UnknownFormat { .. }
-        | InputError::MixedFormats { .. }
-        | InputError::NotAFile { .. }
-        | InputError::MissingColumn { .. } => Exit::Config,
-        InputError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-            Exit::Permission
-        }
-        InputError::Io { .. } => Exit::Io,
-        _ => Exit::Data,
     }
 }

@@ -9,7 +9,7 @@ use nightshift_core::layout::Object;
 use nightshift_core::plan::Plan;
 use nightshift_core::record::{Record, Verdict};
 use nightshift_proto::runs::get::FoundRun;
-use nightshift_proto::runs::status::{RowCounts, RunStatus, ShardCounts};
+use nightshift_proto::runs::status::RunStatus;
 use nightshift_proto::runs::verdict::RunVerdict;
 use nightshift_storage::root::Reader;
 use nightshift_worker::front::failure::Failure;
@@ -184,33 +184,6 @@ fn describe_shard(run: &RunId, shard: ShardIndex, record: Option<&Record>) -> St
 /// A verdict as a coordinator would show it.
 fn concluded(verdict: &Final) -> FoundRun {
     let (short, quarantined) = RunVerdict::of(verdict);
-    let totals = &verdict.totals;
-    let shards = |shards: u64| u32::try_from(shards).unwrap_or(u32::MAX);
-    FoundRun {
-        run: RunStatus {
-            run: verdict.run.clone(),
-            state: verdict.state.into(),
-            shards: ShardCounts {
-                total: shards(totals.shards),
-                committed: shards(totals.committed),
-                quarantined: shards(totals.quarantined),
-                ..ShardCounts::default()
-            },
-            rows: RowCounts {
-                planned: totals.rows_in,
-                out: totals.rows_out,
-                rejected: totals.rows_rejected,
-                quarantined: totals.rows_quarantined,
-                under_way: 0,
-            },
-            workers: 0,
-            epoch: 0,
-            planned_at: Some(verdict.planned_at),
-            decided_at: Some(verdict.decided_at),
-            notice: String::new(),
-        },
-        verdict: Some(short),
-        quarantined,
-        shard: None,
-    }
+    let run = RunStatus::concluded(verdict);
+    FoundRun { run, verdict: Some(short), quarantined, shard: None }
 }

@@ -1,7 +1,6 @@
 //! Looking at runs, from the desk while they are under way and from the store afterwards.
 
 use futures::TryStreamExt;
-use nightshift_core::conclusion::Final;
 use nightshift_core::decide::run_id;
 use nightshift_core::ids::{RunId, ShardIndex};
 use nightshift_core::layout::{Object, Prefix};
@@ -10,7 +9,7 @@ use nightshift_core::plan::{Outline, Planned};
 use nightshift_core::record::{Record, Verdict};
 use nightshift_proto::runs::get::{FoundRun, GetRun, ShardState, ShardStatus};
 use nightshift_proto::runs::list::{ListRuns, RunPage};
-use nightshift_proto::runs::status::{RowCounts, RunState, RunStatus, ShardCounts};
+use nightshift_proto::runs::status::RunStatus;
 use nightshift_proto::runs::verdict::RunVerdict;
 use std::collections::BTreeSet;
 
@@ -44,7 +43,12 @@ impl Coordinator {
             });
         };
         let (short, quarantined) = RunVerdict::of(&verdict);
-        Ok(FoundRun { run: concluded(&verdict), verdict: Some(short), quarantined, shard })
+        Ok(FoundRun {
+            run: RunStatus::concluded(&verdict),
+            verdict: Some(short),
+            quarantined,
+            shard,
+        })
     }
 
     /// How a run goes and, once it is over, its verdict.
@@ -139,7 +143,7 @@ impl Coordinator {
         for (_, run) in rest.iter().take(size) {
             match active.iter().find(|status| status.run == *run) {
                 Some(status) => page.push(status.clone()),
-                None => page.extend(self.verdict(run).await?.as_ref().map(concluded)),
+                None => page.extend(self.verdict(run).await?.as_ref().map(RunStatus::concluded)),
             }
         }
         Ok(RunPage { runs: page, next })
@@ -160,32 +164,4 @@ async fn concluded_runs(served: &ServedRoot) -> Result<BTreeSet<RunId>, Refusal>
         }
     }
     Ok(runs)
-}
-
-/// How a run ended, in the words of how it goes.
-pub(super) fn concluded(verdict: &Final) -> RunStatus {
-    let totals = &verdict.totals;
-    let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
-    RunStatus {
-        run: verdict.run.clone(),
-        state: RunState::from(verdict.state),
-        shards: ShardCounts {
-            total: small(totals.shards),
-            committed: small(totals.committed),
-            quarantined: small(totals.quarantined),
-            ..ShardCounts::default()
-        },
-        rows: RowCounts {
-            planned: totals.rows_in,
-            out: totals.rows_out,
-            rejected: totals.rows_rejected,
-            quarantined: totals.rows_quarantined,
-            under_way: 0,
-        },
-        workers: 0,
-        epoch: 0,
-        planned_at: Some(verdict.planned_at),
-        decided_at: Some(verdict.decided_at),
-        notice: String::new(),
-    }
 }
