@@ -2,8 +2,8 @@
 //!
 //! A synchronous value, like the [`LeaseTable`](nightshift_core::lease::LeaseTable)s in it: it is told the time, answers at once and
 //! performs nothing. What is to be done comes back as [`Task`]s. It adds to the tables what one
-//! run alone cannot know: which run a request for work goes to ([`mod@share`]), which worker is
-//! behind a name ([`book`]), and what people are shown ([`show`]).
+//! run alone cannot know: which run a request for work goes to (`share`), which worker is
+//! behind a name ([`book`]), and what people are shown (`show`).
 //!
 //! One lock guards the desk and is never held while something is awaited, so everything that
 //! happens to leases happens in one order.
