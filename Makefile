@@ -32,7 +32,7 @@ tools: ## Install what the tests need, where it is missing
 	@$(CARGO) nextest --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-nextest
 	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
 	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing: apt-get install python3 python3-venv"; exit 1; }
-	@command -v redis-server >/dev/null || { echo "redis-server is missing: apt-get install redis-server"; exit 1; }
+	@command -v redis-server >/dev/null || tests/install-redis.sh
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@cmp -s tests/requirements.txt $(VENV)/installed.txt || \
 		{ $(VENV)/bin/pip install --quiet -r tests/requirements.txt && cp tests/requirements.txt $(VENV)/installed.txt; }
