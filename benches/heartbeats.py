@@ -121,7 +121,7 @@ def main() -> int:
             submit = [BIN / "nightshift", "submit", folder / "spec.yaml", "--wait"]
             subprocess.run(submit, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             took = time.monotonic() - started
-            metrics = urllib.request.urlopen(f"http://{words[3]}/metrics").read().decode()
+            metrics = urllib.request.urlopen(f"http://{words[4]}/metrics").read().decode()
         finally:
             for process in [*workers, coordinator]:
                 process.terminate()
