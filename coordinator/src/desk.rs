@@ -13,7 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use nightshift_core::ids::{RunId, ShardIndex};
 use nightshift_core::lease::{Event, Moment};
 use nightshift_core::record::FailureClass;
-use nightshift_proto::leases::Directive;
 
 pub mod active;
 pub mod book;
@@ -268,15 +267,6 @@ impl Desk {
         }
         self.book.forget_silent(now);
         tasks
-    }
-
-    /// What a worker is told beside an answer: to retire only when the one run that it works for
-    /// is concluded.
-    fn directive(&self, only: Option<&RunId>) -> Directive {
-        match only {
-            Some(run) if self.is_concluded(run) => Directive::Retire,
-            _ => Directive::Continue,
-        }
     }
 }
 

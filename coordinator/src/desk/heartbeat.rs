@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use nightshift_core::ids::RunId;
 use nightshift_core::lease::{Effect, Event, Holding, LeaseState as Held, Moment, Token};
+use nightshift_proto::leases::Directive;
 use nightshift_proto::leases::heartbeat::{Heartbeat, HeartbeatAnswered, LeaseAnswer, LeaseState};
 use nightshift_proto::leases::release::Release;
 
@@ -13,7 +14,8 @@ use super::{Desk, Task};
 impl Desk {
     /// Renews the leases that a worker names, and answers each in its order.
     pub fn heartbeat(&mut self, now: Moment, heartbeat: Heartbeat) -> HeartbeatAnswered {
-        let directive = self.directive(None);
+        // Only a worker of one run is ever told to retire, in the answer to its Acquire.
+        let directive = Directive::Continue;
         let Some(worker) = self.book.enter(now, &heartbeat.worker) else {
             // Not known and no room: what it holds was granted by somebody else.
             let unknown = |lease| LeaseAnswer { lease, state: LeaseState::Unknown };

@@ -1,6 +1,6 @@
 //! Questions about a table, for people, metrics and whoever shares work between tables.
 
-use super::{Advice, LeaseTable, Moment, Token, WorkerId};
+use super::{LeaseTable, Moment, Token, WorkerId};
 use crate::ids::ShardIndex;
 
 /// A lease that is out, as people see it.
@@ -89,10 +89,5 @@ impl LeaseTable {
     /// Whether no attempt is worth making any more: the run was stopped or drained.
     pub fn is_ending(&self) -> bool {
         self.stopped || self.draining
-    }
-
-    /// What the table would tell a worker beside an answer.
-    pub fn advice_to(&self, worker: WorkerId) -> Advice {
-        self.advice(worker)
     }
 }
