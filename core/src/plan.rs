@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Digest, Generation, Partition, RunId, ShardIndex, SpecName};
+use crate::spec::Workers;
 
 mod cut;
 mod outline;
@@ -52,6 +53,11 @@ pub struct Plan {
     /// Shards that a run of an earlier generation has committed already and this one takes over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inherits: Option<Inheritance>,
+    /// How many workers, and what their pods look like, where the spec says anything about it.
+    /// Part of the plan so that a coordinator that takes the run over can start them; no part of
+    /// the fingerprint, since it changes no result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workers: Option<Workers>,
 }
 
 impl Plan {

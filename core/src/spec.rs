@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ids::{Digest, Partition, SpecName};
@@ -161,16 +162,27 @@ pub enum Reprocess {
 }
 
 /// `spec.workers`: the cluster's business, carried along unread on a laptop.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Workers {
     /// Worker pods at a time.
     pub parallelism: u32,
     /// Container image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Kubernetes `resources` of the worker container, as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<BTreeMap<String, Value>>,
     /// A raw overlay over the pod template, as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<BTreeMap<String, Value>>,
+}
+
+impl Default for Workers {
+    /// What a spec means that says nothing: one worker, as the template describes it.
+    fn default() -> Self {
+        Self { parallelism: 1, image: None, resources: None, pod_template: None }
+    }
 }
 
 /// `spec.retention`.

@@ -61,6 +61,7 @@ impl Documents {
             rows,
             shards: cut(&[rows], Sharding::Count(shards.into())).expect("shards of five rows"),
             inherits: None,
+            workers: None,
         };
         Self { plan }
     }

@@ -7,7 +7,7 @@ use nightshift_core::ids::{Generation, Partition};
 use nightshift_core::plan::{
     CutError, InputFile, InputFormat, Mark, ModelIdentity, Plan, Sharding, TaskSettings, cut,
 };
-use nightshift_core::spec::Spec;
+use nightshift_core::spec::{Spec, Workers};
 use thiserror::Error;
 
 use crate::input::{InputError, discover, inspect_all, place_marks};
@@ -130,5 +130,6 @@ pub fn make_plan(
         rows,
         shards,
         inherits: None,
+        workers: (spec.workers != Workers::default()).then(|| spec.workers.clone()),
     })
 }

@@ -91,6 +91,7 @@ pub(crate) fn plan(shards: u32, model: u8) -> Plan {
         rows: ROWS,
         shards: cut(&[ROWS], Sharding::Count(shards)).unwrap(),
         inherits: None,
+        workers: None,
     }
 }
 

@@ -77,6 +77,7 @@ pub(crate) async fn planned(output: &Path, shards: u32) -> (Probed, Outline) {
         rows: shards.into(),
         shards: cut(&[shards.into()], Sharding::Rows(1)).unwrap(),
         inherits: None,
+        workers: None,
     };
     assert_eq!(plan.version(), Plan::VERSION);
     let object = Object::Plan { run: plan.run.clone() };

@@ -51,6 +51,7 @@ fn run(name: &str, shards: u32, epoch: u64) -> ActiveRun {
         rows: u64::from(shards) * 10,
         shards: shards_of(shards).collect(),
         inherits: None,
+        workers: None,
     };
     let facts = RunFacts {
         outline: Arc::new(Outline::of(&plan)),

@@ -31,6 +31,7 @@ fn plan(rows: u64, shards: u32) -> Plan {
         rows,
         shards: cut(&[rows], Sharding::Count(shards)).unwrap(),
         inherits: None,
+        workers: None,
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::ids::{Digest, RunId, ShardIndex};
 use crate::report::InputSummary;
+use crate::spec::Workers;
 
 /// A shard with more rows than this many medians is long: as much as an attempt may take before
 /// it counts as slow.
@@ -40,6 +41,8 @@ pub struct Outline {
     pub input: InputSummary,
     /// Shards that this run takes over from an earlier one.
     pub inherits: Option<Inheritance>,
+    /// How many workers, and what their pods look like.
+    pub workers: Option<Workers>,
     shard_rows: ShardRows,
 }
 
@@ -60,6 +63,7 @@ impl Outline {
             task: plan.task.clone(),
             input: plan.input(),
             inherits: plan.inherits.clone(),
+            workers: plan.workers.clone(),
             shard_rows: shard_rows.fitted(),
         }
     }
@@ -205,6 +209,7 @@ impl<'de> Deserialize<'de> for Outline {
             task: stored.task,
             input: InputSummary { rows: stored.rows, ..stored.inputs },
             inherits: stored.inherits,
+            workers: stored.workers,
             shard_rows: stored.shards.fitted(),
         })
     }
@@ -227,6 +232,8 @@ struct Stored {
     shards: ShardRows,
     #[serde(default)]
     inherits: Option<Inheritance>,
+    #[serde(default)]
+    workers: Option<Workers>,
 }
 
 fn summed_inputs<'de, D: Deserializer<'de>>(from: D) -> Result<InputSummary, D::Error> {

@@ -40,6 +40,7 @@ fn plan(files: &[u64], sharding: Sharding) -> Plan {
         rows: files.iter().sum(),
         shards: cut(files, sharding).unwrap(),
         inherits: None,
+        workers: None,
     }
 }
 

@@ -62,6 +62,7 @@ fn plan(generation: u32) -> Plan {
         rows: u64::from(SHARDS) * ROWS,
         shards: (0..SHARDS).map(slice).collect(),
         inherits: None,
+        workers: None,
     }
 }
 

@@ -1,0 +1,3 @@
+//! The `nightshift-sidecar` command.
+
+fn main() {}
