@@ -190,7 +190,6 @@ fn a_dry_run_asks_and_starts_nothing() {
             decision: if done { Decision::Done } else { Decision::Start },
             run,
             inherits: None,
-            workers: None,
             shards: 8,
             rows: 800,
             input_files: 1,
