@@ -20,17 +20,17 @@ use nightshift_proto::runs::start::{StartRun, StartedRun};
 use nightshift_proto::wire;
 use nightshift_proto::wire::runs_client::RunsClient;
 use nightshift_worker::front::failure::Failure;
+use nightshift_worker::front::tls::TlsArgs;
 use nightshift_worker::identity::Identity;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
-mod address;
 mod follow;
 mod patience;
 mod refused;
 
-pub(crate) use address::Address;
 pub(crate) use follow::Sight;
+pub(crate) use nightshift_worker::front::address::Address;
 pub(crate) use patience::Patience;
 pub(crate) use refused::{About, CallError};
 
@@ -58,11 +58,13 @@ pub(crate) struct Coordinator {
 
 impl Coordinator {
     /// A connection to `address`, made when it is first used. Needs a runtime around it.
-    pub(crate) fn connect(address: &Address, patience: Patience) -> Result<Self, Failure> {
-        let endpoint = Endpoint::from_shared(address.to_string()).map_err(|error| {
-            Failure::new(Exit::Usage, format_args!("--coordinator {address}: {error}"))
-        })?;
-        let channel = endpoint
+    pub(crate) fn connect(
+        address: &Address,
+        tls: &TlsArgs,
+        patience: Patience,
+    ) -> Result<Self, Failure> {
+        let channel = tls
+            .endpoint(address)?
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(Duration::from_millis(KEEPALIVE_INTERVAL_MS))
             .keep_alive_timeout(Duration::from_millis(KEEPALIVE_TIMEOUT_MS))

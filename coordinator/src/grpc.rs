@@ -12,8 +12,8 @@ use nightshift_proto::wire::runs_server::RunsServer;
 use nightshift_proto::wire::shard_leases_server::ShardLeasesServer;
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Server, ServerTlsConfig};
 
 use crate::coordinator::Coordinator;
 
@@ -37,6 +37,11 @@ pub enum GrpcError {
     /// The descriptors for reflection cannot be read.
     #[error("the reflection service cannot be made")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// Certificate, key or authorities are none, or do not belong together.
+    #[error(
+        "see that --tls-cert, --tls-key and --tls-client-ca are PEM files that belong together"
+    )]
+    Tls(#[source] tonic::transport::Error),
     /// The listener failed.
     #[error("the gRPC server failed")]
     Transport(#[from] tonic::transport::Error),
@@ -49,6 +54,7 @@ pub enum GrpcError {
 pub async fn serve(
     coordinator: Arc<Coordinator>,
     listener: TcpListener,
+    tls: Option<ServerTlsConfig>,
     end: impl Future<Output = ()>,
 ) -> Result<(), GrpcError> {
     let leases = ShardLeasesServer::new(leases::Leases::new(Arc::clone(&coordinator)))
@@ -74,7 +80,11 @@ pub async fn serve(
     // The builder's own setting counts only where the builder binds. Without it an answer waits
     // for the acknowledgement of its headers: 40 ms.
     let listener = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Server::builder()
+    let mut server = Server::builder();
+    if let Some(tls) = tls {
+        server = server.tls_config(tls).map_err(GrpcError::Tls)?;
+    }
+    server
         .http2_keepalive_interval(Some(Duration::from_millis(KEEPALIVE_INTERVAL_MS)))
         .http2_keepalive_timeout(Some(Duration::from_millis(KEEPALIVE_TIMEOUT_MS)))
         .http2_max_header_list_size(HEADERS_MAX_BYTES)

@@ -1,8 +1,10 @@
 //! What the two command lines share: flags, dates, checked settings, failures, exit codes.
 
+pub mod address;
 pub mod args;
 pub mod dates;
 pub mod failure;
+pub mod tls;
 pub mod workspace;
 
 use tokio::runtime::Runtime;

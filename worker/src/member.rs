@@ -23,7 +23,7 @@ pub fn work(
     runtime: Handle,
 ) -> Result<(Ending, Tally), StartError> {
     let threads = settings.threads;
-    tracing::info!(worker = %settings.worker, coordinator = settings.coordinator, threads, "worker started");
+    tracing::info!(worker = %settings.worker, coordinator = %settings.coordinator.uri(), threads, "worker started");
     let (source, keeper) = Remote::start(settings, drain.clone(), runtime.clone())?;
     let observer = Arc::new(NoObserver);
     let worked = Pool { source, who, observer, drain, pace, runtime }.run(threads);

@@ -6,6 +6,7 @@ use nightshift_core::ids::{RunId, SpecName};
 use nightshift_core::plan::SHARDS_MAX;
 use nightshift_worker::front::args::{DateArgs, SpecArgs};
 use nightshift_worker::front::failure::Failure;
+use nightshift_worker::front::tls::TlsArgs;
 use std::path::PathBuf;
 
 use super::FormatArgs;
@@ -20,7 +21,7 @@ const RUNS_MAX: i64 = 10_000;
 
 #[derive(Debug, Args)]
 pub(crate) struct CoordinatorArgs {
-    /// Address of the coordinator, as http://HOST:PORT
+    /// Address of the coordinator, as http://HOST:PORT or https://HOST:PORT
     /// [env: NIGHTSHIFT_COORDINATOR] [default: http://127.0.0.1:7070]
     // The variable is read by `address`, so that it can be told from the flag.
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
@@ -30,6 +31,9 @@ pub(crate) struct CoordinatorArgs {
     /// [default: 10s; 10m for a command that waits and has had an answer]
     #[arg(long, env = "NIGHTSHIFT_GIVE_UP_AFTER", value_name = "TIME")]
     pub(crate) give_up_after: Option<Span>,
+
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 }
 
 impl CoordinatorArgs {

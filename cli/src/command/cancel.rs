@@ -28,7 +28,8 @@ pub(crate) fn perform(runtime: &Handle, args: &CancelArgs) -> Result<Exit, Failu
         None => format!("cancelled by {requested_by}"),
     };
     let _context = runtime.enter();
-    let coordinator = Coordinator::connect(&address, args.coordinator.patience(false))?;
+    let coordinator =
+        Coordinator::connect(&address, &args.coordinator.tls, args.coordinator.patience(false))?;
     let run = args.run.clone();
     let before = runtime.block_on(coordinator.get(GetRun { run: run.clone(), shard: None }))?.run;
     if before.state.verdict().is_none() && !args.yes && !agreed(&before)? {

@@ -29,7 +29,11 @@ pub(crate) fn perform(runtime: &Handle, args: &RetryArgs) -> Result<Exit, Failur
     let format = args.format.output_format;
     let json = format == OutputFormatArg::Json;
     runtime.block_on(async {
-        let coordinator = Coordinator::connect(&address, args.coordinator.patience(args.wait))?;
+        let coordinator = Coordinator::connect(
+            &address,
+            &args.coordinator.tls,
+            args.coordinator.patience(args.wait),
+        )?;
         let (request, requested_by) = (new_request()?, requester()?);
         let retry = RetryRun { request, run: args.run.clone(), requested_by };
         let retried = coordinator.retry(retry).await?;

@@ -37,8 +37,11 @@ pub(crate) fn perform(runtime: &Handle, args: &StatusArgs) -> Result<Exit, Failu
         Place::Coordinator(run) => {
             let address = args.coordinator.address()?;
             runtime.block_on(async {
-                let coordinator =
-                    Coordinator::connect(&address, args.coordinator.patience(args.watch))?;
+                let coordinator = Coordinator::connect(
+                    &address,
+                    &args.coordinator.tls,
+                    args.coordinator.patience(args.watch),
+                )?;
                 match run {
                     Some(run) if args.watch => watch_one(&coordinator, run, format).await,
                     Some(run) => show_one(&coordinator, run, format).await,

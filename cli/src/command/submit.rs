@@ -85,7 +85,11 @@ pub(crate) fn perform(runtime: &Handle, args: &SubmitArgs) -> Result<Exit, Failu
     let format = args.format.output_format;
     let address = args.coordinator.address()?;
     runtime.block_on(async {
-        let coordinator = Coordinator::connect(&address, args.coordinator.patience(args.wait))?;
+        let coordinator = Coordinator::connect(
+            &address,
+            &args.coordinator.tls,
+            args.coordinator.patience(args.wait),
+        )?;
         if args.dry_run {
             let force = wish.forced.is_some();
             return dry_run::show(&coordinator, &wish.source, partitions, force, format).await;

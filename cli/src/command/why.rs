@@ -32,7 +32,11 @@ pub(crate) fn perform(runtime: &Handle, args: &WhyArgs) -> Result<Exit, Failure>
     }
     let address = args.coordinator.address()?;
     let found = runtime.block_on(async {
-        let coordinator = Coordinator::connect(&address, args.coordinator.patience(false))?;
+        let coordinator = Coordinator::connect(
+            &address,
+            &args.coordinator.tls,
+            args.coordinator.patience(false),
+        )?;
         let get = GetRun { run: args.run.clone(), shard };
         Ok::<_, Failure>(coordinator.get(get).await?)
     })?;

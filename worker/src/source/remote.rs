@@ -59,8 +59,8 @@ const WAIT_MAX: Duration = Duration::from_millis(200);
 /// How to work for a coordinator.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where it is, as in `http://host:7070`.
-    pub coordinator: String,
+    /// Where it is, and how it is spoken to.
+    pub coordinator: Endpoint,
     /// This worker.
     pub worker: WorkerName,
     /// Take shards of this run alone.
@@ -78,12 +78,6 @@ pub struct Settings {
 /// Why the work cannot begin.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// The address is none.
-    #[error("`{address}` is not the address of a coordinator; write it as http://host:7070")]
-    Address {
-        /// The address as given.
-        address: String,
-    },
     /// The system gives no thread.
     #[error("the thread that keeps the leases cannot be started")]
     Thread {
@@ -117,7 +111,7 @@ impl Remote {
         drain: Drain,
         runtime: Handle,
     ) -> Result<(Arc<Self>, Keeper), StartError> {
-        let endpoint = endpoint(&settings.coordinator)?;
+        let endpoint = settings.coordinator.clone();
         let shared = Arc::new(Shared::new(settings, drain));
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -146,16 +140,6 @@ impl Keeper {
         };
         (ending, state.tally)
     }
-}
-
-/// The coordinator's address, checked.
-fn endpoint(address: &str) -> Result<Endpoint, StartError> {
-    let invalid = || StartError::Address { address: address.chars().take(200).collect() };
-    let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|_| invalid())?;
-    let uri = endpoint.uri();
-    let plain = uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty());
-    let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
-    if plain && bare { Ok(endpoint) } else { Err(invalid()) }
 }
 
 fn id_of(attempt: &Attempt) -> LeaseId {
@@ -242,22 +226,5 @@ impl Remote {
         drop(state);
         self.shared.for_reports.notify_one();
         self.shared.for_acquires.notify_one();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_checked_before_anything_starts() {
-        for good in ["http://host:7070", "http://10.0.0.1:7070/", "http://[::1]:7070"] {
-            assert!(endpoint(good).is_ok(), "{good}");
-        }
-        for bad in ["", "host:7070", "https://host:7070", "http://", "http://host/x", "http://h h"]
-        {
-            let error = endpoint(bad).unwrap_err().to_string();
-            assert!(error.contains("http://host:7070"), "{error}");
-        }
     }
 }

@@ -11,6 +11,7 @@ use nightshift_worker::pace::Pace;
 use nightshift_worker::source::Drain;
 use nightshift_worker::source::remote::{Ending, Settings, Tally};
 use tokio::runtime::Runtime;
+use tonic::transport::Endpoint;
 
 use crate::prepared::PATIENCE;
 
@@ -30,7 +31,7 @@ impl Worker {
     /// One compute thread that ends when nothing is under way.
     pub(crate) fn of(coordinator: &str) -> Self {
         let settings = Settings {
-            coordinator: coordinator.to_owned(),
+            coordinator: Endpoint::from_shared(coordinator.to_owned()).unwrap(),
             worker: Identity::of_this_process().worker_name().unwrap(),
             run: None,
             threads: 1,

@@ -48,6 +48,18 @@ pub(crate) struct Arguments {
     #[arg(long, env = "NIGHTSHIFT_REDIS_CA", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "redis")]
     pub(crate) redis_ca: Option<PathBuf>,
 
+    /// PEM file with the certificate to serve gRPC with TLS; clients then use https://
+    #[arg(long, env = "NIGHTSHIFT_TLS_CERT", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// PEM file with the key of that certificate
+    #[arg(long, env = "NIGHTSHIFT_TLS_KEY", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// PEM file with authorities; only clients that show a certificate of theirs are answered
+    #[arg(long, env = "NIGHTSHIFT_TLS_CLIENT_CA", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "tls_cert")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+
     /// How long a lease lasts without a word of its worker, as in 30s; at most 10m
     #[arg(long, env = "NIGHTSHIFT_LEASE_TTL", default_value = "30s", value_name = "TIME", value_parser = time)]
     pub(crate) lease_ttl: Duration,
@@ -85,7 +97,8 @@ Exit codes:
   70  a bug; please report it
   73  the home cannot be created
   74  reading or writing failed
-  77  permission denied";
+  77  permission denied
+  78  a certificate or the address of Redis is wrong";
 
 fn time(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is no time; write it as in 500ms, 30s or 10m");

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use nightshift_coordinator::coordinator::Coordinator;
+use nightshift_coordinator::grpc::GrpcError;
 use nightshift_coordinator::ledger::redis::{RedisLedger, RedisSettings};
 use nightshift_coordinator::ledger::{Keeper, Ledger, MemoryLedger};
 use nightshift_coordinator::settings::LeaseTimes;
@@ -18,6 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 mod args;
+mod tls;
 
 use args::{Arguments, LogFormatArg};
 
@@ -86,6 +88,7 @@ async fn serve(arguments: &Arguments, times: LeaseTimes) -> Result<(), Failure> 
         |error| Failure::new(Exit::Io, format_args!("signals cannot be handled: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
+    let tls = tls::of(arguments)?;
     let grpc_listener = listen("--listen", arguments.listen).await?;
     let http_listener = listen("--http", arguments.http).await?;
     let keeper = Keeper::start(ledger(arguments)?);
@@ -101,7 +104,7 @@ async fn serve(arguments: &Arguments, times: LeaseTimes) -> Result<(), Failure> 
     nightshift_telemetry::spawn("recover", async move { recovering.recover().await });
     let http = http::serve(Arc::clone(&coordinator), http_listener, told(ended.clone()));
     let http = nightshift_telemetry::spawn("http", http);
-    let grpc = grpc::serve(Arc::clone(&coordinator), grpc_listener, told(ended));
+    let grpc = grpc::serve(Arc::clone(&coordinator), grpc_listener, tls, told(ended));
     let grpc = nightshift_telemetry::spawn("grpc", grpc);
     tokio::pin!(grpc, http);
     let failed = |what: &str, error: String| {
@@ -111,6 +114,9 @@ async fn serve(arguments: &Arguments, times: LeaseTimes) -> Result<(), Failure> 
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
         ended = &mut grpc => return match ended {
+            Ok(Err(error @ GrpcError::Tls(_))) => {
+                Err(Failure::new(Exit::Config, describe(&error)))
+            }
             Ok(Err(error)) => Err(failed("gRPC", describe(&error))),
             _ => Err(failed("gRPC", "it ended".to_owned())),
         },

@@ -6,6 +6,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, Value
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::ShardIndex;
 use nightshift_core::plan::SHARDS_MAX;
+use nightshift_worker::front::address::Address;
 use nightshift_worker::front::args::{DateArgs, LogArgs, SpecArgs};
 use nightshift_worker::front::failure::Failure;
 use nightshift_worker::single::Single;
@@ -108,7 +109,7 @@ pub(crate) enum Mode<'a> {
     /// Files of a program in another language.
     Commit(&'a CommitArgs),
     /// Shards of a coordinator.
-    Member { coordinator: String },
+    Member { coordinator: Address },
     /// One file into another.
     File(Single),
     /// One shard of a run.

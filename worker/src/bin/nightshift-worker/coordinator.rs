@@ -9,7 +9,9 @@ use nightshift_core::exit::Exit;
 use nightshift_core::ids::RunId;
 use nightshift_storage::sync::Durability;
 use nightshift_worker::describe;
+use nightshift_worker::front::address::Address;
 use nightshift_worker::front::failure::Failure;
+use nightshift_worker::front::tls::TlsArgs;
 use nightshift_worker::front::{default_threads, runtime};
 use nightshift_worker::identity::Identity;
 use nightshift_worker::member::work;
@@ -28,10 +30,10 @@ const GIVE_UP_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// How to work for a coordinator.
 #[derive(Debug, Args)]
 pub(crate) struct CoordinatorArgs {
-    /// Take shards from this coordinator, as in http://host:7070, until it says that there are no
-    /// more
+    /// Take shards from this coordinator, as in http://host:7070 or https://host:7070, until it
+    /// says that there are no more
     #[arg(long, help_heading = HEADING, env = "NIGHTSHIFT_COORDINATOR", value_name = "URL")]
-    pub(crate) coordinator: Option<String>,
+    pub(crate) coordinator: Option<Address>,
 
     /// Take shards of this run alone
     #[arg(long, help_heading = HEADING, value_name = "RUN", requires = "coordinator")]
@@ -49,6 +51,9 @@ pub(crate) struct CoordinatorArgs {
     /// Score at most this many rows a second, all threads together, to spare a shared store
     #[arg(long, help_heading = HEADING, value_name = "N", requires = "coordinator")]
     max_rows_per_second: Option<NonZeroU64>,
+
+    #[command(flatten)]
+    tls: TlsArgs,
 }
 
 fn give_up_after(text: &str) -> Result<Duration, String> {
@@ -62,7 +67,7 @@ impl CoordinatorArgs {
     /// Works until there is a reason to end.
     pub(crate) fn work(
         &self,
-        coordinator: &str,
+        coordinator: &Address,
         workers: Option<u16>,
         drain: Drain,
     ) -> Result<Exit, Failure> {
@@ -70,7 +75,7 @@ impl CoordinatorArgs {
         let worker =
             who.worker_name().map_err(|error| Failure::new(Exit::Software, describe(&error)))?;
         let settings = Settings {
-            coordinator: coordinator.to_owned(),
+            coordinator: self.tls.endpoint(coordinator)?,
             worker,
             run: self.run.clone(),
             threads: workers.map_or_else(default_threads, usize::from),
@@ -83,16 +88,12 @@ impl CoordinatorArgs {
         let ended = work(settings, who, pace, drain, runtime.handle().clone());
         // An opening that still waits for a slow volume must not keep the process.
         runtime.shutdown_background();
-        let (ending, tally) = ended.map_err(|error| match error {
-            StartError::Address { .. } => {
-                Failure::new(Exit::Usage, format_args!("--coordinator: {error}"))
-            }
-            StartError::Thread { .. } => Failure::new(Exit::Io, describe(&error)),
-        })?;
+        let (ending, tally) =
+            ended.map_err(|error: StartError| Failure::new(Exit::Io, describe(&error)))?;
         self.said(coordinator, &ending, tally)
     }
 
-    fn said(&self, coordinator: &str, ending: &Ending, tally: Tally) -> Result<Exit, Failure> {
+    fn said(&self, coordinator: &Address, ending: &Ending, tally: Tally) -> Result<Exit, Failure> {
         let Tally { shards, rows, heartbeat_gap_max, .. } = tally;
         let gap_ms = heartbeat_gap_max.as_millis();
         super::println_err(&format!(

@@ -197,7 +197,7 @@ impl Shared {
     /// The coordinator answered a call.
     pub(super) fn heard(&self) {
         if self.lock().contact.answered() {
-            tracing::warn!(coordinator = %self.settings.coordinator, "the coordinator answers again");
+            tracing::warn!(coordinator = %self.settings.coordinator.uri(), "the coordinator answers again");
         }
     }
 

@@ -47,7 +47,7 @@ fn drain(shared: &Shared) {
 /// Tells people about a coordinator that does not answer, and gives it up after the bound.
 fn silence(shared: &Shared, now: Instant) {
     let settings = &shared.settings;
-    let (coordinator, bound) = (&settings.coordinator, settings.give_up_after);
+    let (coordinator, bound) = (settings.coordinator.uri(), settings.give_up_after);
     let (notice, lost) = {
         let mut state = shared.lock();
         let lost = state.contact.lost(bound, now).map(str::to_owned);

@@ -7,35 +7,48 @@ use nightshift_proto::limits::PATH_MAX_BYTES;
 use thiserror::Error;
 use tonic::transport::Uri;
 
-/// `http://HOST:PORT`, and nothing more.
+/// `http://HOST:PORT` or `https://HOST:PORT`, and nothing more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Address(String);
+pub struct Address(String);
 
 /// Why text is not the address of a coordinator. None repeats what might hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(crate) enum InvalidAddress {
+pub enum InvalidAddress {
+    /// There is nothing.
     #[error("the address is empty; write http://HOST:PORT")]
     Empty,
+    /// Nobody can mean that.
     #[error("the address has {length_bytes} bytes, which is no address; write http://HOST:PORT")]
-    TooLong { length_bytes: usize },
-    #[error("TLS to a coordinator is not supported; write http://HOST:PORT")]
-    Tls,
+    TooLong {
+        /// Its length.
+        length_bytes: usize,
+    },
+    /// It names a user, maybe with a password.
     #[error("the address holds a user name, which a coordinator does not ask for; remove it")]
     User,
+    /// It is something else.
     #[error("the address is not one of HTTP; write http://HOST:PORT, as in http://127.0.0.1:7070")]
     Shape,
+    /// The port is missing.
     #[error("the address has no port; write http://HOST:PORT, as in http://127.0.0.1:7070")]
     NoPort,
+    /// There is more than an address.
     #[error("the address goes on after the port; write http://HOST:PORT and nothing more")]
     Path,
 }
 
 impl Address {
     /// Where a coordinator listens that nobody told otherwise.
-    pub(crate) const DEFAULT: &str = "http://127.0.0.1:7070";
+    pub const DEFAULT: &str = "http://127.0.0.1:7070";
 
-    pub(crate) fn as_str(&self) -> &str {
+    /// The text of a URL.
+    pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether connections are to be made with TLS.
+    pub fn is_tls(&self) -> bool {
+        self.0.starts_with("https:")
     }
 }
 
@@ -66,11 +79,11 @@ impl FromStr for Address {
         if authority.as_str().contains('@') {
             return Err(InvalidAddress::User);
         }
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(InvalidAddress::Tls),
+        let scheme = match uri.scheme_str() {
+            Some("http") => "http",
+            Some("https") => "https",
             _ => return Err(InvalidAddress::Shape),
-        }
+        };
         if authority.host().is_empty() {
             return Err(InvalidAddress::Shape);
         }
@@ -80,7 +93,7 @@ impl FromStr for Address {
         if !matches!(uri.path_and_query().map(|path| path.as_str()), None | Some("" | "/")) {
             return Err(InvalidAddress::Path);
         }
-        Ok(Self(format!("http://{authority}")))
+        Ok(Self(format!("{scheme}://{authority}")))
     }
 }
 
@@ -94,6 +107,7 @@ mod tests {
             ("http://127.0.0.1:7070", "http://127.0.0.1:7070"),
             ("http://nightshift:7070/", "http://nightshift:7070"),
             ("http://[::1]:7070", "http://[::1]:7070"),
+            ("https://nightshift:7070/", "https://nightshift:7070"),
         ] {
             assert_eq!(text.parse::<Address>().unwrap().as_str(), read);
         }
@@ -110,7 +124,6 @@ mod tests {
             ("ftp://nightshift:7070", Shape),
             ("http://:7070", Shape),
             ("http://a b:7070", Shape),
-            ("https://nightshift:7070", Tls),
             ("http://nightshift", NoPort),
             ("http://nightshift:0", NoPort),
             ("http://nightshift:70700", NoPort),
