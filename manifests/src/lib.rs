@@ -13,6 +13,7 @@ pub mod names;
 pub mod template;
 pub mod overlay;
 pub mod worker_job;
+pub mod yaml;
 
 pub use template::{JobTemplate, TemplateError};
 pub use worker_job::{InvalidOrder, JobOrder, Owner, run_config_map, scale_patch, worker_job};
