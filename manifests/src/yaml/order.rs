@@ -1,7 +1,7 @@
 //! In which order people write the fields of Kubernetes objects.
 
 /// Fields with a place of their own; the others follow by the alphabet.
-const HABIT: [&str; 62] = [
+const HABIT: [&str; 64] = [
     // Any object, any element with a name.
     "apiVersion",
     "kind",
@@ -40,6 +40,8 @@ const HABIT: [&str; 62] = [
     "containerName",
     "operator",
     "values",
+    "type",
+    "status",
     // Pod and container.
     "image",
     "imagePullPolicy",
