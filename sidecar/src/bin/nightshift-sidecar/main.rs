@@ -1,3 +1,178 @@
-//! The `nightshift-sidecar` command.
+//! The `nightshift-sidecar` command: see `--help`.
 
-fn main() {}
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use nightshift_core::describe::describe;
+use nightshift_core::exit::Exit;
+use nightshift_sidecar::bounded::Bounded;
+use nightshift_sidecar::cgroup::Cgroup;
+use nightshift_sidecar::forward::Forward;
+use nightshift_sidecar::receive::{self, Receiver};
+use nightshift_sidecar::scrape::{self, Scraped};
+use nightshift_sidecar::settings::{
+    HTTP_CONNECTION_LIFE, HTTP_CONNECTIONS_MAX, OTLP_CONNECTIONS_MAX, Settings,
+};
+use nightshift_telemetry::LogFormat;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+mod args;
+
+use args::{Arguments, LogFormatArg};
+
+/// Small, and the same with every C library.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How long calls under way may take to end; then the process ends without them.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// A start that failed, or an end that is no good.
+struct Failure {
+    exit: Exit,
+    message: String,
+}
+
+impl Failure {
+    fn new(exit: Exit, message: impl std::fmt::Display) -> Self {
+        Self { exit, message: message.to_string() }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nobody is left to tell if the streams are gone.
+            let _ = error.print();
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            return ExitCode::from(exit.code());
+        }
+    };
+    match perform(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { exit, message }) => {
+            say(&format!("error: {message}"));
+            ExitCode::from(exit.code())
+        }
+    }
+}
+
+fn perform(arguments: &Arguments) -> Result<(), Failure> {
+    let Arguments { otlp, otlp_remote, max_series, linger, .. } = *arguments;
+    let settings = Settings::new(otlp, otlp_remote, max_series, linger)
+        .map_err(|error| Failure::new(Exit::Usage, error))?;
+    let format = match arguments.log_format {
+        LogFormatArg::Text => LogFormat::Text,
+        LogFormatArg::Json => LogFormat::Json,
+    };
+    nightshift_telemetry::init(format, &arguments.log)
+        .map_err(|error| Failure::new(Exit::Usage, format_args!("--log: {}", describe(&error))))?;
+    // One thread: the worker needs the others.
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+            Failure::new(Exit::Io, format_args!("no runtime to work with: {error}"))
+        })?;
+    let ended = runtime.block_on(serve(arguments, settings));
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(arguments: &Arguments, settings: Settings) -> Result<(), Failure> {
+    // Before anything else: as process 1 of a container only handled signals arrive at all.
+    let mut signals = Signals::new()?;
+    let traces = arguments.traces.as_deref().filter(|url| !url.trim().is_empty());
+    let forward =
+        traces.map(Forward::new).transpose().map_err(|error| Failure::new(Exit::Config, error))?;
+    let otlp = listen("--otlp", settings.otlp()).await?;
+    let http = listen("--listen", arguments.listen).await?;
+    if let (Ok(otlp), Ok(http)) = (otlp.local_addr(), http.local_addr()) {
+        say(&format!("nightshift-sidecar: receiving OTLP on {otlp} and serving HTTP on {http}"));
+    }
+    let receiver = Receiver::new(settings.max_series(), forward);
+    let cgroup = Cgroup::new(&arguments.pod_cgroup);
+    let scraped = Scraped { receiver: receiver.clone(), cgroup };
+    let (end, ended) = watch::channel(false);
+    let otlp = Bounded::new(otlp, OTLP_CONNECTIONS_MAX, None);
+    let otlp = receive::serve(receiver, otlp, told(ended.clone()));
+    let http = Bounded::new(http, HTTP_CONNECTIONS_MAX, Some(HTTP_CONNECTION_LIFE));
+    let http = scrape::serve(scraped, http, told(ended));
+    let mut otlp = nightshift_telemetry::spawn("otlp", otlp);
+    let mut http = nightshift_telemetry::spawn("http", http);
+    let failed = |what: &str, error: String| {
+        Failure::new(Exit::Io, format_args!("the {what} server failed: {error}"))
+    };
+    tokio::select! {
+        () = signals.next() => {}
+        ended = &mut otlp => return Err(match ended {
+            Ok(Err(error)) => failed("OTLP", describe(&error)),
+            _ => failed("OTLP", "it ended".to_owned()),
+        }),
+        ended = &mut http => return Err(match ended {
+            Ok(Err(error)) => failed("HTTP", error.to_string()),
+            _ => failed("HTTP", "it ended".to_owned()),
+        }),
+    }
+    tracing::info!(linger = ?settings.linger(), "told to end");
+    tokio::select! {
+        () = tokio::time::sleep(settings.linger()) => {}
+        () = signals.next() => {}
+    }
+    end.send_replace(true);
+    // A scraper that reads no more must not keep the pod.
+    let _ = tokio::time::timeout(GRACE, async { tokio::join!(otlp, http) }).await;
+    Ok(())
+}
+
+/// The two signals that end it.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let on = |kind| {
+            signal(kind).map_err(|error| {
+                Failure::new(Exit::Io, format_args!("signals cannot be handled: {error}"))
+            })
+        };
+        Ok(Self {
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Resolves when the process is to end.
+async fn told(mut ended: watch::Receiver<bool>) {
+    // A sender that is gone means the same.
+    let _ = ended.wait_for(|ended| *ended).await;
+}
+
+async fn listen(flag: &str, address: std::net::SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let exit = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => Exit::Permission,
+            _ => Exit::Unavailable,
+        };
+        let text = format_args!("{flag} {address}: {error}; name another address, or port 0");
+        Failure::new(exit, text)
+    })
+}
+
+/// One line for people; nobody is left to tell if standard error is gone.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
