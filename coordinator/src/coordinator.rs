@@ -1,6 +1,7 @@
 //! The shell around the desk: it waits, reads records, and performs what the desk wants done.
 //!
-//! The parts, each a file: `leasing` answers workers, `running` answers operators, `performing`
+//! The parts, each a file: `leasing` answers workers, `launching` who starts
+//! them, `running` answers operators, `performing`
 //! writes quarantine records and finals, `recovering` starts from the store, `ticking` tells the
 //! desk that time passes.
 
@@ -21,11 +22,14 @@ use crate::refusal::Refusal;
 use crate::roots::{Roots, ServeError, ServedRoot};
 use crate::settings::LeaseTimes;
 
+mod launching;
 mod leasing;
 mod performing;
 mod recovering;
 mod running;
 mod ticking;
+
+pub use launching::OpenRun;
 
 /// Quarantine records that are written at the same time.
 const QUARANTINES_MAX: usize = 16;

@@ -107,7 +107,7 @@ pub fn text(coordinator: &Coordinator) -> Option<String> {
         "Workers that were heard of in the last minutes",
         ConstGauge::new(snapshot.workers),
     );
-    let Counters { granted, backups, adopted, expired, released, failed, decided } =
+    let Counters { granted, backups, adopted, expired, released, failed, vanished, decided } =
         snapshot.counters;
     for (name, help, value) in [
         ("leases_granted", "Leases granted", granted),
@@ -116,6 +116,7 @@ pub fn text(coordinator: &Coordinator) -> Option<String> {
         ("lease_expirations", "Leases that ended because nobody renewed them", expired),
         ("lease_releases", "Leases that workers gave back", released),
         ("attempts_failed", "Attempts that ended without a record", failed),
+        ("workers_vanished", "Workers that were seen to end while they held leases", vanished),
         ("shards_decided", "Shards that got a record", decided),
     ] {
         registry.register(name, help, ConstCounter::new(value));
