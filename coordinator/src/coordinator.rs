@@ -17,6 +17,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::clock::Clock;
 use crate::desk::Desk;
 use crate::identity::{Identity, fresh_id};
+use crate::launch::LaunchTally;
 use crate::ledger::{self, KeeperHandle};
 use crate::refusal::Refusal;
 use crate::roots::{Roots, ServeError, ServedRoot};
@@ -49,6 +50,7 @@ pub struct Coordinator {
     quarantines: Arc<Semaphore>,
     recovered: AtomicBool,
     ending: AtomicBool,
+    launching: LaunchTally,
 }
 
 impl Coordinator {
@@ -73,6 +75,7 @@ impl Coordinator {
             quarantines: Arc::new(Semaphore::new(QUARANTINES_MAX)),
             recovered: AtomicBool::new(false),
             ending: AtomicBool::new(false),
+            launching: LaunchTally::default(),
         }))
     }
 
@@ -90,6 +93,11 @@ impl Coordinator {
     /// Looks at the desk.
     pub fn look<T>(&self, look: impl FnOnce(&Desk, Moment) -> T) -> T {
         look(&self.desk(), self.clock.now())
+    }
+
+    /// How often workers could not be started.
+    pub fn launching(&self) -> &LaunchTally {
+        &self.launching
     }
 
     /// What keeps the ledger.

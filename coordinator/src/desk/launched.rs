@@ -23,8 +23,12 @@ impl Desk {
         let mut ended = 0;
         for worker in self.book.on(host) {
             for active in self.runs.values_mut() {
-                let held: Vec<Token> =
-                    active.table.held().filter(|(by, _)| *by == worker).flat_map(|(_, t)| t).collect();
+                let held: Vec<Token> = active
+                    .table
+                    .held()
+                    .filter(|(by, _)| *by == worker)
+                    .flat_map(|(_, t)| t)
+                    .collect();
                 if held.is_empty() {
                     continue;
                 }
