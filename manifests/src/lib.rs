@@ -14,6 +14,7 @@ pub mod template;
 pub mod overlay;
 pub mod worker_job;
 pub mod yaml;
+pub mod render;
 
 pub use template::{JobTemplate, TemplateError};
 pub use worker_job::{InvalidOrder, JobOrder, Owner, run_config_map, scale_patch, worker_job};
