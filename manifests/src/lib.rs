@@ -13,6 +13,8 @@ pub mod names;
 pub mod template;
 pub mod overlay;
 pub mod worker_job;
+pub mod yaml;
+pub mod render;
 
 pub use template::{JobTemplate, TemplateError};
 pub use worker_job::{InvalidOrder, JobOrder, Owner, run_config_map, scale_patch, worker_job};

@@ -134,11 +134,26 @@ impl Checker<'_> {
         }
     }
 
+    /// What YAML or serde refused, without the advice that is meant for programmers.
     fn yaml(&self, error: &serde_saphyr::Error) -> TemplateError {
         let at = error.location().unwrap_or(Location::UNKNOWN);
-        let text = error.to_string();
-        let problem = text.lines().next().unwrap_or_default();
-        self.error(at, "", problem, "write one batch/v1 Job as in deploy/base/worker-job.yaml")
+        let remedy = "write one batch/v1 Job as in deploy/base/worker-job.yaml";
+        let problem = match error {
+            serde_saphyr::Error::MultipleDocuments { .. } => {
+                "there is a second document after `---`".to_owned()
+            }
+            serde_saphyr::Error::DuplicateMappingKey { key, .. } => {
+                format!("the key `{}` occurs twice", key.as_deref().unwrap_or("?"))
+            }
+            serde_saphyr::Error::Eof { .. } => "the document ends before a value".to_owned(),
+            other => {
+                let text = other.to_string();
+                let first = text.lines().next().unwrap_or_default();
+                let place = format!(" at line {}, column {}", at.line(), at.column());
+                first.strip_suffix(place.as_str()).unwrap_or(first).to_owned()
+            }
+        };
+        self.error(at, "", &problem, remedy)
     }
 
     fn check(&self, job: &Document) -> Result<(), TemplateError> {
