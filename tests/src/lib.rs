@@ -22,6 +22,7 @@ pub mod flights;
 pub mod grpc;
 pub mod http;
 pub mod http2;
+pub mod kubernetes;
 pub mod log;
 pub mod ports;
 pub mod process;

@@ -1,0 +1,9 @@
+//! The Kubernetes double by itself: what the tests of the launcher trust.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails, in its functions too"
+)]
+
+mod kubectl;
