@@ -102,6 +102,8 @@ impl LaunchError {
         let message = status.message.clone();
         match status.code {
             401 | 403 => Self::Forbidden { doing, message },
+            // A webhook that names no code of its own answers 400.
+            400 if message.contains("denied the request") => Self::Forbidden { doing, message },
             409 => Self::Conflict { doing, message },
             // A quota webhook or an admission plugin may answer 400; nothing tells it from a Job
             // that is wrong, so only 422 counts as the Job's fault.

@@ -27,7 +27,8 @@ pub const DRAIN: Duration = Duration::from_secs(12);
 /// How often the worker of a slot may crash in a row before the slot is given up, as
 /// `backoffLimitPerIndex` of the job template.
 const CRASHES_MAX: u32 = 6;
-/// First pause before a worker that ended is replaced; it doubles with each crash.
+/// First pause before a worker that ended is replaced; it doubles with each that
+/// did not live long.
 const PAUSE_MIN: Duration = Duration::from_millis(500);
 /// Longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
@@ -186,7 +187,7 @@ struct Keeping {
 
 impl Keeping {
     async fn keep(mut self) {
-        let mut crashes = 0;
+        let (mut crashes, mut short) = (0, 0);
         while crashes <= CRASHES_MAX {
             if *self.end.borrow() {
                 return;
@@ -206,8 +207,10 @@ impl Keeping {
                 _ if lived => 1,
                 _ => crashes + 1,
             };
+            // Also who drains at once, again and again, is replaced ever more slowly.
+            short = if lived { 0 } else { short + 1 };
             let over = self.tell(ended).await;
-            if over || self.pause(crashes).await {
+            if over || self.pause(short).await {
                 return;
             }
         }
@@ -238,8 +241,8 @@ impl Keeping {
     }
 
     /// Waits before the next worker; whether there shall be none.
-    async fn pause(&mut self, crashes: u32) -> bool {
-        let pause = PAUSE_MIN.saturating_mul(1 << crashes.min(16)).min(PAUSE_MAX);
+    async fn pause(&mut self, short: u32) -> bool {
+        let pause = PAUSE_MIN.saturating_mul(1 << short.min(16)).min(PAUSE_MAX);
         // An error means that the slot was dropped.
         tokio::time::timeout(pause, self.end.wait_for(|end| *end)).await.is_ok()
     }

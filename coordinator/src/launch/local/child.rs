@@ -50,11 +50,14 @@ pub(super) async fn work(order: &Order<'_>, end: &mut watch::Receiver<bool>) -> 
             return Ended { class: FailureClass::Lost, reason: "program".to_owned(), message };
         }
     };
+    // Our end of its standard input: held while it works, since waiting would close it.
+    let leash = child.stdin.take();
     tracing::info!(run = %order.run, host = order.host, process = child.id(), "worker started");
     let status = tokio::select! {
         status = child.wait() => status,
         () = told(end) => drain(&mut child).await,
     };
+    drop(leash);
     let said = std::fs::read_to_string(&words).unwrap_or_default();
     // A file that stays is only untidy.
     let _ = std::fs::remove_file(&words);
