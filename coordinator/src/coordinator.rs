@@ -1,6 +1,7 @@
 //! The shell around the desk: it waits, reads records, and performs what the desk wants done.
 //!
-//! The parts, each a file: `leasing` answers workers, `running` answers operators, `performing`
+//! The parts, each a file: `leasing` answers workers, `launching` who starts
+//! them, `running` answers operators, `performing`
 //! writes quarantine records and finals, `recovering` starts from the store, `ticking` tells the
 //! desk that time passes.
 
@@ -16,16 +17,20 @@ use tokio::sync::{Notify, Semaphore};
 use crate::clock::Clock;
 use crate::desk::Desk;
 use crate::identity::{Identity, fresh_id};
+use crate::launch::LaunchTally;
 use crate::ledger::{self, KeeperHandle};
 use crate::refusal::Refusal;
 use crate::roots::{Roots, ServeError, ServedRoot};
 use crate::settings::LeaseTimes;
 
+mod launching;
 mod leasing;
 mod performing;
 mod recovering;
 mod running;
 mod ticking;
+
+pub use launching::OpenRun;
 
 /// Quarantine records that are written at the same time.
 const QUARANTINES_MAX: usize = 16;
@@ -45,6 +50,7 @@ pub struct Coordinator {
     quarantines: Arc<Semaphore>,
     recovered: AtomicBool,
     ending: AtomicBool,
+    launching: LaunchTally,
 }
 
 impl Coordinator {
@@ -69,6 +75,7 @@ impl Coordinator {
             quarantines: Arc::new(Semaphore::new(QUARANTINES_MAX)),
             recovered: AtomicBool::new(false),
             ending: AtomicBool::new(false),
+            launching: LaunchTally::default(),
         }))
     }
 
@@ -86,6 +93,11 @@ impl Coordinator {
     /// Looks at the desk.
     pub fn look<T>(&self, look: impl FnOnce(&Desk, Moment) -> T) -> T {
         look(&self.desk(), self.clock.now())
+    }
+
+    /// How often workers could not be started.
+    pub fn launching(&self) -> &LaunchTally {
+        &self.launching
     }
 
     /// What keeps the ledger.

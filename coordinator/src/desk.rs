@@ -18,6 +18,7 @@ pub mod active;
 pub mod book;
 mod acquire;
 mod heartbeat;
+mod launched;
 mod report;
 mod share;
 mod show;
@@ -98,6 +99,8 @@ pub struct Counters {
     pub released: u64,
     /// Attempts that ended without a record.
     pub failed: u64,
+    /// Of these, those whose worker was seen to be gone before its leases ended.
+    pub vanished: u64,
     /// Shards that were decided.
     pub decided: u64,
 }
@@ -230,24 +233,30 @@ impl Desk {
 
     /// Ends a run early: nothing more is granted, and what is undecided is given up.
     pub fn cancel(&mut self, now: Moment, run: &RunId, reason: &str, who: &str) -> Vec<Task> {
-        let Some(active) = self.runs.get_mut(run) else { return Vec::new() };
-        if active.ending {
-            return Vec::new();
-        }
-        active.ending = true;
-        active.table.apply(now, Event::DrainRequested);
         let message = if reason.is_empty() {
             format!("cancelled by {who}")
         } else {
             format!("cancelled by {who}: {reason}")
         };
+        self.give_up(now, run, FailureClass::Cancelled, "cancelled", message)
+    }
+
+    /// Ends a run early for the reason that is given: what is undecided is given up with it.
+    pub fn give_up(
+        &mut self,
+        now: Moment,
+        run: &RunId,
+        class: FailureClass,
+        reason: &str,
+        message: String,
+    ) -> Vec<Task> {
+        let Some(active) = self.runs.get_mut(run) else { return Vec::new() };
+        if std::mem::replace(&mut active.ending, true) {
+            return Vec::new();
+        }
+        active.table.apply(now, Event::DrainRequested);
         active.notice.clone_from(&message);
-        vec![Task::GiveUpAll {
-            run: run.clone(),
-            class: FailureClass::Cancelled,
-            reason: "cancelled".to_owned(),
-            message,
-        }]
+        vec![Task::GiveUpAll { run: run.clone(), class, reason: reason.to_owned(), message }]
     }
 
     /// Shards that wait for a worker, over all runs.

@@ -1,7 +1,9 @@
 //! The HTTP port: is it alive, is it ready, what are its numbers?
+//!
+//! It is served from the start. A replica that does not lead is alive and not ready.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::State;
@@ -14,12 +16,15 @@ use tokio::net::TcpListener;
 use crate::coordinator::Coordinator;
 use crate::metrics;
 
+/// The coordinator, once this replica leads.
+pub type Leading = Arc<OnceLock<Arc<Coordinator>>>;
+
 /// Serves until `end`.
 ///
 /// # Errors
 /// If the listener fails.
 pub async fn serve(
-    coordinator: Arc<Coordinator>,
+    leading: Leading,
     listener: TcpListener,
     end: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
@@ -27,7 +32,7 @@ pub async fn serve(
         .route("/healthz", get(healthy))
         .route("/readyz", get(ready))
         .route("/metrics", get(scraped))
-        .with_state(coordinator);
+        .with_state(leading);
     axum::serve(listener, router).with_graceful_shutdown(end).await
 }
 
@@ -37,16 +42,20 @@ async fn healthy() -> &'static str {
 }
 
 /// Ready when every run that was under way before is known again.
-async fn ready(State(coordinator): State<Arc<Coordinator>>) -> Response {
-    if coordinator.is_recovered() {
-        (StatusCode::OK, "ready\n").into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "recovering runs from the store\n").into_response()
+async fn ready(State(leading): State<Leading>) -> Response {
+    match leading.get() {
+        Some(coordinator) if coordinator.is_recovered() => {
+            (StatusCode::OK, "ready\n").into_response()
+        }
+        Some(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "recovering runs from the store\n").into_response()
+        }
+        None => (StatusCode::SERVICE_UNAVAILABLE, "standby\n").into_response(),
     }
 }
 
-async fn scraped(State(coordinator): State<Arc<Coordinator>>) -> Response {
-    match metrics::text(&coordinator) {
+async fn scraped(State(leading): State<Leading>) -> Response {
+    match metrics::text(leading.get().map(|coordinator| &**coordinator)) {
         Some(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

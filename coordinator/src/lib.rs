@@ -14,7 +14,8 @@
 //! 5. [`ledger`] is the index of what is complete, in memory or in Redis, and its keeper.
 //! 6. [`coordinator`] is the shell around the desk: it waits, reads records, and performs what
 //!    the desk wants done.
-//! 7. [`refusal`] is why a call is refused; [`grpc`], [`http`] and [`metrics`] are what
+//! 7. [`launch`] starts workers, as pods or processes; [`leader`] says which of two replicas works.
+//! 8. [`refusal`] is why a call is refused; [`grpc`], [`http`] and [`metrics`] are what
 //!    others see.
 //!
 //! Everything here can be lost at any moment: claims, plans, records and finals in the store are
@@ -32,6 +33,8 @@ pub mod desk;
 pub mod ledger;
 pub mod refusal;
 pub mod coordinator;
+pub mod launch;
+pub mod leader;
 pub mod grpc;
 pub mod metrics;
 pub mod http;

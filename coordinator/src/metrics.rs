@@ -69,12 +69,25 @@ impl Snapshot {
     }
 }
 
-/// The metrics as OpenMetrics text; none if they cannot be written down.
-pub fn text(coordinator: &Coordinator) -> Option<String> {
-    let snapshot = Snapshot::of(coordinator);
+/// The metrics as OpenMetrics text; none if they cannot be written down. A replica that does not
+/// lead has no coordinator, and little to say.
+pub fn text(coordinator: Option<&Coordinator>) -> Option<String> {
     let mut registry = Registry::with_prefix("nightshift");
     let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "Version of this program", build);
+    let leads = ConstGauge::new(i64::from(coordinator.is_some()));
+    registry.register("leader", "Whether this replica leads, or is the only one", leads);
+    if let Some(coordinator) = coordinator {
+        coordinating(coordinator, &mut registry);
+    }
+    let mut out = String::new();
+    encode(&mut out, &registry).ok()?;
+    Some(out)
+}
+
+/// What the coordinator does.
+fn coordinating(coordinator: &Coordinator, registry: &mut Registry) {
+    let snapshot = Snapshot::of(coordinator);
     let ready = i64::from(coordinator.is_recovered());
     registry.register(
         "coordinator_ready",
@@ -107,7 +120,7 @@ pub fn text(coordinator: &Coordinator) -> Option<String> {
         "Workers that were heard of in the last minutes",
         ConstGauge::new(snapshot.workers),
     );
-    let Counters { granted, backups, adopted, expired, released, failed, decided } =
+    let Counters { granted, backups, adopted, expired, released, failed, vanished, decided } =
         snapshot.counters;
     for (name, help, value) in [
         ("leases_granted", "Leases granted", granted),
@@ -116,14 +129,17 @@ pub fn text(coordinator: &Coordinator) -> Option<String> {
         ("lease_expirations", "Leases that ended because nobody renewed them", expired),
         ("lease_releases", "Leases that workers gave back", released),
         ("attempts_failed", "Attempts that ended without a record", failed),
+        ("workers_vanished", "Workers that were seen to end while they held leases", vanished),
         ("shards_decided", "Shards that got a record", decided),
     ] {
         registry.register(name, help, ConstCounter::new(value));
     }
-    ledger(coordinator, &mut registry);
-    let mut out = String::new();
-    encode(&mut out, &registry).ok()?;
-    Some(out)
+    ledger(coordinator, registry);
+    let errors = Family::<ErrorLabels, Counter>::default();
+    for (reason, count) in coordinator.launching().errors() {
+        errors.get_or_create(&ErrorLabels { reason }).inc_by(count);
+    }
+    registry.register("launch_errors", "Times that workers could not be started", errors);
 }
 
 /// How the ledger does.

@@ -5,7 +5,8 @@
 //!
 //! 1. [`ids`] names things; [`spec`] turns the user's YAML into values that need no more checks.
 //! 2. [`decide`] says what to do about one date; [`plan`] cuts its rows into shards.
-//! 3. [`lease`] says who may try which shard until when, and what a failed attempt means.
+//! 3. [`lease`] says who may try which shard until when, and what a failed attempt means; [`slots`] how
+//!    many workers that is worth.
 //! 4. [`settle`] decides a conditional create, which makes a [`record`] happen once.
 //! 5. [`conclusion`] turns plan and records into the verdict of the run; [`report`] tells people.
 //!
@@ -19,6 +20,7 @@ pub mod spec;
 pub mod decide;
 pub mod plan;
 pub mod lease;
+pub mod slots;
 pub mod settle;
 pub mod record;
 pub mod conclusion;

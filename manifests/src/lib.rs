@@ -6,7 +6,6 @@
 //! deploy/base/worker-job.yaml -> JobTemplate --+
 //! spec.workers -> overlay::merge --------------+-> worker_job -> the Job of a run
 //! ```
-//!
 //! [`lint`] reads any Job or CronJob and says what will hurt at night.
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -16,6 +15,7 @@ pub mod template;
 pub mod overlay;
 pub mod worker_job;
 pub mod yaml;
+pub mod render;
 pub mod lint;
 
 pub use template::{JobTemplate, TemplateError};

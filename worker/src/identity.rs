@@ -7,7 +7,10 @@ use nightshift_core::ids::AttemptId;
 use nightshift_proto::field::InvalidText;
 use nightshift_proto::names::WorkerName;
 
-/// Longest part of a worker's name that is the host's: a DNS label.
+/// Variable with the name of the pod, or of the place that a coordinator has given to a process
+/// that it started. By it the coordinator knows whose leases are free when that ends.
+const POD_NAME: &str = "POD_NAME";
+/// Longest part of a worker's name that is the host's: a DNS label, as the name of a pod is.
 const HOST_MAX_CHARS: usize = 63;
 
 /// Host and process.
@@ -18,9 +21,17 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The identity of this process.
+    /// The identity of this process: its pod where it has one, its host otherwise.
     pub fn of_this_process() -> Self {
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Self::on(std::env::var(POD_NAME).ok().as_deref())
+    }
+
+    fn on(pod: Option<&str>) -> Self {
+        let host = match pod {
+            // A coordinator takes what comes before the first colon for the pod.
+            Some(pod) if !pod.is_empty() => pod.replace(':', "-"),
+            _ => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        };
         Self { host, process: std::process::id() }
     }
 
@@ -58,6 +69,16 @@ pub fn new_attempt() -> Result<AttemptId, nightshift_core::ids::InvalidId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_worker_is_named_after_its_pod() {
+        let name = Identity::on(Some("flights-2013-01-01-g1-0-abcde")).worker_name().unwrap();
+        assert!(name.as_str().starts_with("flights-2013-01-01-g1-0-abcde:"), "{name}");
+        let longest = "a".repeat(HOST_MAX_CHARS);
+        let name = Identity::on(Some(&longest)).worker_name().unwrap();
+        assert!(name.as_str().starts_with(&format!("{longest}:")), "a pod's name is never cut");
+        assert_eq!(Identity::on(Some("")), Identity::on(None));
+    }
 
     #[test]
     fn any_host_makes_a_worker_name() {

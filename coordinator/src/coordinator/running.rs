@@ -238,7 +238,7 @@ impl Coordinator {
         }
     }
 
-    async fn verdict(&self, run: &RunId) -> Result<Option<Final>, Refusal> {
+    pub(super) async fn verdict(&self, run: &RunId) -> Result<Option<Final>, Refusal> {
         let Some(served) = self.root_of(run) else { return Ok(None) };
         let object = Object::Final { partition: run.partition, generation: run.generation };
         Ok(served.root.read(&object).await?)

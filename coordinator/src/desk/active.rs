@@ -74,6 +74,8 @@ pub struct ActiveRun {
     pub(super) given_up: BTreeMap<ShardIndex, QuarantinedShard>,
     /// Why it is not getting on, for people.
     pub(super) notice: String,
+    /// What its launcher says about its workers, for people.
+    pub(super) launch_notice: String,
     /// It was stopped or cancelled: what is undecided is being given up.
     pub(super) ending: bool,
     /// The verdict is being made.
@@ -141,6 +143,7 @@ impl ActiveRun {
             failures: BTreeMap::new(),
             given_up: BTreeMap::new(),
             notice: String::new(),
+            launch_notice: String::new(),
             ending: false,
             concluding: false,
             moved_at: now,
@@ -172,6 +175,11 @@ impl ActiveRun {
         self.table.undecided_shards().collect()
     }
 
+    /// Rows of the smallest batch that any worker had to go down to.
+    pub fn batch_rows(&self) -> Option<u32> {
+        self.table.batch_rows().map(std::num::NonZeroU32::get)
+    }
+
     /// How long no shard of the run has been decided.
     pub fn still_ms(&self, now: Moment) -> u64 {
         now.since_ms(self.moved_at)
@@ -180,6 +188,25 @@ impl ActiveRun {
     /// Says for people why the run is not getting on.
     pub fn set_notice(&mut self, notice: String) {
         self.notice = notice;
+    }
+
+    /// Says for people what is the matter with its workers; empty if nothing is.
+    pub fn set_launch_notice(&mut self, notice: String) {
+        self.launch_notice = notice;
+    }
+
+    /// Whether it was stopped or cancelled, so that no further worker is of use.
+    pub fn is_ending(&self) -> bool {
+        self.ending
+    }
+
+    /// Both notices as one line.
+    pub(super) fn told(&self) -> String {
+        match (self.notice.is_empty(), self.launch_notice.is_empty()) {
+            (_, true) => self.notice.clone(),
+            (true, false) => self.launch_notice.clone(),
+            (false, false) => format!("{}; {}", self.notice, self.launch_notice),
+        }
     }
 
     /// The first shards that were given up.

@@ -86,6 +86,13 @@ impl Book {
         self.by_name.get(name).copied()
     }
 
+    /// The workers whose process is `host`: a worker's name is its host, `:`, and the rest.
+    pub(super) fn on(&self, host: &str) -> Vec<WorkerId> {
+        let there = |worker: &&Worker| host_of(&worker.name) == host;
+        let known = self.workers.iter().filter(|(_, worker)| there(worker));
+        known.map(|(id, _)| *id).collect()
+    }
+
     pub(super) fn get(&self, id: WorkerId) -> Option<&Worker> {
         self.workers.get(&id)
     }
@@ -109,4 +116,9 @@ impl Book {
             self.remove(id);
         }
     }
+}
+
+/// The host, or pod, in a worker's name.
+pub(super) fn host_of(name: &WorkerName) -> &str {
+    name.as_str().split_once(':').map_or(name.as_str(), |(host, _)| host)
 }

@@ -83,7 +83,7 @@ impl ActiveRun {
             epoch: table.epoch(),
             planned_at: Some(facts.outline.planned_at),
             decided_at: None,
-            notice: self.notice.chars().take(500).collect(),
+            notice: self.told().chars().take(500).collect(),
         }
     }
 

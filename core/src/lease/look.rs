@@ -1,5 +1,7 @@
 //! Questions about a table, for people, metrics and whoever shares work between tables.
 
+use std::num::NonZeroU32;
+
 use super::{LeaseTable, Moment, Token, WorkerId};
 use crate::ids::ShardIndex;
 
@@ -43,6 +45,16 @@ impl LeaseTable {
     /// Workers that hold a lease.
     pub fn holding_workers(&self) -> usize {
         self.workers.holding()
+    }
+
+    /// The workers that hold a lease, each with its leases.
+    pub fn held(&self) -> impl Iterator<Item = (WorkerId, impl Iterator<Item = Token> + '_)> + '_ {
+        self.workers.held()
+    }
+
+    /// The smallest batch that any worker had to go down to, if one had to.
+    pub fn batch_rows(&self) -> Option<NonZeroU32> {
+        self.batch_rows
     }
 
     /// The lease of this name, if it is out.

@@ -42,6 +42,14 @@ impl Workers {
         self.by_id.values().filter(|known| !known.leases.is_empty()).count()
     }
 
+    /// Who holds leases, and which.
+    pub(super) fn held(
+        &self,
+    ) -> impl Iterator<Item = (WorkerId, impl Iterator<Item = Token> + '_)> + '_ {
+        let holding = self.by_id.iter().filter(|(_, known)| !known.leases.is_empty());
+        holding.map(|(worker, known)| (*worker, known.leases.iter().copied()))
+    }
+
     pub(super) fn batch_rows(&self, worker: WorkerId) -> Option<NonZeroU32> {
         self.by_id.get(&worker)?.batch_rows
     }

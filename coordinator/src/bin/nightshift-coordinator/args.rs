@@ -16,6 +16,12 @@ use std::path::PathBuf;
 ///     nightshift submit spec.yaml --date 2013-01-01
 ///     nightshift-worker --coordinator http://127.0.0.1:7070
 ///
+/// With --launch local it starts the workers itself, on this machine; with --launch kube as pods:
+///
+///     nightshift-coordinator --home H --launch local
+///     nightshift-coordinator --home H --launch kube --job-template worker-job.yaml \
+///         --advertise http://nightshift-coordinator:7070
+///
 /// It can be killed at any moment. Whatever is decided lies in the output of each spec; a
 /// coordinator that starts finds its runs there, takes their leases over and goes on.
 #[derive(Debug, Parser)]
@@ -68,6 +74,43 @@ pub(crate) struct Arguments {
     #[arg(long, env = "NIGHTSHIFT_HEARTBEAT", value_name = "TIME", value_parser = time)]
     pub(crate) heartbeat: Option<Duration>,
 
+    /// Whether and how it starts the workers of its runs: not at all, as processes of this
+    /// machine, or as pods of an Indexed Job
+    #[arg(long, env = "NIGHTSHIFT_LAUNCH", default_value = "none", value_name = "HOW", help_heading = WORKERS)]
+    pub(crate) launch: Launch,
+
+    /// Where workers find the coordinator; by default the address of --listen
+    #[arg(long, env = "NIGHTSHIFT_ADVERTISE", value_name = "URL", help_heading = WORKERS)]
+    pub(crate) advertise: Option<String>,
+
+    /// With --launch local: the program of the workers; by default the nightshift-worker beside
+    /// this program
+    #[arg(long, env = "NIGHTSHIFT_WORKER_PROGRAM", value_name = "FILE", value_hint = ValueHint::ExecutablePath, help_heading = WORKERS)]
+    pub(crate) worker_program: Option<PathBuf>,
+
+    /// With --launch kube: the Job of which the Job of each run is made, as YAML
+    #[arg(long, env = "NIGHTSHIFT_JOB_TEMPLATE", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = WORKERS)]
+    pub(crate) job_template: Option<PathBuf>,
+
+    /// With --launch kube: image of the workers instead of the template's; a spec's own image comes
+    /// before both
+    #[arg(long, env = "NIGHTSHIFT_WORKER_IMAGE", value_name = "IMAGE", help_heading = WORKERS)]
+    pub(crate) worker_image: Option<String>,
+
+    /// Namespace of the Jobs and of the Lease; by default that of the service account, or of the
+    /// kubeconfig's context
+    #[arg(long, env = "NIGHTSHIFT_NAMESPACE", value_name = "NAME", help_heading = KUBERNETES)]
+    pub(crate) namespace: Option<String>,
+
+    /// Lead only while holding this Lease, so that another replica can take over; without it this
+    /// is the only replica
+    #[arg(long, env = "NIGHTSHIFT_LEADER_ELECT", value_name = "LEASE", help_heading = KUBERNETES)]
+    pub(crate) leader_elect: Option<String>,
+
+    /// Rights to use instead of the pod's service account
+    #[arg(long, env = "NIGHTSHIFT_KUBECONFIG", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = KUBERNETES)]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
     /// How much to log to standard error: error, warn, info, debug, trace, or a filter
     #[arg(long, env = "NIGHTSHIFT_LOG", default_value = "info", value_name = "FILTER")]
     pub(crate) log: String,
@@ -76,6 +119,22 @@ pub(crate) struct Arguments {
     #[arg(long, env = "NIGHTSHIFT_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub(crate) log_format: LogFormatArg,
 }
+
+/// Ways to start workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Launch {
+    /// Not at all: somebody else does.
+    None,
+    /// As pods of an Indexed Job for each run.
+    Kube,
+    /// As processes of this machine.
+    Local,
+}
+
+/// What the flags about workers stand under in the help.
+const WORKERS: &str = "Starting workers";
+/// What the flags about Kubernetes stand under.
+const KUBERNETES: &str = "Kubernetes";
 
 /// Formats of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -88,7 +147,8 @@ pub(crate) enum LogFormatArg {
 
 const AFTER_HELP: &str = "\
 The first SIGTERM or SIGINT ends it: calls under way are answered, leases stay
-with their workers, and the next coordinator goes on with them.
+with their workers, and the next coordinator goes on with them. Workers of
+--launch local are told to end and get 12 s to give their shards back.
 
 Exit codes:
    0  ended by a signal
@@ -97,8 +157,10 @@ Exit codes:
   70  a bug; please report it
   73  the home cannot be created
   74  reading or writing failed
+  75  another replica leads (--leader-elect); start it again
   77  permission denied
-  78  a certificate or the address of Redis is wrong";
+  78  the job template, the kubeconfig or another file is wrong, or the address
+      of Redis";
 
 fn time(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is no time; write it as in 500ms, 30s or 10m");

@@ -18,6 +18,7 @@ use nightshift_worker::source::{Drain, drain_on_signals};
 mod args;
 mod commit;
 mod coordinator;
+mod parent;
 
 use args::{Arguments, Mode};
 
@@ -41,6 +42,9 @@ fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let drain = Drain::default();
     drain_on_signals(&drain).map_err(|error| {
         Failure::new(Exit::Io, format_args!("signals cannot be handled: {error}"))
+    })?;
+    parent::drain_with_parent(&drain).map_err(|error| {
+        Failure::new(Exit::Io, format_args!("the parent cannot be watched: {error}"))
     })?;
     match arguments.mode()? {
         Mode::Member { coordinator } => {

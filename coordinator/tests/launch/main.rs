@@ -1,0 +1,5 @@
+//! The launcher of Jobs and the election, against a Kubernetes API server in memory.
+
+mod cluster;
+mod election;
+mod jobs;
