@@ -8,7 +8,7 @@ BENCH_DIR ?= /dev/shm
 VENV    := .venv
 NIGHTSHIFT := target/release/nightshift
 
-.PHONY: help demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench bench-leases
+.PHONY: help demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench bench-leases lint-docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -66,3 +66,6 @@ bench-leases: ## Measure leases: pairs a second, memory, skewed work; see docs/p
 	$(CARGO) build --release --locked -p nightshift-coordinator -p nightshift-bench-leases
 	target/release/nightshift-bench-leases load --dir $(BENCH_DIR)
 	target/release/nightshift-bench-leases skew --dir $(BENCH_DIR)
+
+lint-docs: ## Write docs/lint.md again from the rules
+	NIGHTSHIFT_BLESS=1 $(CARGO) test --quiet -p nightshift-manifests --test lint the_manual

@@ -5,8 +5,10 @@ use clap_complete::Shell;
 use nightshift_worker::front::args::{DateArgs, LogArgs, SpecArgs};
 
 mod coordinator;
+mod lint;
 
 pub(crate) use coordinator::{CancelArgs, RetryArgs, StatusArgs, SubmitArgs, WhyArgs};
+pub(crate) use lint::{LintArgs, LintFormatArg};
 
 /// Batch inference that finishes exactly once.
 ///
@@ -27,6 +29,7 @@ pub(crate) struct Cli {
 const AFTER_HELP: &str = "\
 Exit codes:
    0  done and confirmed
+   1  lint found errors
   64  the command line is wrong
   65  data beyond the error budget, or unreadable
   66  input is missing
@@ -87,6 +90,12 @@ pub(crate) enum Command {
     Verify(LookArgs),
     /// Check spec, model, input and output, and say what is wrong
     Doctor(LookArgs),
+    /// Look for the usual mistakes of batch work in the YAML of any Job or CronJob
+    ///
+    /// Asks no cluster. The exit code is 1 if there is an error, 0 if there are only warnings.
+    /// A comment `# nightshift:ignore RULE reason` on the line of a finding, or above it,
+    /// silences it.
+    Lint(LintArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -6,6 +6,8 @@
 pub enum Exit {
     /// Done and confirmed.
     Done = 0,
+    /// `lint` found errors in what it looked at; nothing else ends so.
+    Found = 1,
     /// The command line is wrong.
     Usage = 64,
     /// Data beyond the error budget, or bytes that cannot be read.
@@ -38,6 +40,7 @@ impl Exit {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done and confirmed",
+            Self::Found => "lint found errors",
             Self::Usage => "the command line is wrong",
             Self::Data => "data beyond the error budget, or unreadable",
             Self::NoInput => "input is missing",
@@ -52,8 +55,9 @@ impl Exit {
     }
 
     /// Every code, in order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Done,
+        Self::Found,
         Self::Usage,
         Self::Data,
         Self::NoInput,
