@@ -5,7 +5,9 @@ use clap_complete::Shell;
 use nightshift_worker::front::args::{DateArgs, LogArgs, SpecArgs};
 
 mod coordinator;
+mod example;
 
+pub(crate) use example::ExampleArgs;
 pub(crate) use coordinator::{CancelArgs, RetryArgs, StatusArgs, SubmitArgs, WhyArgs};
 
 /// Batch inference that finishes exactly once.
@@ -87,6 +89,11 @@ pub(crate) enum Command {
     Verify(LookArgs),
     /// Check spec, model, input and output, and say what is wrong
     Doctor(LookArgs),
+    /// Write the flights example into a folder: spec, model and two weeks of real flights
+    ///
+    /// For a first try, also inside a pod, where nobody can copy files. Calling it again changes
+    /// nothing; a file that differs from the example's is left alone.
+    Example(ExampleArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -11,6 +11,7 @@ use nightshift_worker::front::failure::Failure;
 
 mod cancel;
 mod doctor;
+mod example;
 mod plan;
 mod report;
 mod retry;
@@ -27,6 +28,9 @@ pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
         clap_complete::generate(shell, &mut Cli::command(), "nightshift", &mut std::io::stdout());
         return Ok(Exit::Done);
     }
+    if let Command::Example(args) = &cli.command {
+        return example::perform(args);
+    }
     let runtime = nightshift_worker::front::runtime()?;
     let handle = runtime.handle().clone();
     match cli.command {
@@ -40,6 +44,7 @@ pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Report(args) => report::perform(handle, &args),
         Command::Verify(args) => verify::perform(&handle, &args),
         Command::Doctor(args) => doctor::perform(handle, &args),
+        Command::Example(args) => example::perform(&args),
         Command::Completions { .. } => Ok(Exit::Done),
     }
 }
