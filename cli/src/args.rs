@@ -5,9 +5,11 @@ use clap_complete::Shell;
 use nightshift_worker::front::args::{DateArgs, LogArgs, SpecArgs};
 
 mod coordinator;
+mod example;
 mod lint;
 
 pub(crate) use coordinator::{CancelArgs, RetryArgs, StatusArgs, SubmitArgs, WhyArgs};
+pub(crate) use example::ExampleArgs;
 pub(crate) use lint::{LintArgs, LintFormatArg};
 
 /// Batch inference that finishes exactly once.
@@ -96,6 +98,11 @@ pub(crate) enum Command {
     /// A comment `# nightshift:ignore RULE reason` on the line of a finding, or above it,
     /// silences it.
     Lint(LintArgs),
+    /// Write the flights example into a folder: spec, model and two weeks of real flights
+    ///
+    /// For a first try, also inside a pod, where nobody can copy files. Calling it again changes
+    /// nothing; a file that differs from the example's is left alone.
+    Example(ExampleArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -11,6 +11,7 @@ use nightshift_worker::front::failure::Failure;
 
 mod cancel;
 mod doctor;
+mod example;
 mod lint;
 mod plan;
 mod report;
@@ -31,6 +32,9 @@ pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
     if let Command::Lint(args) = &cli.command {
         return lint::perform(args);
     }
+    if let Command::Example(args) = &cli.command {
+        return example::perform(args);
+    }
     let runtime = nightshift_worker::front::runtime()?;
     let handle = runtime.handle().clone();
     match cli.command {
@@ -44,7 +48,7 @@ pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Report(args) => report::perform(handle, &args),
         Command::Verify(args) => verify::perform(&handle, &args),
         Command::Doctor(args) => doctor::perform(handle, &args),
-        Command::Lint(_) | Command::Completions { .. } => Ok(Exit::Done),
+        Command::Lint(_) | Command::Example(_) | Command::Completions { .. } => Ok(Exit::Done),
     }
 }
 

@@ -68,7 +68,7 @@ impl Plan {
 
     /// Starts the launcher, where one is asked for; `serving` is the address that is served.
     pub(crate) fn start(self, arguments: &Arguments, serving: SocketAddr) -> Option<Launching> {
-        let advertise = arguments.advertise.clone().unwrap_or_else(|| reachable(serving));
+        let advertise = arguments.advertise.clone().unwrap_or_else(|| reachable(serving, arguments.tls_cert.is_some()));
         match self.launch {
             Launch::None => None,
             Launch::Local => {
@@ -113,12 +113,13 @@ fn me() -> String {
 }
 
 /// The address that is served, as a process of this machine calls it.
-fn reachable(serving: SocketAddr) -> String {
+fn reachable(serving: SocketAddr, tls: bool) -> String {
     let ip = match serving.ip() {
         ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         ip => ip,
     };
-    format!("http://{}", SocketAddr::new(ip, serving.port()))
+    let scheme = if tls { "https" } else { "http" };
+    format!("{scheme}://{}", SocketAddr::new(ip, serving.port()))
 }
 
 /// The worker's program, where it is installed beside this one.
