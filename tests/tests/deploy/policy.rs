@@ -62,7 +62,7 @@ const DAMAGE: &[(&str, &str, &str)] = &[
     ("  - watch\n", "  - '*'\n", "a wildcard"),
     ("  - configmaps\n", "  - secrets\n", "rights on"),
     ("kind: Role\nmetadata", "kind: ClusterRole\nmetadata", "whole cluster"),
-    ("      port: 53\n", "      port: 6443\n", "lets workers out"),
+    ("- port: 53\n", "- port: 6443\n", "lets workers out"),
     ("        - backfill\n", "        - worker\n", "workers"),
     (
         "pod-security.kubernetes.io/enforce: restricted",
