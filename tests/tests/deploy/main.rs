@@ -3,5 +3,6 @@
 
 mod images;
 mod policy;
+mod recipes;
 mod rendering;
 mod schemas;
