@@ -6,15 +6,25 @@ PYTHON  ?= python3
 # Where the benchmark of leases puts its runs: in memory, so that the disk is left out.
 BENCH_DIR ?= /dev/shm
 VENV    := .venv
+# Given to cargo so that procedural macros, which it loads, are not linked statically.
+STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 NIGHTSHIFT := target/release/nightshift
 
-.PHONY: help demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench bench-leases lint-docs
+.PHONY: help static images demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench bench-leases lint-docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 build: ## Build the release binaries (needs the Rust toolchain alone)
 	$(CARGO) build --release --locked -p nightshift-cli -p nightshift-worker -p nightshift-coordinator
+
+static: ## Build release programs without any shared library, for images
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked \
+		--target $(STATIC_TARGET) --target-dir target/static \
+		-p nightshift-cli -p nightshift-worker -p nightshift-coordinator -p nightshift-sidecar
+
+images: static ## Make image archives of them in target/images; docker load -i takes them
+	$(PYTHON) deploy/images/oci.py --binaries target/static/$(STATIC_TARGET)/release --out target/images
 
 demo: build ## Score 14 real dates of flights on this machine
 	$(NIGHTSHIFT) run examples/flights/spec.yaml --dates $(DATES)
@@ -33,6 +43,7 @@ tools: ## Install what the tests need, where it is missing
 	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
 	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing: apt-get install python3 python3-venv"; exit 1; }
 	@command -v redis-server >/dev/null || tests/install-redis.sh
+	@command -v kubectl >/dev/null || tests/install-kubectl.sh
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@cmp -s tests/requirements.txt $(VENV)/installed.txt || \
 		{ $(VENV)/bin/pip install --quiet -r tests/requirements.txt && cp tests/requirements.txt $(VENV)/installed.txt; }

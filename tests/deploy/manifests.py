@@ -33,7 +33,7 @@ def with_embedded(documents: list[dict]) -> list[dict]:
     """The documents, and the Jobs that lie as text in ConfigMaps, in the namespace of those."""
     embedded = []
     for document in documents:
-        if document["kind"] != "ConfigMap":
+        if document.get("kind") != "ConfigMap":
             continue
         for key, text in document.get("data", {}).items():
             if key.endswith("-job.yaml"):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import kubernetes_validate
 import yaml
-from manifests import load, name
+from manifests import load, name, with_embedded
 
 VERSIONS = ("1.34", "1.35", "1.36", "1.37")
 # Custom resources, and files that are not for the API server.
@@ -49,7 +49,7 @@ def main() -> None:
         if file.resolve() in parts:
             continue
         try:
-            documents = load(file)
+            documents = with_embedded(load(file))
         except yaml.YAMLError as error:
             findings.append(f"{file}: {error}")
             continue
