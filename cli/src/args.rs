@@ -7,8 +7,8 @@ use nightshift_worker::front::args::{DateArgs, LogArgs, SpecArgs};
 mod coordinator;
 mod example;
 
-pub(crate) use example::ExampleArgs;
 pub(crate) use coordinator::{CancelArgs, RetryArgs, StatusArgs, SubmitArgs, WhyArgs};
+pub(crate) use example::ExampleArgs;
 
 /// Batch inference that finishes exactly once.
 ///

@@ -77,11 +77,8 @@ impl<'a> Folder<'a> {
             return Ok(Placed { written: 0, same: 1 });
         }
         made.as_file().sync_all().map_err(io)?;
-        let named = if self.force {
-            made.persist(&target)
-        } else {
-            made.persist_noclobber(&target)
-        };
+        let named =
+            if self.force { made.persist(&target) } else { made.persist_noclobber(&target) };
         match named {
             Ok(_) => Ok(Placed { written: 1, same: 0 }),
             Err(refused) if refused.error.kind() == ErrorKind::AlreadyExists => {
