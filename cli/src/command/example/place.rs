@@ -3,7 +3,7 @@
 use std::fs::{self, File, Permissions};
 use std::io::{BufReader, ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nightshift_core::exit::Exit;
 use nightshift_worker::front::failure::Failure;
@@ -77,11 +77,8 @@ impl<'a> Folder<'a> {
             return Ok(Placed { written: 0, same: 1 });
         }
         made.as_file().sync_all().map_err(io)?;
-        let named = if self.force {
-            made.persist(&target)
-        } else {
-            made.persist_noclobber(&target)
-        };
+        let named =
+            if self.force { made.persist(&target) } else { made.persist_noclobber(&target) };
         match named {
             Ok(_) => Ok(Placed { written: 1, same: 0 }),
             Err(refused) if refused.error.kind() == ErrorKind::AlreadyExists => {
@@ -96,7 +93,7 @@ impl<'a> Folder<'a> {
     }
 
     /// Whether a file is there already with the same bytes.
-    fn is_same(&self, target: &PathBuf, made: &NamedTempFile) -> std::io::Result<bool> {
+    fn is_same(&self, target: &Path, made: &NamedTempFile) -> std::io::Result<bool> {
         match File::open(target) {
             Ok(found) if found.metadata()?.len() == made.as_file().metadata()?.len() => {
                 same(found, made.reopen()?)

@@ -62,19 +62,14 @@ impl Table {
     }
 
     /// Writes one file.
-    pub(super) fn write(
-        &self,
-        part: &Part,
-        file: &mut (dyn Write + Send),
-    ) -> Result<(), Failure> {
+    pub(super) fn write(&self, part: &Part, file: &mut (dyn Write + Send)) -> Result<(), Failure> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .set_max_row_group_row_count(Some(GROUP_ROWS))
             .set_created_by("nightshift example".to_owned())
             .build();
-        let options = ArrowWriterOptions::new()
-            .with_properties(properties)
-            .with_skip_arrow_metadata(true);
+        let options =
+            ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let written = || {
             let schema = self.real.schema();
             let mut writer = ArrowWriter::try_new_with_options(file, schema, options)?;
