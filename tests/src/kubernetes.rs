@@ -29,9 +29,15 @@ pub mod object;
 pub mod clock;
 pub mod shared;
 pub mod watch;
+pub mod controllers;
+pub mod jobs;
+pub mod node;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -49,6 +55,7 @@ use store::Store;
 pub struct Kubernetes {
     server: Server,
     shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
     folder: TempDir,
 }
 
@@ -58,9 +65,22 @@ impl Kubernetes {
         let shared = Arc::new(Shared::new());
         let server = Server::start(Arc::clone(&shared));
         let folder = TempDir::new().unwrap();
-        let new = Self { server, shared, folder };
+        let threads = vec![controllers::start(Arc::clone(&shared))];
+        let new = Self { server, shared, threads, folder };
         new.write_kubeconfig();
         new
+    }
+
+    /// As [`Self::start`], with a node that runs the programs of these images as processes.
+    pub fn with_processes(images: BTreeMap<String, PathBuf>) -> Self {
+        let mut new = Self::start();
+        new.threads.push(node::processes::start(Arc::clone(&new.shared), images));
+        new
+    }
+
+    /// Makes the controllers rest, or go on.
+    pub fn pause_controllers(&self, paused: bool) {
+        self.shared.paused.store(paused, Ordering::SeqCst);
     }
 
     /// Makes a namespace.
@@ -178,5 +198,9 @@ impl Kubernetes {
 impl Drop for Kubernetes {
     fn drop(&mut self) {
         self.shared.end();
+        for thread in self.threads.drain(..) {
+            // A controller that panicked has said so; a second panic here would hide it.
+            let _ = thread.join();
+        }
     }
 }

@@ -16,6 +16,8 @@ pub struct Shared {
     woken: Condvar,
     era: AtomicU64,
     over: AtomicBool,
+    /// Whether the controllers rest.
+    pub paused: AtomicBool,
     /// What goes wrong.
     pub faults: Faults,
     /// The time.
@@ -32,6 +34,7 @@ impl Shared {
             woken: Condvar::new(),
             era: AtomicU64::new(0),
             over: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
             faults: Faults::default(),
             clock,
         }

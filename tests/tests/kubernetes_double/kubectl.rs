@@ -56,7 +56,7 @@ fn it_is_told_of_unknown_fields_and_of_conflicts() {
     let path = file(&folder, &CONFIG_MAP.replace("\"1\"", "\"2\""));
     let mut apply = ["apply", "--server-side", "--field-manager", "two", "-f", &path].to_vec();
     let refused = kubectl(&cluster, &apply).expect(1);
-    assert!(refused.stderr.contains(r#"conflict with "one": .data.key"#), "{refused}");
+    assert!(refused.stderr.contains(r#"conflict with "one" using v1: .data.key"#), "{refused}");
     apply.push("--force-conflicts");
     kubectl(&cluster, &apply).expect(0);
     let data = cluster.get("configmaps", "default", "facts").unwrap()["data"].clone();
