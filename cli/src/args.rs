@@ -7,10 +7,12 @@ use nightshift_worker::front::args::{DateArgs, LogArgs, SpecArgs};
 mod coordinator;
 mod example;
 mod lint;
+mod render;
 
 pub(crate) use coordinator::{CancelArgs, RetryArgs, StatusArgs, SubmitArgs, WhyArgs};
 pub(crate) use example::ExampleArgs;
 pub(crate) use lint::{LintArgs, LintFormatArg};
+pub(crate) use render::RenderArgs;
 
 /// Batch inference that finishes exactly once.
 ///
@@ -103,6 +105,12 @@ pub(crate) enum Command {
     /// For a first try, also inside a pod, where nobody can copy files. Calling it again changes
     /// nothing; a file that differs from the example's is left alone.
     Example(ExampleArgs),
+    /// Print Kubernetes YAML for a spec: complete, and the same for the same command
+    ///
+    /// `job`, `cronjob` and `indexed` need no coordinator: the spec goes into a ConfigMap, and
+    /// pods see the volume of a PersistentVolumeClaim at /data. `coordinator` shows the Job that a
+    /// coordinator makes for a run of this spec, to be looked at before it is submitted.
+    Render(RenderArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -14,6 +14,7 @@ mod doctor;
 mod example;
 mod lint;
 mod plan;
+mod render;
 mod report;
 mod retry;
 mod run;
@@ -32,6 +33,9 @@ pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
     if let Command::Lint(args) = &cli.command {
         return lint::perform(args);
     }
+    if let Command::Render(args) = &cli.command {
+        return render::perform(args);
+    }
     if let Command::Example(args) = &cli.command {
         return example::perform(args);
     }
@@ -48,7 +52,10 @@ pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Report(args) => report::perform(handle, &args),
         Command::Verify(args) => verify::perform(&handle, &args),
         Command::Doctor(args) => doctor::perform(handle, &args),
-        Command::Lint(_) | Command::Example(_) | Command::Completions { .. } => Ok(Exit::Done),
+        Command::Lint(_)
+        | Command::Example(_)
+        | Command::Render(_)
+        | Command::Completions { .. } => Ok(Exit::Done),
     }
 }
 

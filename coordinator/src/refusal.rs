@@ -186,11 +186,9 @@ impl Refusal {
                 Exit::NoInput => Code::NotFound,
                 Exit::Permission => Code::PermissionDenied,
                 Exit::Unavailable | Exit::Temporary => Code::Unavailable,
-                Exit::Done
-                | Exit::Found
-                | Exit::Software
-                | Exit::CannotCreate
-                | Exit::Io => Code::Internal,
+                Exit::Done | Exit::Found | Exit::Software | Exit::CannotCreate | Exit::Io => {
+                    Code::Internal
+                }
             },
         }
     }

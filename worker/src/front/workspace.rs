@@ -133,7 +133,11 @@ impl Workspace {
     }
 }
 
-fn read_spec(path: &Path) -> Result<String, Failure> {
+/// The text of a spec file.
+///
+/// # Errors
+/// If there is none, it cannot be read, or it is no text.
+pub fn read_spec(path: &Path) -> Result<String, Failure> {
     let shown = path.display();
     let too_large = |size| {
         Failure::new(

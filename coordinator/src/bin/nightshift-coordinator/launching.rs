@@ -68,7 +68,10 @@ impl Plan {
 
     /// Starts the launcher, where one is asked for; `serving` is the address that is served.
     pub(crate) fn start(self, arguments: &Arguments, serving: SocketAddr) -> Option<Launching> {
-        let advertise = arguments.advertise.clone().unwrap_or_else(|| reachable(serving, arguments.tls_cert.is_some()));
+        let advertise = arguments
+            .advertise
+            .clone()
+            .unwrap_or_else(|| reachable(serving, arguments.tls_cert.is_some()));
         match self.launch {
             Launch::None => None,
             Launch::Local => {
