@@ -10,7 +10,7 @@ VENV    := .venv
 STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 NIGHTSHIFT := target/release/nightshift
 
-.PHONY: help static images demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench bench-leases lint-docs
+.PHONY: help static images demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench bench-leases samples lint-docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -77,6 +77,9 @@ bench-leases: ## Measure leases: pairs a second, memory, skewed work; see docs/p
 	$(CARGO) build --release --locked -p nightshift-coordinator -p nightshift-bench-leases
 	target/release/nightshift-bench-leases load --dir $(BENCH_DIR)
 	target/release/nightshift-bench-leases skew --dir $(BENCH_DIR)
+
+samples: ## Write deploy/samples again
+	NIGHTSHIFT_BLESS=1 $(CARGO) nextest run --workspace --locked -E 'binary(samples)'
 
 lint-docs: ## Write docs/lint.md again from the rules
 	NIGHTSHIFT_BLESS=1 $(CARGO) test --quiet -p nightshift-manifests --test lint the_manual

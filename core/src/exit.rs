@@ -54,10 +54,9 @@ impl Exit {
         }
     }
 
-    /// Every code, in order.
-    pub const ALL: [Self; 12] = [
+    /// Every code with which work can end, in order; [`Found`](Self::Found) is no work.
+    pub const ALL: [Self; 11] = [
         Self::Done,
-        Self::Found,
         Self::Usage,
         Self::Data,
         Self::NoInput,

@@ -37,7 +37,7 @@ pub fn family(name: &str, unit: &str, kind: Kind) -> Result<String, Dropped> {
         return Err(Dropped::Name);
     }
     let theirs = |own: &&str| made.starts_with(*own) || made == own.trim_end_matches('_');
-    if RESERVED.iter().any(|own| theirs(&own)) {
+    if RESERVED.iter().any(theirs) {
         return Err(Dropped::Reserved);
     }
     Ok(made)

@@ -41,7 +41,7 @@ pub(super) fn documents(settings: &Settings<'_>) -> Result<Vec<Document>, Render
     let cron = cron_job(settings, &name, "0 2 * * *", failed, job)?;
     let about = format!(
         "Scores {} every night, the date of yesterday. One Job at a time; a night that could not start\n\
-         within the starting deadline is left to the backfill. A date that is done is skipped.",
+         within the starting deadline is missed: run its date by hand. A date that is done is skipped.",
         spec.name
     );
     let version = settings.model_version()?.unwrap_or_else(|| FIRST_VERSION.to_owned());

@@ -2,7 +2,7 @@ use super::*;
 
 fn point(counts: &[u64], bounds: &[f64]) -> HistogramDataPoint {
     HistogramDataPoint {
-        count: counts.iter().fold(0, |sum, count| sum + count),
+        count: counts.iter().sum(),
         bucket_counts: counts.to_vec(),
         explicit_bounds: bounds.to_vec(),
         ..HistogramDataPoint::default()

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 /// Checks a page; `is_open` for OpenMetrics.
-pub fn check(page: &str, is_open: bool) {
+pub(crate) fn check(page: &str, is_open: bool) {
     assert!(page.ends_with('\n'), "the last line ends");
     let mut families = HashSet::new();
     let mut series = HashSet::new();

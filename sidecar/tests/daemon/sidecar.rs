@@ -22,30 +22,30 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
 use tonic_prost::ProstCodec;
 
-use crate::process::{Finished, Program, Running};
-use crate::waiting::{PATIENCE, wait_for};
+use nightshift_tests::process::{Finished, Program, Running};
+use nightshift_tests::waiting::{PATIENCE, wait_for};
 
 /// The control group of tests: a folder without files.
-pub const NO_CGROUP: &str = "/does/not/exist";
+pub(crate) const NO_CGROUP: &str = "/does/not/exist";
 
-pub struct Sidecar {
+pub(crate) struct Sidecar {
     channel: Channel,
     runtime: Runtime,
-    pub running: Running,
-    pub otlp: SocketAddr,
-    pub http: SocketAddr,
+    pub(crate) running: Running,
+    pub(crate) otlp: SocketAddr,
+    pub(crate) http: SocketAddr,
 }
 
-pub fn program() -> Program {
+pub(crate) fn program() -> Program {
     Program::new(env!("CARGO_BIN_EXE_nightshift-sidecar")).env("OTEL_EXPORTER_OTLP_ENDPOINT", "")
 }
 
 impl Sidecar {
-    pub fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         Self::run(program().args(["--pod-cgroup", NO_CGROUP]).args(arguments))
     }
 
-    pub fn run(program: Program) -> Self {
+    pub(crate) fn run(program: Program) -> Self {
         let program = program.args(["--otlp", "127.0.0.1:0", "--listen", "127.0.0.1:0"]);
         let running = program.start();
         let (otlp, http) = wait_for("the sidecar says where it is", || {
@@ -62,11 +62,11 @@ impl Sidecar {
         Self { channel, runtime, running, otlp, http }
     }
 
-    pub fn export(&self, metrics: Vec<Metric>) -> Option<ExportMetricsPartialSuccess> {
+    pub(crate) fn export(&self, metrics: Vec<Metric>) -> Option<ExportMetricsPartialSuccess> {
         self.try_export(request("worker", metrics)).unwrap().partial_success
     }
 
-    pub fn try_export(
+    pub(crate) fn try_export(
         &self,
         request: ExportMetricsServiceRequest,
     ) -> Result<ExportMetricsServiceResponse, Status> {
@@ -74,7 +74,7 @@ impl Sidecar {
         self.runtime.block_on(client.export(request)).map(tonic::Response::into_inner)
     }
 
-    pub fn export_traces(
+    pub(crate) fn export_traces(
         &self,
         request: ExportTraceServiceRequest,
     ) -> Result<ExportTraceServiceResponse, Status> {
@@ -83,7 +83,10 @@ impl Sidecar {
     }
 
     /// Sends a message whose one resource is `bytes`, whatever they are.
-    pub fn export_bytes(&self, bytes: Vec<u8>) -> Result<ExportMetricsServiceResponse, Status> {
+    pub(crate) fn export_bytes(
+        &self,
+        bytes: Vec<u8>,
+    ) -> Result<ExportMetricsServiceResponse, Status> {
         let path = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
         let mut grpc = tonic::client::Grpc::new(self.channel.clone());
         // A `Vec<u8>` is encoded as field 1, which is where the resources are.
@@ -98,7 +101,7 @@ impl Sidecar {
     }
 
     /// Content type and body of `/metrics`.
-    pub fn scrape(&self, accept: &str) -> (String, String) {
+    pub(crate) fn scrape(&self, accept: &str) -> (String, String) {
         let (status, head, body) = get(self.http, "/metrics", accept);
         assert_eq!(status, 200, "{head}");
         let content_type = head.lines().find_map(|line| line.strip_prefix("content-type: "));
@@ -106,26 +109,26 @@ impl Sidecar {
     }
 
     /// The worker's part of the page in Prometheus' format.
-    pub fn worker_page(&self) -> String {
+    pub(crate) fn worker_page(&self) -> String {
         let (_, body) = self.scrape("");
         let own = body.find("# HELP nightshift_build_info").unwrap();
         body[..own].to_owned()
     }
 
     /// The value of one line of the page.
-    pub fn value(&self, series: &str) -> f64 {
+    pub(crate) fn value(&self, series: &str) -> f64 {
         let (_, body) = self.scrape("");
         let line = body.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("no {series} in\n{body}")).parse().unwrap()
     }
 
-    pub fn end(mut self, signal: Signal) -> Finished {
+    pub(crate) fn end(mut self, signal: Signal) -> Finished {
         self.running.signal(signal);
         self.running.finish()
     }
 }
 
-pub fn get(address: SocketAddr, path: &str, accept: &str) -> (u16, String, String) {
+pub(crate) fn get(address: SocketAddr, path: &str, accept: &str) -> (u16, String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let request =
@@ -138,7 +141,7 @@ pub fn get(address: SocketAddr, path: &str, accept: &str) -> (u16, String, Strin
     (status, head.to_ascii_lowercase(), body.to_owned())
 }
 
-pub fn attribute(key: &str, value: &str) -> KeyValue {
+pub(crate) fn attribute(key: &str, value: &str) -> KeyValue {
     let value = any_value::Value::StringValue(value.to_owned());
     KeyValue {
         key: key.to_owned(),
@@ -147,7 +150,7 @@ pub fn attribute(key: &str, value: &str) -> KeyValue {
     }
 }
 
-pub fn request(service: &str, metrics: Vec<Metric>) -> ExportMetricsServiceRequest {
+pub(crate) fn request(service: &str, metrics: Vec<Metric>) -> ExportMetricsServiceRequest {
     let attributes = vec![attribute("service.name", service), attribute("host.name", "left out")];
     let resource = Some(Resource { attributes, ..Default::default() });
     let scope_metrics = vec![ScopeMetrics { metrics, ..Default::default() }];
@@ -155,7 +158,7 @@ pub fn request(service: &str, metrics: Vec<Metric>) -> ExportMetricsServiceReque
     ExportMetricsServiceRequest { resource_metrics: vec![resource] }
 }
 
-pub fn metric(name: &str, unit: &str, description: &str, data: Data) -> Metric {
+pub(crate) fn metric(name: &str, unit: &str, description: &str, data: Data) -> Metric {
     Metric {
         name: name.to_owned(),
         unit: unit.to_owned(),

@@ -123,13 +123,18 @@ fn collect(value: &Value, field: &str, path: Path, fields: &mut Fields) {
     }
 }
 
+/// Whether a value is written like this in a path.
+fn is_value(item: &Value, written: &str) -> bool {
+    serde_json::from_str::<Value>(written).is_ok_and(|value| value == *item)
+}
+
 /// The value at a path.
 pub fn at<'a>(object: &'a Value, path: &[String]) -> Option<&'a Value> {
     let Some((step, rest)) = path.split_first() else { return Some(object) };
     let next = match step.split_at(2) {
         ("f:", name) => object.get(name)?,
         ("k:", key) => object.as_array()?.iter().find(|item| has_key(item, key))?,
-        (_, value) => object.as_array()?.iter().find(|item| item.to_string() == value)?,
+        (_, value) => object.as_array()?.iter().find(|item| is_value(item, value))?,
     };
     at(next, rest)
 }
@@ -153,7 +158,7 @@ pub fn remove(object: &mut Value, path: &[String]) {
         (_, Value::Array(items)) => {
             let found = items.iter().position(|item| match kind {
                 "k:" => has_key(item, name),
-                _ => item.to_string() == name,
+                _ => is_value(item, name),
             });
             let Some(found) = found else { return };
             if rest.is_empty() {

@@ -24,6 +24,12 @@ pub struct Shared {
     pub clock: Clock,
 }
 
+impl Default for Shared {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Shared {
     /// A new cluster.
     pub fn new() -> Self {

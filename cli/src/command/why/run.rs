@@ -141,6 +141,10 @@ fn next(found: &FoundRun, again: &str) -> String {
         RunState::Recovering => {
             "Next: this coordinator has just taken over; it waits for one lease time for workers of the one before, and then hands out the rest".to_owned()
         }
+        RunState::Running if run.workers == 0 && left > 0 && !run.notice.is_empty() => {
+            "Next: nothing, until a worker asks; mend what keeps its workers from starting"
+                .to_owned()
+        }
         RunState::Running if run.workers == 0 && left > 0 => {
             "Next: nothing, until a worker asks; start some with nightshift-worker --coordinator"
                 .to_owned()

@@ -141,7 +141,7 @@ impl Sync {
         let active: Vec<i64> = self.active().filter_map(|(_, pod)| index(pod)).collect();
         (0..self.completions())
             .filter(|index| !self.succeeded.has(*index) && !self.failed.has(*index))
-            .filter(|index| !active.contains(index) && !(held && ending.contains(index)))
+            .filter(|index| !(active.contains(index) || held && ending.contains(index)))
             .map(Some)
             .collect()
     }

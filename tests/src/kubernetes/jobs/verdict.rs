@@ -61,10 +61,10 @@ pub fn of(sync: &Sync, counted: &Counted, now: Timestamp) -> Option<Verdict> {
         let message = "Job was active longer than specified deadline";
         return Some(Verdict::new(true, "DeadlineExceeded", message));
     }
-    if sync.is_indexed() {
-        if let Some(over) = by_indexes(sync).or_else(|| by_success_policy(sync)) {
-            return Some(over);
-        }
+    if sync.is_indexed()
+        && let Some(over) = by_indexes(sync).or_else(|| by_success_policy(sync))
+    {
+        return Some(over);
     }
     let succeeded = object::number(job, "/status/succeeded").unwrap_or(0);
     let enough = match number("/completions") {
