@@ -1,7 +1,7 @@
 //! Kubernetes YAML for a spec: the usual shapes of batch jobs, complete and ready to apply.
 //!
 //! Each pattern is a function of the spec, a few settings and nothing else, so that the same
-//! command always prints the same text. All share one pod: [`pod`] has its security context,
+//! command always prints the same text. All share one pod: `pod` has its security context,
 //! volumes and limits.
 
 use nightshift_core::spec::Spec;

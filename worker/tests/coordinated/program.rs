@@ -81,7 +81,7 @@ fn what_makes_no_sense_is_a_usage_error() {
         &["--coordinator", url, "--input", "x.parquet"],
         &["--coordinator", url, "--date", "2013-01-01"],
         &["--coordinator", url, "--id", "flight_id"],
-        &["--coordinator", "https://127.0.0.1:1"],
+        &["--coordinator", url, "--tls-ca", "ca.pem"],
         &["--coordinator", "127.0.0.1:1"],
         &["--coordinator", url, "--run", "no-run"],
         &["--coordinator", url, "--max-rows-per-second", "0"],

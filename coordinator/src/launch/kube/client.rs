@@ -51,6 +51,9 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<(Client, String), Conn
             .map_err(|error| ConnectError::Nowhere { problem: describe(&error) })?,
     };
     config.connect_timeout = Some(CONNECT);
+    // Every caller asks again by itself, knows when, and says meanwhile why it has to. Retries in
+    // the client would hide a failure for minutes, and let an election miss its deadline.
+    config.default_retry = false;
     let namespace = config.default_namespace.clone();
     let client = Client::try_from(config)
         .map_err(|error| ConnectError::Nowhere { problem: describe(&error) })?;
