@@ -177,6 +177,10 @@ impl Launcher for KubeLauncher {
             self.view.see(|cluster, at| cluster.job_missing(run, at)).await;
             return Ok(0);
         }
+        if self.view.cluster().is_cancelled(run) {
+            // Watching saw it first, and its run is about to end.
+            return Ok(0);
+        }
         let slots = wanted.load(slot_of).slots(None);
         let job = self.objects.create(wanted, slots).await?;
         self.view.see(|cluster, at| cluster.job_applied(&job, at)).await;

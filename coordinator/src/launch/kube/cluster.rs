@@ -46,6 +46,8 @@ pub(super) struct Cluster {
     pods_known: bool,
     /// Jobs that this process has deleted, by uid.
     deleting: BTreeSet<String>,
+    /// Runs whose Job somebody else has deleted: they get no other.
+    cancelled: BTreeSet<RunId>,
     /// Why pods of a Job are not made, or a pod does not begin, by uid of what it is about.
     refusals: BTreeMap<String, Explanation>,
     /// How pods ended lately.
@@ -87,6 +89,11 @@ impl Cluster {
         self.jobs.get(run).is_some_and(|job| !self.deleting.contains(&job.uid))
     }
 
+    /// Whether somebody else has deleted the Job of the run.
+    pub(super) fn is_cancelled(&self, run: &RunId) -> bool {
+        self.cancelled.contains(run)
+    }
+
     /// This process is about to delete the Job of this uid.
     pub(super) fn deleting(&mut self, uid: &str) {
         self.deleting.insert(uid.to_owned());
@@ -99,6 +106,7 @@ impl Cluster {
             self.refusals.remove(&job.uid);
             self.told.retain(|(uid, _), _| *uid != job.uid);
         }
+        self.cancelled.remove(run);
         self.deaths.remove(run);
         self.misconfigured.remove(run);
         self.notices.remove(run);
@@ -174,6 +182,7 @@ impl Cluster {
         self.told.retain(|(uid, _), _| *uid != job.uid);
         // One that has ended is deleted by its TTL.
         if !ours && !job.ended {
+            self.cancelled.insert(run.clone());
             seen.sightings.push(deleted_by_somebody(run.clone()));
         }
         seen.sightings.push(Sighting::Changed { run: run.clone() });
