@@ -149,6 +149,10 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) force: bool,
 
+    /// Work outside of the spec's window too (`spec.window`)
+    #[arg(long)]
+    pub(crate) ignore_window: bool,
+
     /// Leave out every sync to disk, to measure what they cost; a power failure then loses data
     #[arg(long, hide = true)]
     pub(crate) without_sync: bool,

@@ -10,7 +10,7 @@
 //! 4. [`settle`] decides a conditional create, which makes a [`record`] happen once.
 //! 5. [`conclusion`] turns plan and records into the verdict of the run; [`report`] tells people.
 //!
-//! [`layout`] makes every path under the output root, [`document`] and [`root`] say what stored
+//! [`window`] is in which hours any of it may happen. [`layout`] makes every path under the output root, [`document`] and [`root`] say what stored
 //! documents have in common, and [`exit`] what exit codes mean.
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -21,6 +21,7 @@ pub mod decide;
 pub mod plan;
 pub mod lease;
 pub mod slots;
+pub mod window;
 pub mod settle;
 pub mod record;
 pub mod conclusion;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Digest, Generation, Partition, RunId, ShardIndex, SpecName};
 use crate::spec::Workers;
+use crate::window::Window;
 
 mod cut;
 mod outline;
@@ -58,6 +59,10 @@ pub struct Plan {
     /// the fingerprint, since it changes no result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workers: Option<Workers>,
+    /// In which hours shards may be begun. Part of the plan for the same reason, and no part of the
+    /// fingerprint either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
 }
 
 impl Plan {

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::ids::{Digest, Partition, SpecName};
 use crate::plan::{InputFormat, OutputFormat, Sharding};
+use crate::window::Window;
 
 mod bind;
 mod check;
@@ -56,6 +57,8 @@ pub struct Spec {
     pub workers: Workers,
     /// What the collector keeps.
     pub retention: Retention,
+    /// In which hours shards may be begun; at any time if absent.
+    pub window: Option<Window>,
 }
 
 /// `spec.input`.

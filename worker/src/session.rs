@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use jiff::tz::TimeZone;
 use nightshift_core::decide::{Decision, run_id};
 use nightshift_core::ids::{Partition, RunId, ShardIndex};
 use nightshift_core::layout::Object;
@@ -16,6 +17,7 @@ use nightshift_core::plan::{Plan, Shard, Sharding};
 use nightshift_core::record::{Record, Verdict};
 use nightshift_core::report::Report;
 use nightshift_core::spec::{Bound, Spec};
+use nightshift_core::window::{Hours, UnknownZone};
 use nightshift_storage::concluding::{ConcludeError, conclude, mark_success};
 use nightshift_storage::error::StoreError;
 use nightshift_storage::model::resolve_model;
@@ -54,6 +56,8 @@ pub struct Session {
     pub drain: Drain,
     /// Told about progress.
     pub observer: Arc<dyn Observer>,
+    /// Work outside of the spec's window too.
+    pub ignore_window: bool,
     /// Whether data is made durable; anything but full is for benchmarks.
     pub durability: Durability,
     loaded: Mutex<Option<Loaded>>,
@@ -88,6 +92,13 @@ pub enum Outcome {
         /// Shards without a record.
         undecided: u64,
     },
+    /// It is outside of its window; the same task goes on when that opens.
+    Paused {
+        /// Shards without a record; 0 if nothing was begun.
+        undecided: u64,
+        /// For people: which window, and when it opens.
+        why: String,
+    },
 }
 
 /// A task whose spec, model and input were checked, and its plan if it were run now.
@@ -107,6 +118,7 @@ impl Session {
             threads,
             drain,
             observer,
+            ignore_window: false,
             durability: Durability::Full,
             loaded: Mutex::new(None),
         }
@@ -154,6 +166,7 @@ impl Session {
         let opener = self.opener(task)?;
         let (root, open, loaded) = match self.open(task, &opener)? {
             Opened::Done(report) => return Ok(Outcome::AlreadyDone(report)),
+            Opened::Closed(why) => return Ok(Outcome::Paused { undecided: 0, why }),
             Opened::Work { root, open, loaded } => (root, open, loaded),
         };
         let plan = Arc::clone(&open.plan);
@@ -163,10 +176,16 @@ impl Session {
         let forward = plan.indexes();
         let order: Vec<ShardIndex> =
             if open.claimed { forward.collect() } else { forward.rev().collect() };
-        let drain = self.drain.clone();
-        self.work(root, open, loaded, |work| {
-            Arc::new(InProcess::new(work, epoch, &decided, order, drain))
-        })
+        let (drain, hours) = (self.drain.clone(), self.hours(task)?);
+        let outcome = self.work(root, open, loaded, |work| {
+            Arc::new(InProcess::new(work, epoch, &decided, order, drain, hours))
+        })?;
+        match (outcome, self.why_closed(task)?) {
+            (Outcome::Open { undecided, .. }, Some(why)) if !self.drain.is_requested() => {
+                Ok(Outcome::Paused { undecided, why })
+            }
+            (outcome, _) => Ok(outcome),
+        }
     }
 
     /// Scores one shard of `task`, which is cut into as many shards as there are processes;
@@ -177,6 +196,7 @@ impl Session {
     pub fn run_shard(&self, task: &Task, shard: ShardIndex) -> Result<Outcome, RunError> {
         let (root, open, loaded) = match self.open(task, &self.opener(task)?)? {
             Opened::Done(report) => return Ok(Outcome::AlreadyDone(report)),
+            Opened::Closed(why) => return Ok(Outcome::Paused { undecided: 0, why }),
             Opened::Work { root, open, loaded } => (root, open, loaded),
         };
         let shards = open.plan.shard_count();
@@ -269,6 +289,9 @@ impl Session {
                 return Ok(Opened::Done(Box::new(report)));
             }
         }
+        if let Some(why) = self.why_closed(task)? {
+            return Ok(Opened::Closed(why));
+        }
         let (plan, loaded) = match self.planned(task, decision)? {
             // The stored plan says what there is to do; the input need not be surveyed again.
             Some(plan) => (plan, self.load(task)?),
@@ -293,6 +316,21 @@ impl Session {
             });
         }
         Ok(Opened::Work { root, open, loaded })
+    }
+
+    /// In which hours shards of `task` may be begun; at any time if none.
+    fn hours(&self, task: &Task) -> Result<Option<Hours>, UnknownZone> {
+        let window = task.spec.window.as_ref().filter(|_| !self.ignore_window);
+        window.map(|window| Hours::new(window, |name| TimeZone::get(name).ok())).transpose()
+    }
+
+    /// Why no shard of `task` may be begun now, if none may.
+    ///
+    /// # Errors
+    /// If the window is in a zone that is not known.
+    pub fn why_closed(&self, task: &Task) -> Result<Option<String>, UnknownZone> {
+        let Some(hours) = self.hours(task)? else { return Ok(None) };
+        Ok(hours.closed_until(self.who.now()).map(|until| hours.why_closed(until)))
     }
 
     fn opener(&self, task: &Task) -> Result<Opener, RunError> {
@@ -398,5 +436,11 @@ impl Session {
 
 enum Opened {
     Done(Box<Report>),
-    Work { root: Probed, open: OpenRun, loaded: Loaded },
+    /// Outside of its window, for the reason given.
+    Closed(String),
+    Work {
+        root: Probed,
+        open: OpenRun,
+        loaded: Loaded,
+    },
 }

@@ -45,6 +45,7 @@ pub(crate) fn perform(runtime: Handle, args: &RunArgs) -> Result<Exit, Failure> 
     let threads = args.workers.map_or_else(nightshift_worker::front::default_threads, usize::from);
     let observer = Arc::clone(&progress);
     let mut session = Session::new(runtime, threads, drain.clone(), observer);
+    session.ignore_window = args.ignore_window;
     if args.without_sync {
         session.durability = Durability::None;
     }
@@ -67,7 +68,7 @@ pub(crate) fn perform(runtime: Handle, args: &RunArgs) -> Result<Exit, Failure> 
                 return Err(with_partition(&error, partition));
             }
         };
-        let open = line.state == "open";
+        let open = matches!(line.state, "open" | "paused");
         lines.push(line);
         if open {
             break;
@@ -114,6 +115,12 @@ fn one(
             let parts = Some(Parts::new(&report, effort));
             Line { parts, ..line_of(&report, elapsed) }
         }
+        Outcome::Paused { undecided, why } => Line {
+            shards: undecided,
+            seconds: elapsed,
+            troubles: vec![format!("{partition}: {why}; the same command goes on then")],
+            ..Line::empty(partition, "paused", Exit::Temporary)
+        },
         Outcome::Open { undecided, .. } => Line {
             shards: undecided,
             seconds: elapsed,

@@ -32,6 +32,7 @@ fn plan(rows: u64, shards: u32) -> Plan {
         shards: cut(&[rows], Sharding::Count(shards)).unwrap(),
         inherits: None,
         workers: None,
+        window: None,
     }
 }
 

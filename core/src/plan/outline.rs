@@ -17,6 +17,7 @@ use super::{
 use crate::ids::{Digest, RunId, ShardIndex};
 use crate::report::InputSummary;
 use crate::spec::Workers;
+use crate::window::Window;
 
 /// A shard with more rows than this many medians is long: as much as an attempt may take before
 /// it counts as slow.
@@ -43,6 +44,8 @@ pub struct Outline {
     pub inherits: Option<Inheritance>,
     /// How many workers, and what their pods look like.
     pub workers: Option<Workers>,
+    /// In which hours shards may be begun.
+    pub window: Option<Window>,
     shard_rows: ShardRows,
 }
 
@@ -64,6 +67,7 @@ impl Outline {
             input: plan.input(),
             inherits: plan.inherits.clone(),
             workers: plan.workers.clone(),
+            window: plan.window.clone(),
             shard_rows: shard_rows.fitted(),
         }
     }
@@ -210,6 +214,7 @@ impl<'de> Deserialize<'de> for Outline {
             input: InputSummary { rows: stored.rows, ..stored.inputs },
             inherits: stored.inherits,
             workers: stored.workers,
+            window: stored.window,
             shard_rows: stored.shards.fitted(),
         })
     }
@@ -234,6 +239,8 @@ struct Stored {
     inherits: Option<Inheritance>,
     #[serde(default)]
     workers: Option<Workers>,
+    #[serde(default)]
+    window: Option<Window>,
 }
 
 fn summed_inputs<'de, D: Deserializer<'de>>(from: D) -> Result<InputSummary, D::Error> {

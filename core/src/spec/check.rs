@@ -9,6 +9,7 @@ use super::{
     Retries, SPEC_MAX_BYTES, Spec, SpecError, Task, Template, Workers,
 };
 use crate::plan::{OutputFormat, SHARDS_MAX, Sharding};
+use crate::window::{InvalidWindow, Window};
 
 const API_VERSION: &str = "nightshift.dev/v1";
 const KIND: &str = "BatchInference";
@@ -137,6 +138,7 @@ impl Checker<'_> {
             backfill: self.backfill(&body.backfill)?,
             workers: self.workers(body.workers)?,
             retention: self.retention(&body.retention)?,
+            window: self.window(body.window.as_ref())?,
         };
         if spec.model.version.is_none()
             && (spec.output.uri.has_model_version() || spec.model.uri.has_model_version())
@@ -362,6 +364,13 @@ impl Checker<'_> {
             image: raw.image,
             resources: raw.resources,
             pod_template: raw.pod_template,
+        })
+    }
+
+    fn window(&self, raw: Option<&Spanned<String>>) -> Result<Option<Window>, SpecError> {
+        let Some(raw) = raw else { return Ok(None) };
+        raw.value.parse().map(Some).map_err(|error: InvalidWindow| {
+            self.error(raw.referenced, "spec.window", &error.to_string(), Window::REMEDY)
         })
     }
 

@@ -40,6 +40,7 @@ pub(super) struct Body {
     pub(super) workers: Workers,
     #[serde(default)]
     pub(super) retention: Retention,
+    pub(super) window: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -44,6 +44,7 @@ fn the_full_spec_of_the_documentation_is_accepted() {
   backfill: { window: 14d, order: oldest, timezone: Europe/Paris, reprocess: on-any-change }
   workers:  { parallelism: 10, image: "registry/x:1", resources: { limits: { memory: 1Gi } }, podTemplate: { spec: { nodeSelector: { a: b } } } }
   retention: { succeeded: 3, failed: 2, superseded: 24h }
+  window: "22:00-06:00 Europe/Paris"
 "#
     );
     let spec = Spec::parse("s.yaml", &text).unwrap();
@@ -143,6 +144,11 @@ fn each_mistake_names_place_field_and_remedy() {
             "  model:",
             "  model:   { uri: m, dtype: f64 }",
             "s.yaml:6:29: spec.model.dtype: `f64` is not possible here; use `f32`",
+        ),
+        (
+            "  output:",
+            "  output:  { uri: o }\n  window:  22:00 to 06:00",
+            "s.yaml:9:12: spec.window: `22:00 to 06:00` is not a window; write it as `22:00-06:00 Europe/Paris`",
         ),
     ];
     for (start, line, message) in cases {

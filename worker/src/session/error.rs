@@ -3,6 +3,7 @@
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::{Digest, InvalidId, RunId, ShardIndex};
 use nightshift_core::spec::SpecError;
+use nightshift_core::window::UnknownZone;
 use nightshift_storage::concluding::ConcludeError;
 use nightshift_storage::error::StoreError;
 use nightshift_storage::input::InputError;
@@ -60,6 +61,9 @@ pub enum RunError {
         /// The file.
         file: &'static str,
     },
+    /// The window of the spec is in a zone that is not known here.
+    #[error(transparent)]
+    Zone(#[from] UnknownZone),
     /// The run is cut into another number of shards.
     #[error(
         "run {run} is cut into {planned} shards, not {asked}; use --num-shards {planned}, or finish it first"
@@ -138,6 +142,7 @@ impl RunError {
             | Self::ModelPin { .. }
             | Self::ModelChanged { .. }
             | Self::NoSuchColumn(_)
+            | Self::Zone(_)
             | Self::OutputColumnTaken { .. }
             | Self::Plan(_) => Exit::Config,
             Self::Model(error) => error.exit(),

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use nightshift_core::ids::ShardIndex;
 use nightshift_core::lease::{
     Effect, Event, LeaseSettings, LeaseTable, Moment, RequestId, RetryRules, WorkerId,
 };
 use nightshift_core::record::{FailureClass, Record};
+use nightshift_core::window::Hours;
 
 use super::{Acquired, Attempt, Drain, Failure, RunWork, ShardSource, Verdict};
 
@@ -32,17 +34,19 @@ pub struct InProcess {
     changed: Condvar,
     started: Instant,
     drain: Drain,
+    hours: Option<Hours>,
 }
 
 impl InProcess {
     /// A source over the shards of `work` of which `decided` are done, granted in `order`, owned
-    /// by incarnation `epoch` of the run.
+    /// by incarnation `epoch` of the run. Outside of `hours` it hands out nothing more.
     pub fn new(
         work: Arc<RunWork>,
         epoch: u64,
         decided: &BTreeSet<ShardIndex>,
         order: impl IntoIterator<Item = ShardIndex>,
         drain: Drain,
+        hours: Option<Hours>,
     ) -> Self {
         let retry = RetryRules::with_crash_budget(work.plan().task.crash_budget);
         // No backups, as one process cannot race itself; no breaker, as a person sees what fails.
@@ -55,6 +59,7 @@ impl InProcess {
             changed: Condvar::new(),
             started: Instant::now(),
             drain,
+            hours,
         }
     }
 
@@ -65,6 +70,11 @@ impl InProcess {
     /// The table is a value that is whole between calls, so a panic elsewhere cannot break it.
     fn lock(&self) -> MutexGuard<'_, LeaseTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_closed(&self) -> bool {
+        let closed = |hours: &Hours| hours.closed_until(Timestamp::now()).is_some();
+        self.hours.as_ref().is_some_and(closed)
     }
 
     fn apply(&self, event: Event) -> Vec<Effect> {
@@ -80,6 +90,9 @@ impl ShardSource for InProcess {
         let mut table = self.lock();
         loop {
             let now = self.now();
+            if self.is_closed() {
+                return Acquired::Retire;
+            }
             if self.drain.is_requested() {
                 table.apply(now, Event::DrainRequested);
             }

@@ -80,6 +80,10 @@ pub(crate) struct Arguments {
     #[arg(long, env = "NIGHTSHIFT_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: Option<u16>,
 
+    /// With --spec: work outside of the spec's window too (`spec.window`)
+    #[arg(long)]
+    pub(crate) ignore_window: bool,
+
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }

@@ -87,7 +87,8 @@ fn shard_of(
     let runtime = runtime()?;
     let threads = arguments.workers.map_or_else(default_threads, usize::from);
     let handle = runtime.handle().clone();
-    let session = Session::new(handle, threads, drain.clone(), Arc::new(NoObserver));
+    let mut session = Session::new(handle, threads, drain.clone(), Arc::new(NoObserver));
+    session.ignore_window = arguments.ignore_window;
     match session.run_shard(&task, shard)? {
         Outcome::AlreadyDone(report) => {
             println_err(&format!("{} has succeeded already", report.verdict.run));
@@ -107,6 +108,10 @@ fn shard_of(
                 }
                 _ => Ok(Exit::Done),
             }
+        }
+        Outcome::Paused { why, .. } => {
+            let text = format!("{why}; run the same command again then, or use --ignore-window");
+            Err(Failure::new(Exit::Temporary, text))
         }
         Outcome::Open { run, undecided } => {
             if drain.is_requested() {
