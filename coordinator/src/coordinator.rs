@@ -23,6 +23,7 @@ use crate::refusal::Refusal;
 use crate::roots::{Roots, ServeError, ServedRoot};
 use crate::settings::LeaseTimes;
 
+mod hours;
 mod launching;
 mod leasing;
 mod performing;

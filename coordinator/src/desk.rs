@@ -261,7 +261,7 @@ impl Desk {
 
     /// Shards that wait for a worker, over all runs.
     pub fn ready(&self, now: Moment) -> u64 {
-        self.runs.values().map(|run| run.table.grantable(now)).sum()
+        self.runs.values().map(|run| run.grantable(now)).sum()
     }
 
     /// Time passed: ends leases that nobody renewed, wakes shards, forgets silent workers.

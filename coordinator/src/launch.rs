@@ -49,6 +49,8 @@ pub struct Wanted {
     pub parallelism: u32,
     /// Shards without a record.
     pub undecided: u64,
+    /// Whether no shard may be begun at this time of day.
+    pub closed: bool,
     /// The processes that hold its leases.
     pub busy: Vec<String>,
 }
@@ -135,6 +137,11 @@ impl Wanted {
     /// The run.
     pub fn run(&self) -> &RunId {
         &self.facts.outline.run
+    }
+
+    /// Whether its workers are of no use for now: it is closed, and none of them holds a lease.
+    pub fn rests(&self) -> bool {
+        self.closed && self.busy.is_empty()
     }
 
     /// What there is to do, where `slot_of` says which slot a process has.

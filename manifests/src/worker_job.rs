@@ -98,13 +98,14 @@ pub fn worker_job(template: &JobTemplate, order: &JobOrder<'_>) -> Result<Value,
     Ok(job)
 }
 
-/// What changes the number of slots: only these two, together, as an Indexed Job allows.
-pub fn scale_patch(slots: u32) -> Value {
-    json!({
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "spec": { "completions": slots, "parallelism": slots },
-    })
+/// What changes the number of slots: only these two, together, as an Indexed Job allows. A Job that
+/// `rests` is suspended besides; leaving that out of a later patch lets it go on.
+pub fn scale_patch(slots: u32, rests: bool) -> Value {
+    let mut spec = json!({ "completions": slots, "parallelism": slots });
+    if let (true, Some(spec)) = (rests, spec.as_object_mut()) {
+        spec.insert("suspend".to_owned(), json!(true));
+    }
+    json!({ "apiVersion": "batch/v1", "kind": "Job", "spec": spec })
 }
 
 /// Finds what cannot be laid over a pod template, before it vanishes in the merge.

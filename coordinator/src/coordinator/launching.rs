@@ -19,6 +19,8 @@ pub struct OpenRun {
     pub undecided: u64,
     /// Whether more workers are of no use: it was stopped or cancelled, or its verdict is made.
     pub ending: bool,
+    /// Whether no shard may be begun at this time of day.
+    pub closed: bool,
 }
 
 impl Coordinator {
@@ -29,6 +31,7 @@ impl Coordinator {
                 facts: Arc::clone(&run.facts),
                 undecided: run.undecided(),
                 ending: run.is_ending() || run.is_concluding(),
+                closed: run.is_closed(),
             });
             open.collect()
         })

@@ -15,7 +15,7 @@ use nightshift_core::report::Report;
 use nightshift_storage::concluding::mark_success;
 use nightshift_storage::opening::{OpenOutline, reopen};
 
-use super::Coordinator;
+use super::{Coordinator, hours};
 use crate::opening::{Opened, take_over, take_stock};
 use crate::refusal::Refusal;
 use crate::roots::ServedRoot;
@@ -116,10 +116,11 @@ impl Coordinator {
         }
         let opener = self.own_opener(&served.name)?;
         let now = || self.clock.now();
-        let Opened { run: active, decided } =
+        let Opened { run: mut active, decided } =
             take_over(served, &opener, open, self.times, now).await?;
         let facts = Arc::clone(&active.facts);
         let (epoch, done) = (active.epoch(), decided.len());
+        active.set_closed(hours::why_closed(&active, jiff::Timestamp::now()));
         let tasks = self.desk().open(active)?;
         tracing::info!(%run, epoch, shards = facts.outline.shard_count(), done, "run taken on");
         self.perform(tasks);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nightshift_core::describe::describe;
 use nightshift_core::ids::RunId;
 
-use super::Coordinator;
+use super::{Coordinator, hours};
 use crate::refusal::Refusal;
 
 /// How often the desk is told: a part of a second, so that a lease that is over is seen to be.
@@ -24,6 +24,7 @@ impl Coordinator {
             let (tasks, woken, still) = {
                 let mut desk = self.desk();
                 let before = desk.ready(now);
+                hours::tell(&mut desk, jiff::Timestamp::now());
                 let tasks = desk.time_passed(now);
                 let woken = desk.ready(now) > before;
                 (tasks, woken, self.still(&mut desk, now))

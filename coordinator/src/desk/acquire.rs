@@ -8,7 +8,7 @@ use nightshift_core::lease::{Effect, Event, Lease, Moment, RequestId, WorkerId};
 use nightshift_proto::leases::Directive;
 use nightshift_proto::leases::acquire::Acquire;
 
-use super::active::{Progress, RunFacts};
+use super::active::{ActiveRun, Progress, RunFacts};
 use super::book::Granting;
 use super::share::{Candidate, split};
 use super::{Desk, Task};
@@ -114,7 +114,7 @@ impl Desk {
         let candidates = self.runs.iter().filter(|(id, _)| wanted(id));
         let candidates = candidates.map(|(id, run)| Candidate {
             run: id.clone(),
-            ready: run.table.grantable(now),
+            ready: run.grantable(now),
             leased: run.table.leased() as u64,
         });
         (known.next_request, split(candidates.collect(), acquire.max, known.run.as_ref()))
@@ -130,7 +130,9 @@ impl Desk {
         max: u32,
         answer: &mut AcquireAnswer,
     ) -> bool {
-        let Some(active) = self.runs.get_mut(run) else { return false };
+        let Some(active) = self.runs.get_mut(run).filter(|run| !run.is_closed()) else {
+            return false;
+        };
         let before = answer.granted.len();
         let event = Event::WorkWanted { worker, request: RequestId(number), max };
         let mut rest = Vec::new();
@@ -155,8 +157,9 @@ impl Desk {
 
     fn why_nothing(&self, only: Option<&RunId>) -> String {
         let runs = || self.runs.values().filter(|run| only.is_none_or(|id| id == run.facts.run()));
-        match runs().find(|run| !run.notice.is_empty()) {
-            Some(run) => format!("{}: {}", run.facts.run(), run.notice).chars().take(500).collect(),
+        let told = |run: &&ActiveRun| run.is_closed() || !run.notice.is_empty();
+        match runs().find(told) {
+            Some(run) => format!("{}: {}", run.facts.run(), run.told()).chars().take(500).collect(),
             None if runs().next().is_none() => "no run is under way".to_owned(),
             None => "every shard is leased or decided".to_owned(),
         }

@@ -76,6 +76,8 @@ pub struct ActiveRun {
     pub(super) notice: String,
     /// What its launcher says about its workers, for people.
     pub(super) launch_notice: String,
+    /// Why no shard may be begun at this time of day; none if shards may.
+    pub(super) closed: Option<String>,
     /// It was stopped or cancelled: what is undecided is being given up.
     pub(super) ending: bool,
     /// The verdict is being made.
@@ -144,6 +146,7 @@ impl ActiveRun {
             given_up: BTreeMap::new(),
             notice: String::new(),
             launch_notice: String::new(),
+            closed: None,
             ending: false,
             concluding: false,
             moved_at: now,
@@ -200,13 +203,27 @@ impl ActiveRun {
         self.ending
     }
 
-    /// Both notices as one line.
+    /// Says whether shards may be begun at this time of day, and if not, why.
+    pub fn set_closed(&mut self, why: Option<String>) {
+        self.closed = why;
+    }
+
+    /// Whether no shard may be begun at this time of day.
+    pub fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    /// Shards that could be granted at `now`.
+    pub(super) fn grantable(&self, now: Moment) -> u64 {
+        if self.is_closed() { 0 } else { self.table.grantable(now) }
+    }
+
+    /// All notices as one line.
     pub(super) fn told(&self) -> String {
-        match (self.notice.is_empty(), self.launch_notice.is_empty()) {
-            (_, true) => self.notice.clone(),
-            (true, false) => self.launch_notice.clone(),
-            (false, false) => format!("{}; {}", self.notice, self.launch_notice),
-        }
+        let closed = self.closed.as_deref().unwrap_or_default();
+        let all = [closed, &self.notice, &self.launch_notice];
+        let said: Vec<&str> = all.into_iter().filter(|notice| !notice.is_empty()).collect();
+        said.join("; ")
     }
 
     /// The first shards that were given up.

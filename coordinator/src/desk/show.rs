@@ -92,6 +92,8 @@ impl ActiveRun {
             RunState::Concluding
         } else if self.table.adopting_until(now).is_some() {
             RunState::Recovering
+        } else if self.is_closed() {
+            RunState::Paused
         } else if self.table.paused_until().is_some_and(|until| now < until) {
             RunState::Paused
         } else {

@@ -206,6 +206,28 @@ fn a_new_incarnation_adopts_what_workers_still_hold() {
 }
 
 #[test]
+fn a_closed_run_grants_nothing_and_its_leases_go_on() {
+    let mut desk = desk(&[("a", 3), ("b", 1)]);
+    let held = leases(&desk.acquire(Moment(1), &wish("w", "r1", 2)));
+    desk.run_mut(&id("a")).unwrap().set_closed(Some("outside its window".to_owned()));
+    desk.run_mut(&id("b")).unwrap().set_closed(Some("outside its window".to_owned()));
+    let nothing = desk.acquire(Moment(2), &wish("v", "r1", 5));
+    assert!(nothing.granted.is_empty() && nothing.notice.contains("outside its window"));
+    assert_eq!(desk.ready(Moment(2)), 0);
+    let status = desk.status(Moment(2), &id("a")).unwrap();
+    assert_eq!((status.state, status.notice.as_str()), (RunState::Paused, "outside its window"));
+    for lease in &held {
+        assert_eq!(
+            desk.report(Moment(3), &report("w", lease, committed()), Some(DATA)).state,
+            ReportState::Accepted
+        );
+    }
+    desk.run_mut(&id("a")).unwrap().set_closed(None);
+    desk.run_mut(&id("b")).unwrap().set_closed(None);
+    assert_eq!(desk.acquire(Moment(4), &wish("v", "r2", 5)).granted.len(), 2);
+}
+
+#[test]
 fn a_worker_that_falls_silent_loses_its_lease() {
     let mut desk = desk(&[("a", 1)]);
     assert_eq!(desk.acquire(Moment(0), &wish("w", "r", 1)).granted.len(), 1);

@@ -34,7 +34,7 @@ pub use client::{ConnectError, connect};
 
 use apply::Objects;
 use cluster::{Cluster, Seen};
-use explain::{JobEnd, job_end, queue};
+use explain::{JobEnd, job_end, queue, rests};
 use tell::Teller;
 
 /// Who the coordinator is to the API server: field manager and reporter.
@@ -141,10 +141,16 @@ impl KubeLauncher {
             return Ok(now);
         }
         let slots = wanted.load(slot_of).slots(Some(now));
-        let parallelism = job.spec.as_ref().and_then(|spec| spec.parallelism);
-        if slots != now || parallelism != i32::try_from(now).ok() {
-            self.objects.scale(run, slots).await?;
-            tracing::info!(%run, from = now, slots, undecided = wanted.undecided, "slots changed");
+        let spec = job.spec.as_ref();
+        let parallelism = spec.and_then(|spec| spec.parallelism);
+        // A suspended Job has no pods, so its room in the cluster is free until it goes on. One that
+        // somebody else has suspended stays so.
+        let suspended = spec.and_then(|spec| spec.suspend).unwrap_or(false);
+        let rested = rests(job);
+        let rests = wanted.rests() && (rested || !suspended);
+        if slots != now || parallelism != i32::try_from(now).ok() || rested != rests {
+            self.objects.scale(run, slots, rests).await?;
+            tracing::info!(%run, from = now, slots, rests, undecided = wanted.undecided, "slots changed");
         }
         Ok(slots)
     }
@@ -179,6 +185,9 @@ impl Launcher for KubeLauncher {
         }
         if self.view.cluster().is_cancelled(run) {
             // Watching saw it first, and its run is about to end.
+            return Ok(0);
+        }
+        if wanted.rests() {
             return Ok(0);
         }
         let slots = wanted.load(slot_of).slots(None);

@@ -89,7 +89,7 @@ impl LocalLauncher {
         let mut load = wanted.load(|host| slot_of(run, host));
         load.parallelism = load.parallelism.min(self.settings.cores.get());
         let now = slots.keys().next_back().map(|index| index + 1);
-        let want = load.slots(now);
+        let want = if wanted.rests() { 0 } else { load.slots(now) };
         let threads = (self.settings.cores.get() / load.parallelism.max(1)).max(1);
         for index in now.unwrap_or(0)..want {
             let slot = self.keep(run, index, threads);

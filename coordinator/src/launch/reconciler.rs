@@ -68,8 +68,8 @@ struct Known {
     open: Option<OpenRun>,
     /// Whether it is known to have its final.
     over: bool,
-    /// Slots that would be of use when it was compared last.
-    compared_for: u32,
+    /// Slots that would be of use when it was compared last, and whether it was closed.
+    compared_for: (u32, bool),
     due: Instant,
     backoff: Backoff,
     /// What the launcher sees.
@@ -93,7 +93,7 @@ impl Known {
         Self {
             open: None,
             over: false,
-            compared_for: 0,
+            compared_for: (0, false),
             due: Instant::now(),
             backoff: Backoff::default(),
             seen: String::new(),
@@ -174,7 +174,7 @@ impl Runs {
             .collect();
         for one in open {
             gone.retain(|run| run != one.run());
-            let useful = useful(&one);
+            let useful = (useful(&one), one.closed);
             let known = self.known(one.run());
             let came = known.open.is_none();
             // A run that comes back to the desk, such as one whose records were lost, is not over.
@@ -230,8 +230,10 @@ impl Runs {
             Ok(Compared::Slots(slots)) => {
                 known.backoff.reset();
                 let useful = open.map_or(slots, useful);
-                known.compared_for = useful;
-                known.due = now + if slots > useful { COMPARE_SURPLUS } else { COMPARE };
+                let closed = open.is_some_and(|open| open.closed);
+                known.compared_for = (useful, closed);
+                // A closed run rests as soon as its last lease has ended.
+                known.due = now + if slots > useful || closed { COMPARE_SURPLUS } else { COMPARE };
                 if !std::mem::take(&mut known.error).is_empty() {
                     coordinator.set_launch_notice(&run, known.notice());
                 }
@@ -282,6 +284,7 @@ async fn compare_one(
             facts: Arc::clone(&open.facts),
             parallelism: parallelism(open),
             undecided: open.undecided,
+            closed: open.closed,
             busy: coordinator.busy_hosts(run),
         };
         return bounded(launcher.converge(&wanted)).await.map(Compared::Slots);

@@ -205,6 +205,7 @@ pub(crate) fn wanted_with(undecided: u64, busy: &[&str], workers: Workers) -> Wa
         shards: Vec::new(),
         inherits: None,
         workers: Some(workers),
+        window: None,
     };
     let facts = RunFacts {
         outline: Arc::new(Outline::of(&plan)),
@@ -212,7 +213,7 @@ pub(crate) fn wanted_with(undecided: u64, busy: &[&str], workers: Workers) -> Wa
         plan_digest: Digest([7; 32]),
     };
     let busy = busy.iter().map(|host| (*host).to_owned()).collect();
-    Wanted { facts: Arc::new(facts), parallelism, undecided, busy }
+    Wanted { facts: Arc::new(facts), parallelism, undecided, closed: false, busy }
 }
 
 /// A container `worker` that has ended.

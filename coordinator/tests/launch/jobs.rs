@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nightshift_coordinator::launch::{LaunchError, Launcher};
+use nightshift_coordinator::launch::{LaunchError, Launcher, Wanted};
 use nightshift_core::spec::Workers;
 use nightshift_tests::kubernetes::faults::{Fault, Seen};
 use nightshift_tests::waiting::wait_for;
@@ -49,6 +49,28 @@ async fn a_job_of_kueue_is_never_scaled_nor_resumed() {
     assert_eq!(cluster.converge(&wanted(1)).await, 4);
     let spec = &cluster.job().unwrap()["spec"];
     assert_eq!((&spec["suspend"], &spec["completions"]), (&json!(false), &json!(4)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_rests_outside_of_its_window_once_no_lease_is_out() {
+    let cluster = Cluster::start().await;
+    let closed = |busy: &[&str]| Wanted { closed: true, ..wanted(9, busy) };
+    let suspended = || cluster.job().unwrap()["spec"]["suspend"] == json!(true);
+    assert_eq!(cluster.converge(&closed(&[])).await, 0);
+    assert!(cluster.job().is_none(), "no Job is made for a run that may not begin");
+    assert_eq!(cluster.converge(&wanted(9, &[])).await, 4);
+    let busy = format!("{RUN}-2-abcde");
+    cluster.converge(&closed(&[&busy])).await;
+    assert!(!suspended(), "its worker goes on to the end of the shard");
+    cluster.converge(&closed(&[])).await;
+    assert!(suspended());
+    cluster.converge(&closed(&[])).await;
+    assert!(suspended());
+    cluster.converge(&wanted(9, &[])).await;
+    assert!(!suspended(), "the window has opened");
+    cluster.kubernetes.change("jobs", NAMESPACE, RUN, |job| job["spec"]["suspend"] = json!(true));
+    cluster.converge(&wanted(9, &[])).await;
+    assert!(suspended(), "what a person has suspended stays so");
 }
 
 #[tokio::test(flavor = "multi_thread")]

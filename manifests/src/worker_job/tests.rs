@@ -163,7 +163,8 @@ fn what_contradicts_a_run_is_refused() {
 
 #[test]
 fn scaling_touches_the_two_numbers_alone() {
-    insta::assert_snapshot!(yaml::text(&scale_patch(3)));
+    insta::assert_snapshot!(yaml::text(&scale_patch(3, false)));
+    assert_eq!(scale_patch(3, true)["spec"]["suspend"], true);
 }
 
 #[test]

@@ -90,10 +90,15 @@ impl Objects {
         made.map_err(|error| LaunchError::of_kube("make a ConfigMap", error))
     }
 
-    /// Changes the slots of a Job, and nothing else of it.
-    pub(super) async fn scale(&self, run: &RunId, slots: u32) -> Result<(), LaunchError> {
+    /// Changes the slots of a Job and whether it rests, and nothing else of it.
+    pub(super) async fn scale(
+        &self,
+        run: &RunId,
+        slots: u32,
+        rests: bool,
+    ) -> Result<(), LaunchError> {
         let params = PatchParams::apply(SLOTS_MANAGER).force();
-        let patch = scale_patch(slots);
+        let patch = scale_patch(slots, rests);
         let scaled = self.jobs.patch(&job_name(run), &params, &Patch::Apply(&patch)).await;
         match scaled {
             Ok(_) => Ok(()),

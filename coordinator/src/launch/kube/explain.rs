@@ -19,7 +19,7 @@ mod event;
 mod job;
 
 pub use event::{denied, event};
-pub use job::{JobEnd, job_end, suspended};
+pub use job::{JobEnd, job_end, rests, suspended};
 
 /// What happened, why, and what it means.
 #[derive(Debug, Clone, PartialEq, Eq)]

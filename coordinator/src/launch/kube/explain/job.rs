@@ -3,6 +3,7 @@
 use k8s_openapi::api::batch::v1::Job;
 use nightshift_core::record::FailureClass;
 
+use super::super::SLOTS_MANAGER;
 use super::{Explanation, queue};
 
 /// The end of a Job.
@@ -49,9 +50,22 @@ pub fn job_end(job: &Job) -> Option<JobEnd> {
     Some(JobEnd::Failed(Explanation::new(reason, class, text)))
 }
 
-/// Why a Job has no pods although nothing went wrong: it is suspended.
+/// Whether a Job is suspended because its run is outside of its window. Who owns the field tells: a
+/// Job that a person or Kueue suspends is left alone.
+pub fn rests(job: &Job) -> bool {
+    let suspended = job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true);
+    let mut owners = job.metadata.managed_fields.iter().flatten();
+    suspended
+        && owners.any(|owner| {
+            let fields = owner.fields_v1.as_ref().map(|fields| &fields.0);
+            owner.manager.as_deref() == Some(SLOTS_MANAGER)
+                && fields.is_some_and(|fields| fields["f:spec"]["f:suspend"].is_object())
+        })
+}
+
+/// Why a Job has no pods although nothing went wrong: somebody has suspended it.
 pub fn suspended(job: &Job) -> Option<Explanation> {
-    if job.spec.as_ref()?.suspend != Some(true) {
+    if job.spec.as_ref()?.suspend != Some(true) || rests(job) {
         return None;
     }
     let name = job.metadata.name.as_deref().unwrap_or("?");
