@@ -18,10 +18,10 @@ use crate::clock::Clock;
 use crate::desk::Desk;
 use crate::identity::{Identity, fresh_id};
 use crate::launch::LaunchTally;
-use crate::ledger::{self, KeeperHandle};
 use crate::refusal::Refusal;
 use crate::roots::{Roots, ServeError, ServedRoot};
 use crate::settings::LeaseTimes;
+use nightshift_ledger::{self as ledger, KeeperHandle};
 
 mod launching;
 mod leasing;

@@ -8,11 +8,11 @@ use nightshift_core::plan::ShardSet;
 use nightshift_storage::StoreError;
 use thiserror::Error;
 
-use crate::ledger::keeper::ServedRoot;
-use crate::ledger::keeper::inbox::Inbox;
-use crate::ledger::keeper::state::Counters;
-use crate::ledger::survey::survey;
-use crate::ledger::{Changes, DateEntry, Ledger, LedgerError, Look, Lost, Reason, Stamp, Writer};
+use crate::keeper::ServedRoot;
+use crate::keeper::inbox::Inbox;
+use crate::keeper::state::Counters;
+use crate::survey::survey;
+use crate::{Changes, DateEntry, Ledger, LedgerError, Look, Lost, Reason, Stamp, Writer};
 
 /// Shards in one transaction: a few milliseconds of the server's time, 30 kB on the wire.
 pub(super) const SHARDS_PER_BATCH: usize = 4096;

@@ -17,7 +17,7 @@ use nightshift_storage::Reader;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::ledger::{Ledger, Progress, Reason};
+use crate::{Ledger, Progress, Reason};
 
 mod inbox;
 mod state;

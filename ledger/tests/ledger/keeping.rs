@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use nightshift_coordinator::ledger::{Keeper, Ledger, LedgerState, MemoryLedger, Progress};
 use nightshift_core::ids::ShardIndex;
+use nightshift_ledger::{Keeper, Ledger, LedgerState, MemoryLedger, Progress};
 use nightshift_tests::redis::RedisServer;
 
 use crate::stage::{Scene, Stage, caught_up, keep, name, redis_at, run};

@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
-use nightshift_coordinator::ledger::redis::{RedisLedger, RedisSettings, RedisUrl};
-use nightshift_coordinator::ledger::{Ledger, LedgerError, LedgerState, Reason, Writer};
 use nightshift_core::ids::ShardIndex;
+use nightshift_ledger::redis::{RedisLedger, RedisSettings, RedisUrl};
+use nightshift_ledger::{Ledger, LedgerError, LedgerState, Reason, Writer};
 use nightshift_tests::binaries::repository;
 use nightshift_tests::redis::{RedisServer, Reply};
 

@@ -22,6 +22,8 @@
 //! Each process that writes is a [`Writer`] with a sequence that every write advances. When a
 //! server comes back with an older sequence it has forgotten something, and is caught up from
 //! the store.
+#![deny(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use nightshift_coordinator::ledger::{Changes, DateEntry, Ledger, LedgerError, Stamp, Writer};
 use nightshift_core::ids::ShardIndex;
 use nightshift_core::root::RootId;
+use nightshift_ledger::{Changes, DateEntry, Ledger, LedgerError, Stamp, Writer};
 use nightshift_tests::redis::{Connection, RedisServer, Reply};
 
 use crate::stage::{name, redis_at, run, verdict};

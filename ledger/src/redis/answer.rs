@@ -3,7 +3,7 @@
 use redis::Value;
 use serde::de::DeserializeOwned;
 
-use crate::ledger::LedgerError;
+use crate::LedgerError;
 
 /// Characters of a strange value that an error repeats.
 const SHOWN_MAX: usize = 60;

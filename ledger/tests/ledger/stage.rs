@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nightshift_coordinator::ledger::redis::{RedisLedger, RedisSettings};
-use nightshift_coordinator::ledger::{Keeper, KeeperHandle, Ledger, ServedRoot};
 use nightshift_core::conclusion::{Final, FinalState, Totals};
 use nightshift_core::decide::Claim;
 use nightshift_core::ids::{AttemptId, Digest, Generation, RunId, ShardIndex, SpecName};
 use nightshift_core::layout::Object;
 use nightshift_core::record::{FailureClass, Quarantined, Record, Verdict};
 use nightshift_core::root::RootId;
+use nightshift_ledger::redis::{RedisLedger, RedisSettings};
+use nightshift_ledger::{Keeper, KeeperHandle, Ledger, ServedRoot};
 use nightshift_storage::{Durability, OutputRoot, Probed};
 use nightshift_tests::redis::RedisServer;
 use nightshift_tests::waiting::PATIENCE;

@@ -9,8 +9,8 @@ use nightshift_core::root::RootId;
 use nightshift_storage::Reader;
 use tokio::sync::Notify;
 
-use crate::ledger::keeper::ServedRoot;
-use crate::ledger::{Changes, DateEntry, Progress};
+use crate::keeper::ServedRoot;
+use crate::{Changes, DateEntry, Progress};
 
 /// Shards and dates of one name that wait to be written: 26 s at 10,000 a second, longer than
 /// a rebuild takes that lists a million records meanwhile, in a megabyte. Beyond that the name

@@ -1,8 +1,8 @@
 //! Any sequence of reports, conclusions, wipes, lies, dumps and rebuilds ends in the state of
 //! the store, and is never ahead of it on the way.
 
-use nightshift_coordinator::ledger::Keeper;
 use nightshift_core::ids::RunId;
+use nightshift_ledger::Keeper;
 use nightshift_tests::random::Random;
 use nightshift_tests::redis::RedisServer;
 use proptest::prelude::*;

@@ -7,9 +7,7 @@ use async_trait::async_trait;
 use nightshift_core::ids::{Partition, RunId, ShardIndex, SpecName};
 use nightshift_core::root::RootId;
 
-use crate::ledger::{
-    Changes, DateEntry, Ledger, LedgerError, Look, Progress, Stamp, VERSION, Writer,
-};
+use crate::{Changes, DateEntry, Ledger, LedgerError, Look, Progress, Stamp, VERSION, Writer};
 
 /// An index in memory: a byte or ten a shard, gone with the process.
 #[derive(Debug, Default)]

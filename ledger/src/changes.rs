@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use nightshift_core::ids::{Partition, RunId, ShardIndex};
 use nightshift_core::root::RootId;
 
-use crate::ledger::entry::{DateEntry, Progress};
+use crate::entry::{DateEntry, Progress};
 
 /// Changes to the ledger of one name; the facts are true in the store before they are here.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

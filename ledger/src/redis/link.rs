@@ -9,9 +9,9 @@ use redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, TlsCertific
 use thiserror::Error;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::ledger::LedgerError;
-use crate::ledger::redis::refusal::refusal;
-use crate::ledger::redis::url::RedisUrl;
+use crate::LedgerError;
+use crate::redis::refusal::refusal;
+use crate::redis::url::RedisUrl;
 
 /// Time for resolving, connecting, TLS and login together. A server in the same data centre
 /// needs milliseconds; one that needs longer counts as gone.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
-use crate::ledger::redis::url::RedisUrl;
-use crate::ledger::{LedgerError, Reason};
+use crate::redis::url::RedisUrl;
+use crate::{LedgerError, Reason};
 
 /// Characters of a server's words that are repeated: one line of a log.
 const WORDS_MAX: usize = 200;

@@ -9,7 +9,7 @@ use nightshift_core::layout::{Object, Prefix};
 use nightshift_core::root::RootId;
 use nightshift_storage::{Reader, StoreError};
 
-use crate::ledger::entry::DateEntry;
+use crate::entry::DateEntry;
 
 /// Finals that are read at the same time.
 const READS_MAX: usize = 16;

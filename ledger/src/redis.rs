@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use nightshift_core::ids::{Partition, RunId, ShardIndex, SpecName};
 use nightshift_core::root::RootId;
 
-use crate::ledger::{
+use crate::{
     Changes, DateEntry, Ledger, LedgerError, Look, Progress, Reason, Stamp, VERSION, Writer,
 };
 

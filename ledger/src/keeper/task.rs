@@ -12,10 +12,10 @@ use nightshift_core::ids::SpecName;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::ledger::keeper::inbox::Letter;
-use crate::ledger::keeper::state::LedgerState;
-use crate::ledger::keeper::upkeep::{Tools, Upkeep, UpkeepError};
-use crate::ledger::{LedgerError, Lost, Reason, Writer};
+use crate::keeper::inbox::Letter;
+use crate::keeper::state::LedgerState;
+use crate::keeper::upkeep::{Tools, Upkeep, UpkeepError};
+use crate::{LedgerError, Lost, Reason, Writer};
 
 /// Time between two looks at a ledger that nothing is written to.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

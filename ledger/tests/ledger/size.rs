@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use nightshift_coordinator::ledger::{Changes, Ledger, Stamp, Writer};
 use nightshift_core::ids::ShardIndex;
+use nightshift_ledger::{Changes, Ledger, Stamp, Writer};
 use nightshift_tests::redis::RedisServer;
 
 use crate::stage::{name, redis_at, run};

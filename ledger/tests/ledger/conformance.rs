@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use nightshift_coordinator::ledger::{
-    Changes, DateEntry, Ledger, LedgerError, Lost, MemoryLedger, Progress, Stamp, Writer,
-};
 use nightshift_core::ids::{RunId, ShardIndex, SpecName};
 use nightshift_core::root::RootId;
+use nightshift_ledger::{
+    Changes, DateEntry, Ledger, LedgerError, Lost, MemoryLedger, Progress, Stamp, Writer,
+};
 use nightshift_tests::redis::RedisServer;
 
 use crate::stage::{generation, name, redis_at, run, verdict};

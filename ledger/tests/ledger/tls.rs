@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use nightshift_coordinator::ledger::redis::{RedisLedger, RedisSettings, SettingsError};
-use nightshift_coordinator::ledger::{Ledger, LedgerError, Reason, Writer};
+use nightshift_ledger::redis::{RedisLedger, RedisSettings, SettingsError};
+use nightshift_ledger::{Ledger, LedgerError, Reason, Writer};
 use nightshift_tests::redis::{RedisServer, free_port};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use std::sync::Arc;

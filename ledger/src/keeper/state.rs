@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 
-use crate::ledger::Reason;
+use crate::Reason;
 
 /// Whether the ledger says all that the store says.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 
 use std::time::Instant;
 
-use nightshift_coordinator::ledger::redis::RESPONSE_TIMEOUT;
 use nightshift_core::ids::ShardIndex;
+use nightshift_ledger::redis::RESPONSE_TIMEOUT;
 use nightshift_tests::redis::{Connection, RedisServer, Reply, free_port};
 use nightshift_tests::waiting::wait_for;
 

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use nightshift_core::ids::{Partition, RunId, ShardIndex};
 use redis::{Pipeline, Value, pipe};
 
-use crate::ledger::redis::answer::{items, json, parsed, text};
-use crate::ledger::redis::keys::Keys;
-use crate::ledger::redis::link::Lease;
-use crate::ledger::{Changes, DateEntry, LedgerError, Look, Progress, Stamp};
+use crate::redis::answer::{items, json, parsed, text};
+use crate::redis::keys::Keys;
+use crate::redis::link::Lease;
+use crate::{Changes, DateEntry, LedgerError, Look, Progress, Stamp};
 
 /// Writers that are remembered for a name; the oldest are forgotten, which costs one that is
 /// still alive a rebuild. There is one, or two while one takes over from another.
