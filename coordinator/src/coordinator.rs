@@ -137,6 +137,7 @@ impl Coordinator {
             request: request.to_owned(),
             now: self.clock.wall(),
             force: None,
+            retry: 0,
         }
     }
 

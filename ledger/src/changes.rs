@@ -7,6 +7,11 @@ use nightshift_core::root::RootId;
 
 use crate::entry::{DateEntry, Progress};
 
+/// Shards in one transaction: a few milliseconds of the server's time, 30 kB on the wire.
+pub(crate) const SHARDS_PER_BATCH: usize = 4096;
+/// Dates in one transaction: 200 kB on the wire.
+pub(crate) const DATES_PER_BATCH: usize = 512;
+
 /// Changes to the ledger of one name; the facts are true in the store before they are here.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Changes {

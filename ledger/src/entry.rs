@@ -21,6 +21,9 @@ pub struct DateEntry {
     pub state: FinalState,
     /// The plan's fingerprint: says whether the date is stale.
     pub fingerprint: Digest,
+    /// Digest of the model; entries of versions before 0.2 do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Digest>,
     /// Rows in the plan.
     pub rows: u64,
     /// When the last shard was decided.
@@ -51,6 +54,7 @@ impl DateEntry {
             generation: verdict.run.generation,
             state: verdict.state,
             fingerprint: verdict.fingerprint,
+            model: Some(verdict.model_digest),
             rows: verdict.totals.rows_in,
             finished_at: verdict.decided_at,
         }

@@ -10,6 +10,7 @@
 //!    [`mod@redis`], and [`error`] for what they refuse.
 //! 4. [`survey`]: what the store says, for a ledger that has to be made anew.
 //! 5. [`keeper`]: the task that keeps a ledger up to date and never blocks its callers.
+//! 6. [`consult`]: ledger and store are asked about dates, and the ledger is told what was found.
 //!
 //! # Whose ledger it is
 //!
@@ -39,6 +40,7 @@ pub mod memory;
 pub mod redis;
 pub mod survey;
 pub mod keeper;
+pub mod consult;
 
 pub use changes::Changes;
 pub use entry::{DateEntry, Progress};
@@ -152,17 +154,18 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// [`LedgerError::Unavailable`].
     async fn progress(&self, run: &RunId) -> Result<Option<Progress>, LedgerError>;
 
-    /// The entry of a date, if the ledger and the entry are of `root`. None means that the
-    /// store has to be asked.
+    /// The entries of dates, in one round trip, if the ledger is that of `root`. About a date
+    /// without an entry, or with one of another root or one that cannot be read, the store has to
+    /// be asked.
     ///
     /// # Errors
-    /// Those of [`Ledger::entries`].
-    async fn date(
+    /// [`LedgerError::Lost`] if the ledger is not that of `root`.
+    async fn dates(
         &self,
         name: &SpecName,
         root: &RootId,
-        partition: Partition,
-    ) -> Result<Option<DateEntry>, LedgerError>;
+        partitions: &[Partition],
+    ) -> Result<BTreeMap<Partition, DateEntry>, LedgerError>;
 }
 
 // === impl Writer ===
@@ -171,6 +174,12 @@ impl Writer {
     /// A writer that nobody has met yet.
     pub fn random() -> Self {
         Self(ulid::Ulid::generate().to_string())
+    }
+
+    /// Whoever writes once and never looks again: all of them are this one writer, so that they
+    /// push no other out of a ledger's memory. The sequence that it leaves means nothing.
+    pub fn passing() -> Self {
+        Self(ulid::Ulid::nil().to_string())
     }
 
     /// The ULID; a later writer's compares greater.
@@ -182,6 +191,15 @@ impl Writer {
 impl fmt::Display for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+// === impl Stamp ===
+
+impl Stamp {
+    /// The stamp of a single write about `root`, by a process that keeps no ledger.
+    pub fn in_passing(root: &RootId) -> Self {
+        Self { root: root.clone(), writer: Writer::passing(), expected: None, sequence: 1 }
     }
 }
 
@@ -204,6 +222,18 @@ impl Look {
             Some(_) if self.is_of(&stamp.root) && self.sequence == stamp.expected => Ok(()),
             _ => Err(LedgerError::Lost(self.loss(stamp))),
         }
+    }
+
+    /// Checks that readers of `root` may believe the ledger.
+    ///
+    /// # Errors
+    /// [`LedgerError::Lost`] with whose it is.
+    pub fn believe(&self, root: &RootId) -> Result<(), LedgerError> {
+        if self.is_of(root) {
+            return Ok(());
+        }
+        let reader = Stamp::in_passing(root);
+        Err(LedgerError::Lost(self.loss(&reader)))
     }
 
     fn loss(&self, stamp: &Stamp) -> Lost {

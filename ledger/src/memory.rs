@@ -163,15 +163,18 @@ impl Ledger for MemoryLedger {
         Ok(self.read(&run.name, |index| index.progress.get(run).copied()))
     }
 
-    async fn date(
+    async fn dates(
         &self,
         name: &SpecName,
         root: &RootId,
-        partition: Partition,
-    ) -> Result<Option<DateEntry>, LedgerError> {
-        Ok(self.read(name, |index| {
-            let entry = index.dates.get(&partition).filter(|entry| entry.root == *root);
-            (index.root.as_ref() == Some(root)).then(|| entry.cloned()).flatten()
-        }))
+        partitions: &[Partition],
+    ) -> Result<BTreeMap<Partition, DateEntry>, LedgerError> {
+        let names = self.names();
+        let empty = Index::default();
+        let index = names.get(name).unwrap_or(&empty);
+        index.look(&Writer::passing()).believe(root)?;
+        let found = partitions.iter().filter_map(|date| index.dates.get(date));
+        let ours = found.filter(|entry| entry.root == *root);
+        Ok(ours.map(|entry| (entry.partition(), entry.clone())).collect())
     }
 }

@@ -258,29 +258,30 @@ impl Ledger for RedisLedger {
         }))
     }
 
-    async fn date(
+    async fn dates(
         &self,
         name: &SpecName,
         root: &RootId,
-        partition: Partition,
-    ) -> Result<Option<DateEntry>, LedgerError> {
+        partitions: &[Partition],
+    ) -> Result<BTreeMap<Partition, DateEntry>, LedgerError> {
         let keys = Keys::new(name);
         let mut lease = self.link.lease().await?;
         let mut ask = pipe();
         ask.atomic();
         ask.cmd("HMGET").arg(keys.meta()).arg(&META_FIELDS);
-        ask.cmd("HGET").arg(keys.dates()).arg(partition.to_string());
+        if !partitions.is_empty() {
+            let fields: Vec<String> = partitions.iter().map(Partition::to_string).collect();
+            ask.cmd("HMGET").arg(keys.dates()).arg(fields);
+        }
         let answers: Vec<Value> = lease.query(&ask).await?;
         lease.keep();
-        let value = match answers.get(1) {
-            None | Some(Value::Nil) => return Ok(None),
-            Some(value) => value,
+        look_of(answers.first(), None).believe(root)?;
+        let values = partitions.iter().zip(items(answers.get(1)));
+        let read = |(date, value): (&Partition, &Value)| {
+            // What cannot be read is as good as absent.
+            entry_of(name, &keys.dates(), Some(*date), value).ok()
         };
-        if !look_of(answers.first(), None).is_of(root) {
-            return Ok(None);
-        }
-        let (_, entry) = entry_of(name, &keys.dates(), Some(partition), value)?;
-        Ok((entry.root == *root).then_some(entry))
+        Ok(values.filter_map(read).filter(|(_, entry)| entry.root == *root).collect())
     }
 }
 

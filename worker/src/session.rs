@@ -30,6 +30,7 @@ use crate::pool::{Effort, Observer, Pool};
 use crate::score::Scorer;
 use crate::source::{Drain, InProcess, RunWork, ShardSource, StaticIndex};
 
+mod alone;
 mod check;
 mod collected;
 mod error;
@@ -37,6 +38,7 @@ mod model;
 
 use collected::Collected;
 
+pub use alone::Alone;
 pub use error::RunError;
 pub(crate) use error::engine_exit;
 pub use model::Loaded;
@@ -156,8 +158,19 @@ impl Session {
             Opened::Done(report) => return Ok(Outcome::AlreadyDone(report)),
             Opened::Work { root, open, loaded } => (root, open, loaded),
         };
+        let epoch = self.runtime.block_on(open_epoch(&root, &opener, &open.plan.run))?;
+        self.lease(root, open, loaded, epoch)
+    }
+
+    /// Scores what is undecided in an open run with the leases of this process.
+    fn lease(
+        &self,
+        root: Probed,
+        open: OpenRun,
+        loaded: Loaded,
+        epoch: u64,
+    ) -> Result<Outcome, RunError> {
         let plan = Arc::clone(&open.plan);
-        let epoch = self.runtime.block_on(open_epoch(&root, &opener, &plan.run))?;
         let decided: BTreeSet<ShardIndex> = open.records.keys().copied().collect();
         // Who joins another process's run starts at the other end, so that they meet once.
         let forward = plan.indexes();
@@ -278,21 +291,21 @@ impl Session {
             }
         };
         let opened = self.runtime.block_on(async {
-            let root = OutputRoot::open(&task.bound.output, self.durability).await?;
-            let root = root.probe().await?;
-            root.identify(&task.spec.name).await?;
+            let root = self.output(task).await?;
             let open = open_run(&root, opener, task.partition, decision, plan).await?;
             Ok::<_, RunError>((root, open))
         });
         let (root, open) = opened?;
-        if open.plan.model.digest != loaded.identity.digest {
-            return Err(RunError::ModelChanged {
-                run: open.plan.run.clone(),
-                planned: open.plan.model.digest,
-                found: loaded.identity.digest,
-            });
-        }
+        check::model(&open.plan, &loaded)?;
         Ok(Opened::Work { root, open, loaded })
+    }
+
+    /// The output root, proven and known to be that of the spec.
+    async fn output(&self, task: &Task) -> Result<Probed, StoreError> {
+        let root = OutputRoot::open(&task.bound.output, self.durability).await?;
+        let root = root.probe().await?;
+        root.identify(&task.spec.name).await?;
+        Ok(root)
     }
 
     fn opener(&self, task: &Task) -> Result<Opener, RunError> {
@@ -302,6 +315,7 @@ impl Session {
             request: crate::identity::new_attempt()?.to_string(),
             now: self.who.now(),
             force: task.force.clone(),
+            retry: 0,
         })
     }
 

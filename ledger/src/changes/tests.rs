@@ -19,6 +19,7 @@ fn entry(of: u8, day: u32, generation: u32) -> DateEntry {
         generation: Generation::new(generation).unwrap(),
         state: FinalState::Succeeded,
         fingerprint: Digest([0; 32]),
+        model: None,
         rows: 1,
         finished_at: "2026-01-01T00:00:00Z".parse().unwrap(),
     }

@@ -8,16 +8,12 @@ use nightshift_core::plan::ShardSet;
 use nightshift_storage::StoreError;
 use thiserror::Error;
 
+use crate::changes::{DATES_PER_BATCH, SHARDS_PER_BATCH};
 use crate::keeper::ServedRoot;
 use crate::keeper::inbox::Inbox;
 use crate::keeper::state::Counters;
 use crate::survey::survey;
 use crate::{Changes, DateEntry, Ledger, LedgerError, Look, Lost, Reason, Stamp, Writer};
-
-/// Shards in one transaction: a few milliseconds of the server's time, 30 kB on the wire.
-pub(super) const SHARDS_PER_BATCH: usize = 4096;
-/// Dates in one transaction: 150 kB on the wire.
-pub(super) const DATES_PER_BATCH: usize = 512;
 
 /// What the keeper knows about the ledger of one name.
 #[derive(Debug)]

@@ -80,7 +80,11 @@ impl Pen {
     }
 
     async fn date(&self, run: &RunId) -> Option<DateEntry> {
-        self.ledger.date(&self.name, &self.root, run.partition).await.unwrap()
+        match self.ledger.dates(&self.name, &self.root, &[run.partition]).await {
+            Ok(mut entries) => entries.remove(&run.partition),
+            Err(LedgerError::Lost(_)) => None,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     async fn done(&self, run: &RunId) -> Vec<u32> {

@@ -124,7 +124,8 @@ async fn the_ledger_in_memory_says_the_same() {
     handle.run_concluded(&stage.conclude(&run(1, 1)).await);
     caught_up(&handle).await;
     let check = async || {
-        let entry = ledger.date(&name(), &stage.root_id, run(1, 1).partition).await.unwrap();
+        let entries = ledger.dates(&name(), &stage.root_id, &[run(1, 1).partition]).await.unwrap();
+        let entry = entries.into_values().next();
         assert_eq!(entry.unwrap().run, run(1, 1));
         assert_eq!(ledger.runs(&name()).await.unwrap(), BTreeSet::from([run(2, 1)]));
         assert_eq!(ledger.done(&run(2, 1)).await.unwrap().len(), 10);

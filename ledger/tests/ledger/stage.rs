@@ -65,6 +65,7 @@ impl Stage {
             claimed_at: "2026-01-01T00:00:00Z".parse().unwrap(),
             forced: None,
             inherits: None,
+            retry: 0,
         };
         let (partition, generation) = (run.partition, run.generation);
         let _ =
