@@ -18,10 +18,10 @@ use crate::clock::Clock;
 use crate::desk::Desk;
 use crate::identity::{Identity, fresh_id};
 use crate::launch::LaunchTally;
-use crate::ledger::{self, KeeperHandle};
 use crate::refusal::Refusal;
 use crate::roots::{Roots, ServeError, ServedRoot};
 use crate::settings::LeaseTimes;
+use nightshift_ledger::{self as ledger, KeeperHandle};
 
 mod hours;
 mod launching;
@@ -138,6 +138,7 @@ impl Coordinator {
             request: request.to_owned(),
             now: self.clock.wall(),
             force: None,
+            retry: 0,
         }
     }
 

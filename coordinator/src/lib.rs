@@ -11,11 +11,10 @@
 //! 2. [`roots`]: the output roots that it serves, noted in its home.
 //! 3. [`planning`] makes a plan of a spec; `opening` takes over the leases of a stored plan.
 //! 4. [`desk`] holds every run that is under way: who may try which shard until when.
-//! 5. [`ledger`] is the index of what is complete, in memory or in Redis, and its keeper.
-//! 6. [`coordinator`] is the shell around the desk: it waits, reads records, and performs what
-//!    the desk wants done.
-//! 7. [`launch`] starts workers, as pods or processes; [`leader`] says which of two replicas works.
-//! 8. [`refusal`] is why a call is refused; [`grpc`], [`http`] and [`metrics`] are what
+//! 5. [`coordinator`] is the shell around the desk: it waits, reads records, and performs what
+//!    the desk wants done; it tells the [ledger](nightshift_ledger).
+//! 6. [`launch`] starts workers, as pods or processes; [`leader`] says which of two replicas works.
+//! 7. [`refusal`] is why a call is refused; [`grpc`], [`http`] and [`metrics`] are what
 //!    others see.
 //!
 //! Everything here can be lost at any moment: claims, plans, records and finals in the store are
@@ -30,7 +29,6 @@ pub mod roots;
 pub mod planning;
 mod opening;
 pub mod desk;
-pub mod ledger;
 pub mod refusal;
 pub mod coordinator;
 pub mod launch;

@@ -27,11 +27,20 @@ pub struct Claim {
     /// The run whose committed shards are taken over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inherits: Option<RunId>,
+    /// Which retry of a backfill this generation is, from 1; 0 for the first generation of a
+    /// change or a request, and for whatever a person started.
+    #[serde(default, skip_serializing_if = "is_no_retry")]
+    pub retry: u32,
 }
 
 impl Claim {
     /// Version that this build writes.
     pub const VERSION: u32 = 1;
+}
+
+/// Claims that are no retry look as they did before there were retries.
+fn is_no_retry(retry: &u32) -> bool {
+    *retry == 0
 }
 
 /// `runs/<run>/epoch/<n>.json`: an incarnation that took over the leases of a run.

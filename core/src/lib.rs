@@ -4,7 +4,8 @@
 //! facts, call into this crate, and carry out what it says. In the order of the data:
 //!
 //! 1. [`ids`] names things; [`spec`] turns the user's YAML into values that need no more checks.
-//! 2. [`decide`] says what to do about one date; [`plan`] cuts its rows into shards.
+//! 2. [`decide`] says what to do about one date, [`backfill`] which of many dates come next;
+//!    [`plan`] cuts the rows of a date into shards.
 //! 3. [`lease`] says who may try which shard until when, and what a failed attempt means; [`slots`] how
 //!    many workers that is worth.
 //! 4. [`settle`] decides a conditional create, which makes a [`record`] happen once.
@@ -18,6 +19,7 @@
 pub mod ids;
 pub mod spec;
 pub mod decide;
+pub mod backfill;
 pub mod plan;
 pub mod lease;
 pub mod slots;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use jiff::Timestamp;
 use nightshift_core::document::{Document, Kind};
 use nightshift_core::ids::{AttemptId, Digest, RunId, ShardIndex};
 use nightshift_core::layout::{Object, Prefix};
@@ -55,6 +56,8 @@ pub struct Listed {
     pub path: String,
     /// Its length in bytes.
     pub size_bytes: u64,
+    /// When it was written, by the store's clock.
+    pub modified: Timestamp,
 }
 
 impl Probed {
@@ -269,7 +272,11 @@ impl Reader {
         let objects = self.store().list(Some(&path)).map(move |listed| match listed {
             Ok(meta) => {
                 let path = meta.location.to_string();
-                Ok(Listed { object: Object::parse(&path), path, size_bytes: meta.size })
+                let object = Object::parse(&path);
+                let modified = Timestamp::from_second(meta.last_modified.timestamp());
+                // A store whose clock is off the calendar gives no sign of life.
+                let modified = modified.unwrap_or(Timestamp::MIN);
+                Ok(Listed { object, path, size_bytes: meta.size, modified })
             }
             Err(error) => Err(StoreError::from_store("list", &path, error)),
         });

@@ -8,11 +8,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::TryStreamExt;
 use jiff::Timestamp;
+use nightshift_core::backfill::Work;
 use nightshift_core::decide::{Claim, Decision, Epoch, decide, run_id};
 use nightshift_core::ids::{Generation, Partition, RunId, ShardIndex, SpecName};
-use nightshift_core::layout::{Object, Prefix};
+use nightshift_core::layout::Object;
 use nightshift_core::plan::{Outline, Plan};
 use nightshift_core::record::Record;
 use thiserror::Error;
@@ -46,6 +46,8 @@ pub struct Opener {
     pub now: Timestamp,
     /// Execute again what is done, and why.
     pub force: Option<String>,
+    /// Which retry of a backfill this is; 0 for none.
+    pub retry: u32,
 }
 
 /// A run that is open for work.
@@ -85,6 +87,66 @@ pub async fn decision_for(
     force: bool,
 ) -> Result<Decision, StoreError> {
     Ok(decide(root.partition_facts(partition).await?, force))
+}
+
+impl Opener {
+    fn claim(
+        &self,
+        partition: Partition,
+        generation: Generation,
+        inherit: Option<Generation>,
+    ) -> Claim {
+        Claim {
+            version: Claim::VERSION,
+            run: run_id(&self.name, partition, generation),
+            request: self.request.clone(),
+            claimed_by: self.who.clone(),
+            claimed_at: self.now,
+            forced: self.force.clone(),
+            inherits: inherit.map(|from| run_id(&self.name, partition, from)),
+            retry: self.retry,
+        }
+    }
+
+    fn epoch(&self, run: &RunId, number: u64) -> Epoch {
+        Epoch {
+            version: Epoch::VERSION,
+            run: run.clone(),
+            number,
+            opened_by: self.who.clone(),
+            opened_at: self.now,
+        }
+    }
+}
+
+/// Takes the work for the process of `opener` alone, by the claim of a generation or the next
+/// epoch of a run; false if another process was faster. Whoever takes it opens the run next, with
+/// the same opener.
+///
+/// # Errors
+/// If the store fails.
+pub async fn take(
+    root: &Probed,
+    opener: &Opener,
+    partition: Partition,
+    work: Work,
+) -> Result<bool, StoreError> {
+    match work {
+        Work::Start { generation, inherit, .. } => {
+            let claim = opener.claim(partition, generation, inherit);
+            let object = Object::Claim { partition, generation };
+            Ok(match root.create_once(&object, &claim).await? {
+                Settled::Created => true,
+                Settled::Existing(other) => other.request == opener.request,
+            })
+        }
+        Work::Join { generation, epoch } => {
+            let run = run_id(&opener.name, partition, generation);
+            let epoch = opener.epoch(&run, epoch + 1);
+            let object = Object::Epoch { run, number: epoch.number };
+            Ok(matches!(root.create_once(&object, &epoch).await?, Settled::Created))
+        }
+    }
 }
 
 /// Opens the run that `decision` names, with `fresh` as its plan if it has none yet.
@@ -133,15 +195,7 @@ async fn claim(
             }
             Decision::Start { generation, inherit } => (generation, inherit),
         };
-        let claim = Claim {
-            version: Claim::VERSION,
-            run: run_id(&opener.name, partition, generation),
-            request: opener.request.clone(),
-            claimed_by: opener.who.clone(),
-            claimed_at: opener.now,
-            forced: opener.force.clone(),
-            inherits: inherit.map(|from| run_id(&opener.name, partition, from)),
-        };
+        let claim = opener.claim(partition, generation, inherit);
         match root.create_once(&Object::Claim { partition, generation }, &claim).await? {
             Settled::Created => return Ok((generation, inherit, true)),
             Settled::Existing(other) if other.request == opener.request => {
@@ -186,22 +240,9 @@ async fn stored_plan(
 /// # Errors
 /// If the store fails.
 pub async fn open_epoch(root: &Probed, opener: &Opener, run: &RunId) -> Result<u64, StoreError> {
-    let objects = root.list(&Prefix::Epochs(run.clone()));
-    let newest = objects.try_fold(0, async |newest: u64, listed| {
-        Ok(match listed.object {
-            Some(Object::Epoch { number, .. }) => newest.max(number),
-            _ => newest,
-        })
-    });
-    let mut number = newest.await? + 1;
+    let mut number = root.newest_epoch(run).await? + 1;
     for _ in 0..EPOCHS_MAX {
-        let epoch = Epoch {
-            version: Epoch::VERSION,
-            run: run.clone(),
-            number,
-            opened_by: opener.who.clone(),
-            opened_at: opener.now,
-        };
+        let epoch = opener.epoch(run, number);
         match root.create_once(&Object::Epoch { run: run.clone(), number }, &epoch).await? {
             Settled::Created => break,
             Settled::Existing(_) => number += 1,

@@ -110,8 +110,21 @@ impl Reader {
             .await
     }
 
+    /// The newest epoch of `run`; 0 if none was opened.
+    pub(crate) async fn newest_epoch(&self, run: &RunId) -> Result<u64, StoreError> {
+        let objects = self.list(&Prefix::Epochs(run.clone()));
+        objects
+            .try_fold(0, async |newest: u64, listed| {
+                Ok(match listed.object {
+                    Some(Object::Epoch { number, .. }) => newest.max(number),
+                    _ => newest,
+                })
+            })
+            .await
+    }
+
     /// The highest generation under a prefix of claims or finals.
-    async fn newest(&self, prefix: &Prefix) -> Result<Option<Generation>, StoreError> {
+    pub(crate) async fn newest(&self, prefix: &Prefix) -> Result<Option<Generation>, StoreError> {
         let objects = self.list(prefix);
         objects
             .try_fold(None, async |newest, listed| {

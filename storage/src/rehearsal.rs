@@ -58,6 +58,7 @@ pub(crate) fn opener(who: &str) -> Opener {
         request: who.to_owned(),
         now: "2026-01-01T00:00:00Z".parse().unwrap(),
         force: None,
+        retry: 0,
     }
 }
 

@@ -32,6 +32,7 @@ use crate::pool::{Effort, Observer, Pool};
 use crate::score::Scorer;
 use crate::source::{Drain, InProcess, RunWork, ShardSource, StaticIndex};
 
+mod alone;
 mod check;
 mod collected;
 mod error;
@@ -39,6 +40,7 @@ mod model;
 
 use collected::Collected;
 
+pub use alone::Alone;
 pub use error::RunError;
 pub(crate) use error::engine_exit;
 pub use model::Loaded;
@@ -169,8 +171,20 @@ impl Session {
             Opened::Closed(why) => return Ok(Outcome::Paused { undecided: 0, why }),
             Opened::Work { root, open, loaded } => (root, open, loaded),
         };
+        let epoch = self.runtime.block_on(open_epoch(&root, &opener, &open.plan.run))?;
+        self.lease(task, root, open, loaded, epoch)
+    }
+
+    /// Scores what is undecided in an open run with the leases of this process.
+    fn lease(
+        &self,
+        task: &Task,
+        root: Probed,
+        open: OpenRun,
+        loaded: Loaded,
+        epoch: u64,
+    ) -> Result<Outcome, RunError> {
         let plan = Arc::clone(&open.plan);
-        let epoch = self.runtime.block_on(open_epoch(&root, &opener, &plan.run))?;
         let decided: BTreeSet<ShardIndex> = open.records.keys().copied().collect();
         // Who joins another process's run starts at the other end, so that they meet once.
         let forward = plan.indexes();
@@ -301,20 +315,12 @@ impl Session {
             }
         };
         let opened = self.runtime.block_on(async {
-            let root = OutputRoot::open(&task.bound.output, self.durability).await?;
-            let root = root.probe().await?;
-            root.identify(&task.spec.name).await?;
+            let root = self.output(task).await?;
             let open = open_run(&root, opener, task.partition, decision, plan).await?;
             Ok::<_, RunError>((root, open))
         });
         let (root, open) = opened?;
-        if open.plan.model.digest != loaded.identity.digest {
-            return Err(RunError::ModelChanged {
-                run: open.plan.run.clone(),
-                planned: open.plan.model.digest,
-                found: loaded.identity.digest,
-            });
-        }
+        check::model(&open.plan, &loaded)?;
         Ok(Opened::Work { root, open, loaded })
     }
 
@@ -333,6 +339,14 @@ impl Session {
         Ok(hours.closed_until(self.who.now()).map(|until| hours.why_closed(until)))
     }
 
+    /// The output root, proven and known to be that of the spec.
+    async fn output(&self, task: &Task) -> Result<Probed, StoreError> {
+        let root = OutputRoot::open(&task.bound.output, self.durability).await?;
+        let root = root.probe().await?;
+        root.identify(&task.spec.name).await?;
+        Ok(root)
+    }
+
     fn opener(&self, task: &Task) -> Result<Opener, RunError> {
         Ok(Opener {
             name: task.spec.name.clone(),
@@ -340,6 +354,7 @@ impl Session {
             request: crate::identity::new_attempt()?.to_string(),
             now: self.who.now(),
             force: task.force.clone(),
+            retry: 0,
         })
     }
 

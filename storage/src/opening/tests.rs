@@ -123,6 +123,7 @@ async fn who_joins_a_claim_without_a_plan_inherits_what_its_claimant_meant_to() 
         claimed_at: first.planned_at,
         forced: None,
         inherits: Some(first.run.clone()),
+        retry: 0,
     };
     let object = Object::Claim { partition: partition(), generation };
     let _ = stage.root.create_once(&object, &claim).await.unwrap();

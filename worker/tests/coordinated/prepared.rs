@@ -81,6 +81,7 @@ impl Prepared {
             request: "request".to_owned(),
             now: Identity::of_this_process().now(),
             force: None,
+            retry: 0,
         };
         let (root, plan, bytes) = runtime.block_on(async {
             let root = OutputRoot::open(&task.bound.output, Durability::None).await.unwrap();

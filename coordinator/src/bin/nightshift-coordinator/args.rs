@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum, ValueHint};
-use nightshift_coordinator::ledger::redis::RedisUrl;
+use nightshift_ledger::redis::RedisUrl;
 use std::path::PathBuf;
 
 /// Plans runs and hands out leases of their shards, over gRPC.

@@ -1,0 +1,81 @@
+//! What the ledger says about one date.
+
+use jiff::Timestamp;
+use nightshift_core::conclusion::{Final, FinalState};
+use nightshift_core::ids::{Digest, Generation, Partition, RunId, SpecName};
+use nightshift_core::root::RootId;
+use serde::{Deserialize, Serialize};
+
+/// The final of the highest concluded generation of a date, in short.
+///
+/// It names the output root itself, so that it says by its own bytes which output it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DateEntry {
+    /// The output root that has the final.
+    pub root: RootId,
+    /// The run that was concluded.
+    pub run: RunId,
+    /// Its generation, for whoever reads the entry without taking the run id apart.
+    pub generation: Generation,
+    /// The verdict.
+    pub state: FinalState,
+    /// The plan's fingerprint: says whether the date is stale.
+    pub fingerprint: Digest,
+    /// Digest of the model; entries of versions before 0.2 do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Digest>,
+    /// Rows in the plan.
+    pub rows: u64,
+    /// When the last shard was decided.
+    pub finished_at: Timestamp,
+}
+
+/// How far a run is, as a hint for people: nothing is decided by it, and it may be old or lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Shards in the plan.
+    pub shards: u64,
+    /// Shards that have a record.
+    pub decided: u64,
+    /// Rows in the plan.
+    pub rows: u64,
+    /// Rows of the shards that have a record, and of those under way as far as is known.
+    pub rows_done: u64,
+    /// When this was so.
+    pub at: Timestamp,
+}
+
+impl DateEntry {
+    /// The entry of a stored final.
+    pub fn new(root: &RootId, verdict: &Final) -> Self {
+        Self {
+            root: root.clone(),
+            run: verdict.run.clone(),
+            generation: verdict.run.generation,
+            state: verdict.state,
+            fingerprint: verdict.fingerprint,
+            model: Some(verdict.model_digest),
+            rows: verdict.totals.rows_in,
+            finished_at: verdict.decided_at,
+        }
+    }
+
+    /// Whether the entry is about this date of this spec.
+    pub fn is_about(&self, name: &SpecName, partition: Partition) -> bool {
+        let RunId { name: of, partition: about, generation } = &self.run;
+        of == name && *about == partition && *generation == self.generation
+    }
+
+    /// The date, or `all`.
+    pub fn partition(&self) -> Partition {
+        self.run.partition
+    }
+
+    /// Whether this entry makes the shards of `run` needless: the run itself, or a later one
+    /// of its date, is concluded.
+    pub fn concludes(&self, root: &RootId, run: &RunId) -> bool {
+        self.root == *root
+            && self.run.partition == run.partition
+            && self.generation >= run.generation
+    }
+}

@@ -1,0 +1,88 @@
+//! What the store says about a name: what a rebuilt ledger has to say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use nightshift_core::conclusion::Final;
+use nightshift_core::ids::{Generation, Partition, RunId, SpecName};
+use nightshift_core::layout::{Object, Prefix};
+use nightshift_core::root::RootId;
+use nightshift_storage::{Reader, StoreError};
+
+use crate::entry::DateEntry;
+
+/// Finals that are read at the same time.
+const READS_MAX: usize = 16;
+
+/// Dates that are concluded, and runs that are not.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Survey {
+    /// The entry of each date that has a final: its highest concluded generation.
+    pub dates: BTreeMap<Partition, DateEntry>,
+    /// Claimed runs of generations above the highest concluded one.
+    pub open: BTreeSet<RunId>,
+}
+
+/// Surveys the output of `name`. Finals never change, so those of `known` are not read again.
+///
+/// # Errors
+/// If the store does not answer, or a final cannot be read.
+pub async fn survey(
+    reader: &Reader,
+    name: &SpecName,
+    root: &RootId,
+    known: &BTreeMap<Partition, DateEntry>,
+) -> Result<Survey, StoreError> {
+    let concluded = newest(reader, &Prefix::AllFinals).await?;
+    let read = |(partition, generation): (Partition, Generation)| async move {
+        if let Some(entry) = known.get(&partition)
+            && entry.generation == generation
+            && entry.root == *root
+        {
+            return Ok(Some((partition, entry.clone())));
+        }
+        let verdict: Option<Final> = reader.read(&Object::Final { partition, generation }).await?;
+        let entry = verdict.map(|verdict| DateEntry::new(root, &verdict));
+        // A final that names another run than its path does decides nothing.
+        let entry =
+            entry.filter(|entry| entry.is_about(name, partition) && entry.generation == generation);
+        Ok::<_, StoreError>(entry.map(|entry| (partition, entry)))
+    };
+    let dates: Vec<Option<(Partition, DateEntry)>> =
+        stream::iter(concluded).map(read).buffer_unordered(READS_MAX).try_collect().await?;
+    let dates: BTreeMap<Partition, DateEntry> = dates.into_iter().flatten().collect();
+    let open = open_runs(reader, name, &dates).await?;
+    Ok(Survey { dates, open })
+}
+
+/// The highest generation of each date under a prefix.
+async fn newest(
+    reader: &Reader,
+    prefix: &Prefix,
+) -> Result<BTreeMap<Partition, Generation>, StoreError> {
+    let mut found: BTreeMap<Partition, Generation> = BTreeMap::new();
+    let mut objects = reader.list(prefix);
+    while let Some(listed) = objects.try_next().await? {
+        if let Some(Object::Final { partition, generation }) = listed.object {
+            let newest = found.entry(partition).or_insert(generation);
+            *newest = generation.max(*newest);
+        }
+    }
+    Ok(found)
+}
+
+async fn open_runs(
+    reader: &Reader,
+    name: &SpecName,
+    dates: &BTreeMap<Partition, DateEntry>,
+) -> Result<BTreeSet<RunId>, StoreError> {
+    let mut open = BTreeSet::new();
+    let mut objects = reader.list(&Prefix::AllClaims);
+    while let Some(listed) = objects.try_next().await? {
+        let Some(Object::Claim { partition, generation }) = listed.object else { continue };
+        if dates.get(&partition).is_none_or(|entry| entry.generation < generation) {
+            open.insert(RunId { name: name.clone(), partition, generation });
+        }
+    }
+    Ok(open)
+}
