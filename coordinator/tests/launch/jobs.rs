@@ -1,8 +1,6 @@
 //! What becomes of a run's Job, whatever the API server does.
 
-use std::time::Duration;
-
-use nightshift_coordinator::launch::{LaunchError, Launcher};
+use nightshift_coordinator::launch::{LaunchError, Launcher, Sighting};
 use nightshift_core::spec::Workers;
 use nightshift_tests::kubernetes::faults::{Fault, Seen};
 use nightshift_tests::waiting::wait_for;
@@ -196,10 +194,14 @@ async fn what_an_earlier_coordinator_left_is_found_and_tidied_up() {
     assert_eq!(cluster.job(), None);
     assert_eq!(cluster.launcher.present().await.unwrap(), []);
     let mut sightings = Vec::new();
-    while let Ok(Some(sighting)) =
-        tokio::time::timeout(Duration::from_millis(50), cluster.seen.recv()).await
-    {
-        sightings.push(format!("{sighting:?}"));
-    }
-    assert!(!sightings.iter().any(|s| s.contains("CannotGoOn")), "we deleted it: {sightings:?}");
+    // The last thing that is told about a Job that is gone.
+    cluster
+        .sighted(|sighting| {
+            let last = matches!(sighting, Sighting::Changed { .. });
+            sightings.push(sighting);
+            last.then_some(())
+        })
+        .await;
+    let ended = |sighting: &Sighting| matches!(sighting, Sighting::CannotGoOn { .. });
+    assert!(!sightings.iter().any(ended), "we deleted it: {sightings:?}");
 }
