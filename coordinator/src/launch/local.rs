@@ -259,7 +259,8 @@ fn say_what_is_ignored(wanted: &Wanted) {
         ("resources", workers.resources.is_some()),
         ("podTemplate", workers.pod_template.is_some()),
     ];
-    let said: Vec<&str> = said.into_iter().filter(|(_, said)| *said).map(|(name, _)| name).collect();
+    let said: Vec<&str> =
+        said.into_iter().filter(|(_, said)| *said).map(|(name, _)| name).collect();
     if !said.is_empty() {
         let (run, ignored) = (wanted.run(), said.join(", "));
         tracing::warn!(%run, ignored, "spec.workers has settings for pods, which --launch local does not use");

@@ -66,10 +66,7 @@ impl Cluster {
     }
 
     /// The next sighting that is `wanted`; others are passed over.
-    pub(crate) async fn sighted<T>(
-        &mut self,
-        mut wanted: impl FnMut(Sighting) -> Option<T>,
-    ) -> T {
+    pub(crate) async fn sighted<T>(&mut self, mut wanted: impl FnMut(Sighting) -> Option<T>) -> T {
         let looking = async {
             loop {
                 let sighting = self.seen.recv().await.expect("the launcher lives");

@@ -1,5 +1,7 @@
 //! What becomes of a run's Job, whatever the API server does.
 
+use std::time::{Duration, Instant};
+
 use nightshift_coordinator::launch::{LaunchError, Launcher, Sighting};
 use nightshift_core::spec::Workers;
 use nightshift_tests::kubernetes::faults::{Fault, Seen};
@@ -204,4 +206,22 @@ async fn what_an_earlier_coordinator_left_is_found_and_tidied_up() {
         .await;
     let ended = |sighting: &Sighting| matches!(sighting, Sighting::CannotGoOn { .. });
     assert!(!sightings.iter().any(ended), "we deleted it: {sightings:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_complete_before_its_run_is_made_again_after_a_pause() {
+    let cluster = Cluster::start().await;
+    let mut lasted = Duration::ZERO;
+    for _ in 0..3 {
+        cluster.converge(&wanted(9, &[])).await;
+        cluster.set_status("jobs", RUN, condition("Complete", "SuccessPolicy", "words"));
+        let began = Instant::now();
+        assert_eq!(cluster.refused(&wanted(9, &[])).await.reason(), "fruitless");
+        assert_eq!(cluster.converge(&wanted(9, &[])).await, 4);
+        lasted = began.elapsed();
+    }
+    // The third pause is of two seconds, less a half at most.
+    assert!(lasted >= Duration::from_secs(1), "{lasted:?}");
+    assert_eq!(cluster.kubernetes.list("jobs", NAMESPACE).len(), 1);
+    cluster.tidy().await;
 }

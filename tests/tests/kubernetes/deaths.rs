@@ -27,7 +27,10 @@ fn a_pod_out_of_memory_is_explained_and_its_shard_goes_to_another() {
     assert!(status.stdout.contains(&pod), "status does not say it: {status}");
     wait_for("an Event on the Job", || {
         let events = stage.events(&run, COORDINATOR);
-        events.iter().any(|(reason, text)| reason == "OomKilled" && text.contains(LIMIT)).then_some(())
+        events
+            .iter()
+            .any(|(reason, text)| reason == "OomKilled" && text.contains(LIMIT))
+            .then_some(())
     });
     // Its lease lasts ten minutes; only the watch can have freed it.
     stage.ends(DATES[0], 1, "succeeded");
@@ -38,8 +41,7 @@ fn a_pod_out_of_memory_is_explained_and_its_shard_goes_to_another() {
 
 #[test]
 fn what_ended_a_shard_is_in_the_report_and_a_retry_goes_on() {
-    let setup =
-        Setup { lease_ttl: FOREVER, shards: 12, crashes: Some(0), ..Setup::default() };
+    let setup = Setup { lease_ttl: FOREVER, shards: 12, crashes: Some(0), ..Setup::default() };
     let mut stage = Stage::start(&setup);
     let run = stage.submit(&DATES[..1]).remove(0);
     let (pod, shard) = stage.scoring_pod(&run);
@@ -64,7 +66,8 @@ fn evictions_count_nothing() {
     let run = stage.submit(&DATES[..1]).remove(0);
     // A drained node gives its pods time to end.
     let (drained, _) = stage.scoring_pod(&run);
-    let drained_uid = object::uid(&stage.kubernetes.get("pods", NAMESPACE, &drained).unwrap()).to_owned();
+    let drained_uid =
+        object::uid(&stage.kubernetes.get("pods", NAMESPACE, &drained).unwrap()).to_owned();
     stage.kubernetes.evict(NAMESPACE, &drained);
     wait_for("its replacement", || {
         let pods = stage.pods(&run);
@@ -103,7 +106,10 @@ fn pods_that_only_crash_end_their_run_with_the_reason() {
     let wrong = stage.submit(&DATES[1..2]).remove(0);
     let verdict = stage.ends(DATES[1], 1, "failed");
     let given_up = &verdict["quarantined"][0];
-    assert_eq!((&given_up["class"], &given_up["reason"]), (&"config".into(), &"model_digest".into()));
+    assert_eq!(
+        (&given_up["class"], &given_up["reason"]),
+        (&"config".into(), &"model_digest".into())
+    );
     stage.wait_until_why_says(&wrong, &["the model is another one"]);
     let job = stage.wait_for_job(&wrong, |job| object::condition(job, "Failed").is_some());
     assert_eq!(object::condition(&job, "Failed").unwrap()["reason"], "PodFailurePolicy");

@@ -5,9 +5,9 @@ use std::time::Duration;
 use nightshift_tests::bench::Bench;
 use nightshift_tests::binaries;
 use nightshift_tests::coordinator::Coordinator;
+use nightshift_tests::store;
 use nightshift_tests::tools::Audit;
 use nightshift_tests::waiting::wait_for;
-use nightshift_tests::store;
 
 use crate::stage::{DATES, FOREVER, Setup, ends, report, script, submit, wait_until_why_says};
 

@@ -24,7 +24,11 @@ fn pods_that_are_refused_are_explained_and_come_once_they_are_not() {
             "Pod Security of the namespace refuses them",
             "violates PodSecurity \"restricted:latest\"",
         ),
-        (Seen::exceeded_quota(), "the quota of the namespace is used up", "exceeded quota: compute"),
+        (
+            Seen::exceeded_quota(),
+            "the quota of the namespace is used up",
+            "exceeded quota: compute",
+        ),
         (
             Seen::webhook_denial("not on Sundays"),
             "an admission webhook refuses them",
@@ -105,13 +109,14 @@ fn a_job_of_kueue_waits_for_its_queue_and_runs_when_it_may() {
 }
 
 #[test]
-fn a_worker_image_of_the_wrong_kind_is_told_by_its_exit() {
+fn workers_that_end_well_before_their_run_are_explained_and_come_ever_more_slowly() {
     let mut stage = Stage::start(&quick());
     // A program that ends well at once, as an image with another entry point does.
     stage.add_script(WORKER_IMAGE, "exit 0");
     let run = stage.submit(&DATES[..1]).remove(0);
     let first = stage.wait_for_job(&run, |_| true);
-    // The Job is complete and the run is not: others are made, none of which can do better.
+    let words = ["end with exit code 0 although their run is not over", "check their image"];
+    stage.wait_until_why_says(&run, &words);
     wait_for("another Job", || {
         let job = stage.job(&run)?;
         (object::uid(&job) != object::uid(&first)).then_some(())

@@ -8,50 +8,50 @@ use nightshift_tests::store;
 use nightshift_tests::waiting::wait_for;
 use serde_json::{Value, json};
 
-use crate::stage::{DATES, NAMESPACE, Setup, Stage, run_of};
+use crate::stage::{DATES, NAMESPACE, SLOW, Setup, Stage, run_of};
 
 /// `ttlSecondsAfterFinished` of the base.
 const TTL: Duration = Duration::from_secs(86_400);
 
 #[test]
 fn a_run_has_a_job_from_submit_to_its_ttl() {
-    let mut stage = Stage::start(&Setup::default());
+    let mut stage = Stage::start(&Setup { rows_per_second: SLOW / 4, ..Setup::default() });
     let run = stage.submit(&DATES[..1]).remove(0);
-    stage.wait_for_records(&run, 2);
-    let kubectl = |what: &str| -> Value {
-        let done = stage.kubernetes.kubectl(&["get", what, "-o", "json"]).expect(0);
-        serde_json::from_str(&done.stdout).unwrap()
+    let kubectl = || -> Vec<Value> {
+        let done = stage.kubernetes.kubectl(&["get", "jobs,pods", "-o", "json"]).expect(0);
+        let list: Value = serde_json::from_str(&done.stdout).unwrap();
+        list["items"].as_array().unwrap().clone()
     };
-    let status = || -> Value {
+    let status = || -> String {
         let done = stage.operator(&["status", &run, "--output-format", "json"]).run().expect(0);
-        serde_json::from_str(&done.stdout).unwrap()
+        let status: Value = serde_json::from_str(&done.stdout).unwrap();
+        status.to_string()
     };
-    // The story in the middle: two pods, two workers.
-    let job = &kubectl("jobs")["items"][0];
-    assert_eq!(job["status"]["active"], 2, "{job}");
-    let pods = kubectl("pods")["items"].clone();
-    for pod in pods.as_array().unwrap() {
-        assert_eq!(pod["status"]["phase"], "Running", "{pod}");
+    // The story in the middle: a Job with two pods, a run with two workers.
+    wait_for("two workers", || status().contains("\"workers\":2").then_some(()));
+    assert!(status().contains("\"running\""), "{}", status());
+    let objects = kubectl();
+    let phases: Vec<&Value> = objects.iter().map(|object| &object["status"]["phase"]).collect();
+    assert_eq!(phases, [&Value::Null, &json!("Running"), &json!("Running")]);
+    assert_eq!(objects[0]["status"]["active"], 2, "{}", objects[0]);
+    for pod in &objects[1..] {
         assert_eq!(pod["status"]["initContainerStatuses"][0]["ready"], true, "{pod}");
     }
-    assert!(status().to_string().contains("\"running\""), "{}", status());
-    let words = ["submit", stage.bench.spec().to_str().unwrap(), "--date", DATES[0], "--wait"]
-        .map(str::to_owned);
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    // Submitted again, it is joined.
+    let spec = stage.bench.spec();
+    let words = ["submit", spec.to_str().unwrap(), "--date", DATES[0], "--wait"];
     stage.operator(&words).run().expect(0);
     // The story at the end.
     let job = stage.wait_for_job(&run, |job| object::condition(job, "Complete").is_some());
     assert_eq!(object::condition(&job, "Complete").unwrap()["reason"], "SuccessPolicy");
-    assert_eq!(kubectl("jobs")["items"][0]["status"]["active"], Value::Null);
-    assert!(status().to_string().contains("\"succeeded\""), "{}", status());
-    let pods = stage.pods(&run);
-    let pods = pods.iter().filter(|pod| pod["status"]["phase"] == "Succeeded");
-    let ended = ["initContainerStatuses", "containerStatuses"];
-    let ended = pods.filter(|pod| {
-        let ended = ended.map(|list| pod["status"][list][0]["state"]["terminated"].clone());
-        ended.iter().all(|ended| ended["exitCode"] == 0)
-    });
-    assert!(ended.count() > 0, "no pod has ended well, sidecar and worker: {pods:?}", pods = stage.pods(&run));
+    assert!(status().contains("\"succeeded\""), "{}", status());
+    let objects = kubectl();
+    assert_eq!(objects[0]["status"]["active"], Value::Null, "{}", objects[0]);
+    let mut succeeded = objects.iter().filter(|pod| pod["status"]["phase"] == "Succeeded");
+    let pod = succeeded.next().expect("a pod has said that the run is over");
+    for list in ["initContainerStatuses", "containerStatuses"] {
+        assert_eq!(pod["status"][list][0]["state"]["terminated"]["exitCode"], 0, "{pod}");
+    }
     stage.kubernetes.advance(TTL);
     wait_for("nothing of the run is left in the cluster", || {
         let left = ["jobs", "pods", "configmaps"];

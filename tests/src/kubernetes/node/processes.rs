@@ -77,8 +77,7 @@ impl Node {
         });
         // A pod that was removed by force is dropped, which kills its processes.
         self.pods.retain(|uid, _| pods.iter().any(|(_, pod)| object::uid(pod) == uid));
-        let mut taken =
-            pods.iter().filter(|(_, pod)| is_bound(pod) && !is_over(pod)).count();
+        let mut taken = pods.iter().filter(|(_, pod)| is_bound(pod) && !is_over(pod)).count();
         for (key, pod) in &pods {
             let uid = object::uid(pod).to_owned();
             match self.pods.get_mut(&uid) {
@@ -117,9 +116,8 @@ impl Node {
             wanted.find(|container| !images.contains_key(object::text(container, "/image")));
         if let Some(missing) = missing {
             let image = object::text(missing, "/image");
-            let message = format!(
-                "Back-off pulling image \"{image}\": ErrImagePull: {image}: not found"
-            );
+            let message =
+                format!("Back-off pulling image \"{image}\": ErrImagePull: {image}: not found");
             return put(PodState::Waiting("ImagePullBackOff".to_owned(), message));
         }
         let started = Pod::start(&self.shared, &self.folder, key, pod, images);

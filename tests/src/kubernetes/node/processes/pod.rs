@@ -99,9 +99,8 @@ impl Pod {
     /// Writes how it is into its status.
     fn write(&self, shared: &Shared, key: &Key) {
         let now = shared.clock.stamp();
-        let statuses = |list: &[Container]| -> Value {
-            list.iter().map(Container::status).collect()
-        };
+        let statuses =
+            |list: &[Container]| -> Value { list.iter().map(Container::status).collect() };
         let all = || self.sidecars.iter().chain(&self.containers);
         let phase = match all().all(Container::has_ended) {
             false => "Running",
