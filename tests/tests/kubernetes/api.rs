@@ -7,7 +7,7 @@ use nightshift_tests::kubernetes::object;
 use nightshift_tests::store;
 use nightshift_tests::waiting::wait_for;
 
-use crate::stage::{DATES, FOREVER, NAMESPACE, Setup, Stage, run_of};
+use crate::stage::{DATES, FOREVER, NAMESPACE, SLOW, Setup, Stage, run_of};
 
 #[test]
 fn work_goes_on_while_the_api_server_is_away() {
@@ -63,15 +63,21 @@ fn watches_that_end_expire_or_forget_begin_again() {
 }
 
 #[test]
-fn a_watch_that_says_nothing_costs_a_lease_time() {
-    let mut stage = Stage::start(&Setup { shards: 12, ..Setup::default() });
+fn a_watch_that_is_never_answered_is_given_up_and_begun_again() {
+    // Ten seconds for each shard, so that the run outlives the silence.
+    let rows_per_second = SLOW / 20;
+    let setup = Setup { lease_ttl: FOREVER, shards: 20, rows_per_second, ..Setup::default() };
+    let mut stage = Stage::start(&setup);
     let run = stage.submit(&DATES[..1]).remove(0);
     let (pod, _) = stage.scoring_pod(&run);
     stage.kubernetes.faults().add(Fault::on("watch", "*", Seen::Silence));
     stage.kubernetes.drop_watches();
+    wait_for("four watches that wait", || (stage.kubernetes.faults().hits() >= 4).then_some(()));
+    stage.kubernetes.faults().clear();
     stage.kubernetes.run_out_of_memory(NAMESPACE, &pod);
-    stage.ends(DATES[0], 1, "succeeded");
-    stage.wait_for_job(&run, |job| object::condition(job, "Complete").is_some());
+    stage.wait_until_why_says(&run, &[&pod, "its limit of 1Gi"]);
+    stage.operator(&["cancel", &run, "--yes"]).run().expect(0);
+    wait_for("the verdict", || store::verdict(&stage.output(), DATES[0], 1));
     stage.is_sound(1);
 }
 
