@@ -80,6 +80,7 @@ impl Cluster {
             redis: self.redis.as_ref().map(RedisServer::url),
             lease_ttl: self.setting.lease_ttl,
             heartbeat: self.setting.lease_ttl / 3,
+            arguments: Vec::new(),
         });
         coordinator.wait_until_ready();
         self.coordinators.push(coordinator);

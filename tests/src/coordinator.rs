@@ -14,6 +14,8 @@ use crate::waiting::wait_for;
 
 /// What a coordinator says on standard error once it can be called.
 const SERVING: &str = "nightshift-coordinator: serving gRPC on ";
+/// What it says once it stands by.
+const STANDBY: &str = "nightshift-coordinator: standby, serving HTTP on ";
 
 /// How a coordinator is started.
 #[derive(Debug, Clone)]
@@ -26,6 +28,8 @@ pub struct Options {
     pub lease_ttl: Duration,
     /// `--heartbeat`.
     pub heartbeat: Duration,
+    /// Arguments beside these, such as those that say how workers are started.
+    pub arguments: Vec<String>,
 }
 
 /// A coordinator process, or the place of one that was killed.
@@ -48,10 +52,24 @@ impl Coordinator {
         new
     }
 
+    /// Starts one that stands by for `leader`: with the same home and arguments, where workers
+    /// and operators call the leader.
+    pub fn stand_by(leader: &Self) -> Self {
+        let http = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let (options, grpc) = (leader.options.clone(), leader.grpc);
+        let mut new = Self { options, grpc, http, process: None, ended: Vec::new() };
+        new.begin("the coordinator stands by", STANDBY);
+        new
+    }
+
     /// Starts it again, on the same addresses, with the same home.
     pub fn restart(&mut self) {
+        self.begin("the coordinator serves", SERVING);
+    }
+
+    fn begin(&mut self, what: &str, says: &str) {
         assert!(self.process.is_none(), "the coordinator still runs");
-        let Options { home, redis, lease_ttl, heartbeat } = &self.options;
+        let Options { home, redis, lease_ttl, heartbeat, arguments } = &self.options;
         let mut program = Program::coordinator()
             .args(["--listen", &self.grpc.to_string()])
             .args(["--http", &self.http.to_string()])
@@ -59,12 +77,13 @@ impl Coordinator {
             .arg(home)
             .args(["--lease-ttl", &in_ms(*lease_ttl)])
             .args(["--heartbeat", &in_ms(*heartbeat)])
+            .args(arguments)
             .logged();
         if let Some(redis) = redis {
             program = program.args(["--redis", redis]);
         }
         let mut process = program.start();
-        process.wait_until_said("the coordinator serves", |said| said.contains(SERVING));
+        process.wait_until_said(what, |said| said.contains(says));
         self.process = Some(process);
     }
 
@@ -116,6 +135,11 @@ impl Coordinator {
         text
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().unwrap().pid()
+    }
+
     /// Whether the process runs.
     pub fn runs(&self) -> bool {
         self.process.is_some()
@@ -162,7 +186,7 @@ impl Coordinator {
 
     /// The most memory that this incarnation has held, in kilobytes.
     pub fn peak_kb(&self) -> u64 {
-        let pid = self.process.as_ref().unwrap().pid();
+        let pid = self.pid();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()

@@ -43,6 +43,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::process::{Finished, Program};
 use crate::waiting::wait_for;
 use faults::Faults;
 use resource::Resource;
@@ -74,8 +75,15 @@ impl Kubernetes {
     /// As [`Self::start`], with a node that runs the programs of these images as processes.
     pub fn with_processes(images: BTreeMap<String, PathBuf>) -> Self {
         let mut new = Self::start();
-        new.threads.push(node::processes::start(Arc::clone(&new.shared), images));
+        std::fs::create_dir(new.logs_folder()).unwrap();
+        images.into_iter().for_each(|(name, program)| new.add_image(&name, program));
+        let node = node::processes::start(Arc::clone(&new.shared), new.logs_folder());
+        new.threads.push(node);
         new
+    }
+
+    fn logs_folder(&self) -> PathBuf {
+        self.folder.path().join("logs")
     }
 
     /// Makes the controllers rest, or go on.
@@ -104,6 +112,15 @@ impl Kubernetes {
     pub fn client_env(&self) -> [(&'static str, PathBuf); 2] {
         let cache = self.folder.path().join("cache");
         [("KUBECONFIG", self.kubeconfig()), ("KUBECACHEDIR", cache)]
+    }
+
+    /// `kubectl` with these words, run to its end.
+    pub fn kubectl(&self, words: &[&str]) -> Finished {
+        let mut program = Program::new("kubectl").args(words);
+        for (name, value) in self.client_env() {
+            program = program.env(name, value);
+        }
+        program.run()
     }
 
     fn write_kubeconfig(&self) {

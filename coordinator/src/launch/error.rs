@@ -38,6 +38,14 @@ pub enum LaunchError {
         /// Its name.
         job: String,
     },
+    /// The workers of a Job said that the run is over, and it is not.
+    #[error(
+        "the workers of Job `{job}` end with exit code 0 although their run is not over; check their image and its entry point; another Job is made after a pause"
+    )]
+    Fruitless {
+        /// Its name.
+        job: String,
+    },
     /// Kubernetes does not answer, or not with sense.
     #[error("Kubernetes cannot be asked to {doing}: {message}")]
     Unavailable {
@@ -64,12 +72,13 @@ pub enum LaunchError {
 
 impl LaunchError {
     /// Every reason, for metrics.
-    pub const REASONS: [&str; 8] = [
+    pub const REASONS: [&str; 9] = [
         "order",
         "invalid",
         "forbidden",
         "conflict",
         "foreign",
+        "fruitless",
         "unavailable",
         "timeout",
         "program",
@@ -83,6 +92,7 @@ impl LaunchError {
             Self::Forbidden { .. } => "forbidden",
             Self::Conflict { .. } => "conflict",
             Self::Foreign { .. } => "foreign",
+            Self::Fruitless { .. } => "fruitless",
             Self::Unavailable { .. } => "unavailable",
             Self::Timeout { .. } => "timeout",
             Self::Program { .. } => "program",

@@ -21,6 +21,7 @@ use nightshift_manifests::names::job_name;
 use nightshift_manifests::worker_job::RUN_ANNOTATION;
 use tokio::sync::mpsc;
 
+use super::backoff::{Backoff, random};
 use super::{LaunchError, Launcher, Leftover, Sighting, Wanted};
 
 mod apply;
@@ -71,6 +72,8 @@ pub struct KubeLauncher {
     grace: Duration,
     /// Since when runs with unfinished Jobs are known to be over.
     over_since: Mutex<BTreeMap<RunId, Instant>>,
+    /// Runs whose Jobs were complete too early, and when another may be made.
+    fruitless: Mutex<BTreeMap<RunId, (Backoff, Instant)>>,
 }
 
 /// What was seen, and where it is passed on to.
@@ -111,8 +114,8 @@ impl KubeLauncher {
         watch::start(&client, &settings.namespace, &view);
         let grace = settings.grace;
         let objects = Objects::new(client, settings);
-        let over_since = Mutex::default();
-        (Arc::new(Self { objects, view, grace, over_since }), seen)
+        let (over_since, fruitless) = (Mutex::default(), Mutex::default());
+        (Arc::new(Self { objects, view, grace, over_since, fruitless }), seen)
     }
 
     /// A Job that exists, for a run that wants workers.
@@ -126,11 +129,14 @@ impl KubeLauncher {
         self.view.see(|cluster, at| cluster.job_applied(job, at)).await;
         match job_end(job) {
             Some(JobEnd::Complete) => {
-                // A worker said that the run is over, but it is not, as after a store was put
-                // back to an earlier state. The next comparison makes a Job again.
-                tracing::warn!(%run, "the Job is complete but the run is not; making another");
+                // A worker said that the run is over, but it is not: the image is of something
+                // else, or a store was put back to an earlier state.
                 self.delete(run, job).await?;
-                return Ok(now);
+                let mut fruitless = self.fruitless();
+                let (pauses, again) =
+                    fruitless.entry(run.clone()).or_insert((Backoff::default(), Instant::now()));
+                *again = Instant::now() + pauses.pause(random());
+                return Err(LaunchError::Fruitless { job: job_name(run) });
             }
             // Watching has told the rest.
             Some(JobEnd::Failed(_)) => return Ok(now),
@@ -190,6 +196,9 @@ impl Launcher for KubeLauncher {
         if wanted.rests() {
             return Ok(0);
         }
+        if self.fruitless().get(run).is_some_and(|(_, again)| Instant::now() < *again) {
+            return Err(LaunchError::Fruitless { job: job_name(run) });
+        }
         let slots = wanted.load(slot_of).slots(None);
         let job = self.objects.create(wanted, slots).await?;
         self.view.see(|cluster, at| cluster.job_applied(&job, at)).await;
@@ -205,6 +214,7 @@ impl Launcher for KubeLauncher {
         let Some(job) = job else {
             self.objects.delete_config_map(run).await?;
             self.over_since().remove(run);
+            self.fruitless().remove(run);
             self.view.cluster().forget(run);
             return Ok(Leftover::None);
         };
@@ -235,6 +245,10 @@ impl Launcher for KubeLauncher {
 impl KubeLauncher {
     fn over_since(&self) -> MutexGuard<'_, BTreeMap<RunId, Instant>> {
         self.over_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fruitless(&self) -> MutexGuard<'_, BTreeMap<RunId, (Backoff, Instant)>> {
+        self.fruitless.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -85,7 +85,10 @@ impl LocalLauncher {
     fn adjust(&self, wanted: &Wanted) -> (u32, bool) {
         let run = wanted.run();
         let mut runs = self.runs();
-        let slots = runs.entry(run.clone()).or_default();
+        let slots = runs.entry(run.clone()).or_insert_with(|| {
+            say_what_is_ignored(wanted);
+            Slots::new()
+        });
         let mut load = wanted.load(|host| slot_of(run, host));
         load.parallelism = load.parallelism.min(self.settings.cores.get());
         let now = slots.keys().next_back().map(|index| index + 1);
@@ -245,6 +248,22 @@ impl Keeping {
         let pause = PAUSE_MIN.saturating_mul(1 << short.min(16)).min(PAUSE_MAX);
         // An error means that the slot was dropped.
         tokio::time::timeout(pause, self.end.wait_for(|end| *end)).await.is_ok()
+    }
+}
+
+/// Says once for a run what its spec wants of pods, which there are none of.
+fn say_what_is_ignored(wanted: &Wanted) {
+    let Some(workers) = &wanted.facts.outline.workers else { return };
+    let said = [
+        ("image", workers.image.is_some()),
+        ("resources", workers.resources.is_some()),
+        ("podTemplate", workers.pod_template.is_some()),
+    ];
+    let said: Vec<&str> =
+        said.into_iter().filter(|(_, said)| *said).map(|(name, _)| name).collect();
+    if !said.is_empty() {
+        let (run, ignored) = (wanted.run(), said.join(", "));
+        tracing::warn!(%run, ignored, "spec.workers has settings for pods, which --launch local does not use");
     }
 }
 

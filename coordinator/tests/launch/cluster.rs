@@ -14,7 +14,7 @@ use nightshift_core::plan::{ModelIdentity, Outline, OutputFormat, Plan, TaskSett
 use nightshift_core::spec::Workers;
 use nightshift_manifests::JobTemplate;
 use nightshift_tests::kubernetes::Kubernetes;
-use nightshift_tests::waiting::PATIENCE;
+use nightshift_tests::waiting::{PATIENCE, wait_until};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -47,15 +47,8 @@ impl Cluster {
 
     /// Converges as often as it takes.
     pub(crate) async fn converge(&self, wanted: &Wanted) -> u32 {
-        let trying = async {
-            loop {
-                match self.launcher.converge(wanted).await {
-                    Ok(slots) => return slots,
-                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-                }
-            }
-        };
-        tokio::time::timeout(PATIENCE, trying).await.expect("the launcher converges")
+        let converging = async || self.launcher.converge(wanted).await.ok();
+        wait_until("the launcher converges", converging).await
     }
 
     /// The error that converging ends with.
@@ -65,21 +58,15 @@ impl Cluster {
 
     /// Says that the run is over, as often as it takes until nothing is left.
     pub(crate) async fn tidy(&self) {
-        let tidying = async {
-            loop {
-                match self.launcher.over(&run()).await {
-                    Ok(Leftover::None) => return,
-                    Ok(Leftover::LookAgain(_)) | Err(_) => {
-                        tokio::time::sleep(Duration::from_millis(10)).await;
-                    }
-                }
-            }
-        };
-        tokio::time::timeout(PATIENCE, tidying).await.expect("the run is tidied up");
+        wait_until("the run is tidied up", async || {
+            let left = self.launcher.over(&run()).await;
+            matches!(left, Ok(Leftover::None)).then_some(())
+        })
+        .await;
     }
 
     /// The next sighting that is `wanted`; others are passed over.
-    pub(crate) async fn sighted<T>(&mut self, wanted: impl Fn(Sighting) -> Option<T>) -> T {
+    pub(crate) async fn sighted<T>(&mut self, mut wanted: impl FnMut(Sighting) -> Option<T>) -> T {
         let looking = async {
             loop {
                 let sighting = self.seen.recv().await.expect("the launcher lives");

@@ -1,8 +1,8 @@
 //! What becomes of a run's Job, whatever the API server does.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use nightshift_coordinator::launch::{LaunchError, Launcher, Wanted};
+use nightshift_coordinator::launch::{LaunchError, Launcher, Sighting, Wanted};
 use nightshift_core::spec::Workers;
 use nightshift_tests::kubernetes::faults::{Fault, Seen};
 use nightshift_tests::waiting::wait_for;
@@ -218,10 +218,32 @@ async fn what_an_earlier_coordinator_left_is_found_and_tidied_up() {
     assert_eq!(cluster.job(), None);
     assert_eq!(cluster.launcher.present().await.unwrap(), []);
     let mut sightings = Vec::new();
-    while let Ok(Some(sighting)) =
-        tokio::time::timeout(Duration::from_millis(50), cluster.seen.recv()).await
-    {
-        sightings.push(format!("{sighting:?}"));
+    // The last thing that is told about a Job that is gone.
+    cluster
+        .sighted(|sighting| {
+            let last = matches!(sighting, Sighting::Changed { .. });
+            sightings.push(sighting);
+            last.then_some(())
+        })
+        .await;
+    let ended = |sighting: &Sighting| matches!(sighting, Sighting::CannotGoOn { .. });
+    assert!(!sightings.iter().any(ended), "we deleted it: {sightings:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_complete_before_its_run_is_made_again_after_a_pause() {
+    let cluster = Cluster::start().await;
+    let mut lasted = Duration::ZERO;
+    for _ in 0..3 {
+        cluster.converge(&wanted(9, &[])).await;
+        cluster.set_status("jobs", RUN, condition("Complete", "SuccessPolicy", "words"));
+        let began = Instant::now();
+        assert_eq!(cluster.refused(&wanted(9, &[])).await.reason(), "fruitless");
+        assert_eq!(cluster.converge(&wanted(9, &[])).await, 4);
+        lasted = began.elapsed();
     }
-    assert!(!sightings.iter().any(|s| s.contains("CannotGoOn")), "we deleted it: {sightings:?}");
+    // The third pause is of two seconds, less a half at most.
+    assert!(lasted >= Duration::from_secs(1), "{lasted:?}");
+    assert_eq!(cluster.kubernetes.list("jobs", NAMESPACE).len(), 1);
+    cluster.tidy().await;
 }

@@ -6,19 +6,29 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The machine's time and what tests have added to it.
+/// A time and what tests have added to it.
 #[derive(Debug, Clone, Default)]
-pub struct Clock(Arc<AtomicI64>);
+pub struct Clock {
+    /// Where it stands; none where it goes with the machine's.
+    standing: Option<Timestamp>,
+    added_ms: Arc<AtomicI64>,
+}
 
 impl Clock {
+    /// A clock that only a test moves.
+    pub fn standing() -> Self {
+        Self { standing: Some(Timestamp::now()), added_ms: Arc::default() }
+    }
+
     /// The time now.
     pub fn now(&self) -> Timestamp {
-        Timestamp::now() + SignedDuration::from_millis(self.0.load(Ordering::SeqCst))
+        let since = self.standing.unwrap_or_else(Timestamp::now);
+        since + SignedDuration::from_millis(self.added_ms.load(Ordering::SeqCst))
     }
 
     /// Moves the time forward.
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+        self.added_ms.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
     /// The time now as `metav1.Time` writes it: whole seconds.

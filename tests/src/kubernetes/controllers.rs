@@ -12,7 +12,7 @@ use super::store::Store;
 /// Longest time between two steps: time passes without changes too.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Starts the Job controller and the collector of garbage. They end with the cluster.
+/// Starts the Job controller and the collectors of garbage and of pods. They end with the cluster.
 pub fn start(shared: Arc<Shared>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut jobs = Jobs::default();
@@ -22,6 +22,7 @@ pub fn start(shared: Arc<Shared>) -> JoinHandle<()> {
                 shared.write(|store| {
                     jobs.step(store, &shared.faults);
                     store.collect_garbage();
+                    store.end_unscheduled();
                 });
             }
             // Whatever the step itself changed is looked at again at once.

@@ -108,6 +108,12 @@ impl Store {
         self.begin_deletion(key, &Options { propagation, ..Options::default() });
     }
 
+    /// Deletes an object once its dependents are gone, as a TTL does.
+    pub fn discard_after_dependents(&mut self, key: &Key) {
+        let propagation = "Foreground".to_owned();
+        self.begin_deletion(key, &Options { propagation, ..Options::default() });
+    }
+
     /// Ends an object without grace; only finalizers can keep it.
     pub fn discard_now(&mut self, key: &Key) {
         let propagation = "Background".to_owned();
@@ -207,6 +213,20 @@ impl Store {
             }
         }
         self.end_namespaces();
+    }
+
+    /// One step of the collector of pods: one that is to go and that no node has is ended, since
+    /// nobody else does it.
+    pub fn end_unscheduled(&mut self) {
+        let orphan = |pod: &Value| {
+            object::is_deleted(pod)
+                && object::text(pod, "/spec/nodeName").is_empty()
+                && !matches!(object::text(pod, "/status/phase"), "Succeeded" | "Failed")
+        };
+        let orphans = self.list("pods", None).filter(|(_, pod)| orphan(pod));
+        for key in orphans.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            self.change(&key, |pod| pod["status"]["phase"] = json!("Failed"));
+        }
     }
 
     fn end_namespaces(&mut self) {

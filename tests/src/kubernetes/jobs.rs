@@ -10,8 +10,9 @@ pub mod pods;
 pub mod verdict;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::clock;
@@ -35,14 +36,14 @@ pub struct Jobs {
     /// Failures of each index of each Job, and when it may be tried again.
     failures: BTreeMap<(String, i64), Failures>,
     /// Jobs whose pods could not be created, and when that is tried again.
-    refused: BTreeMap<String, (u32, Instant)>,
+    refused: BTreeMap<String, (u32, Timestamp)>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Failures {
     counted: i64,
     in_a_row: u32,
-    again: Instant,
+    again: Timestamp,
 }
 
 /// A Job and its pods, in one step.
@@ -93,7 +94,7 @@ impl Jobs {
         let parse = |field: &str| Indexes::parse(object::text(&job["status"], field), limit);
         let (succeeded, failed) = (parse("/completedIndexes"), parse("/failedIndexes"));
         let mut sync = Sync { key, job, pods, succeeded, failed };
-        let counted = self.count(&mut sync);
+        let counted = self.count(&mut sync, store.clock.now());
         let verdict = verdict::of(&sync, &counted, store.clock.now());
         match verdict {
             Some(verdict) => sync.end(store, &verdict, &counted.pods),
@@ -105,7 +106,7 @@ impl Jobs {
     }
 
     /// Counts the pods that have ended since the last step.
-    fn count(&mut self, sync: &mut Sync) -> Counted {
+    fn count(&mut self, sync: &mut Sync, now: Timestamp) -> Counted {
         let mut counted = Counted::default();
         let uid = object::uid(&sync.job).to_owned();
         let limit = object::number(&sync.job, "/spec/backoffLimitPerIndex");
@@ -114,7 +115,14 @@ impl Jobs {
         for (key, pod) in ended {
             let index = pods::index(pod);
             let valid = !indexed || index.is_some_and(|index| index < sync.completions());
-            match object::text(pod, "/status/phase") {
+            // A pod that is to go counts as failed at once, unless its end is to be awaited.
+            let gone = object::is_deleted(pod) && !sync.waits_for_ends();
+            let phase = match object::text(pod, "/status/phase") {
+                "Succeeded" => "Succeeded",
+                _ if gone => "Failed",
+                phase => phase,
+            };
+            match phase {
                 "Succeeded" if valid => {
                     counted.succeeded += 1;
                     sync.succeeded.extend(index);
@@ -129,10 +137,10 @@ impl Jobs {
                     let known = self.failures.entry(at).or_insert(Failures {
                         counted: 0,
                         in_a_row: 0,
-                        again: Instant::now(),
+                        again: now,
                     });
                     known.in_a_row += 1;
-                    known.again = Instant::now() + delay(known.in_a_row);
+                    known.again = now + delay(known.in_a_row);
                     if counts {
                         known.counted += 1;
                         counted.failed += 1;
@@ -202,13 +210,13 @@ impl Jobs {
 
     fn create(&mut self, store: &mut Store, faults: &Faults, sync: &mut Sync, count: usize) {
         let uid = object::uid(&sync.job).to_owned();
-        if self.refused.get(&uid).is_some_and(|(_, again)| Instant::now() < *again) {
+        if self.refused.get(&uid).is_some_and(|(_, again)| store.clock.now() < *again) {
             return;
         }
         for index in sync.pending().into_iter().take(count) {
             let at = (uid.clone(), index.unwrap_or(-1));
             let known = self.failures.get(&at);
-            if known.is_some_and(|known| Instant::now() < known.again) {
+            if known.is_some_and(|known| store.clock.now() < known.again) {
                 continue;
             }
             let failures = known.map_or(0, |known| known.counted);
@@ -223,7 +231,7 @@ impl Jobs {
                     let message = format!("Error creating: {message}");
                     store.event(&sync.job, COMPONENT, true, "FailedCreate", &message);
                     let times = self.refused.get(&uid).map_or(1, |(times, _)| times + 1);
-                    self.refused.insert(uid, (times, Instant::now() + delay(times)));
+                    self.refused.insert(uid, (times, store.clock.now() + delay(times)));
                     return;
                 }
             }
@@ -249,6 +257,6 @@ fn expire(store: &mut Store, key: &Key, job: &Value) {
         ["Complete", "Failed"].iter().find_map(|kind| object::condition(job, kind)).unwrap();
     let ended = clock::parse(object::text(ended, "/lastTransitionTime")).unwrap();
     if !object::is_deleted(job) && store.clock.now().duration_since(ended).as_secs() >= ttl {
-        store.discard(key);
+        store.discard_after_dependents(key);
     }
 }

@@ -2,10 +2,16 @@
 
 pub mod processes;
 
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
 use serde_json::{Value, json};
 
 use super::Kubernetes;
 use super::object;
+
+/// Annotation of a pod whose containers its node is to kill, and the reason that it gives.
+pub(crate) const KILL: &str = "tests/kill";
 
 /// A state of a pod that a test asks for.
 #[derive(Debug, Clone)]
@@ -86,7 +92,7 @@ pub fn schedule(pod: &mut Value, now: &str) {
     condition(pod, "PodScheduled", true, ("", ""), now);
 }
 
-fn condition(pod: &mut Value, kind: &str, is: bool, why: (&str, &str), now: &str) {
+pub(crate) fn condition(pod: &mut Value, kind: &str, is: bool, why: (&str, &str), now: &str) {
     let status = if is { "True" } else { "False" };
     let mut condition = json!({ "type": kind, "status": status });
     for (field, text) in [("reason", why.0), ("message", why.1)] {
@@ -138,5 +144,46 @@ impl Kubernetes {
                 pod["metadata"]["deletionGracePeriodSeconds"] = json!(0);
             }
         });
+    }
+
+    // === what happens to pods that run as processes ===
+
+    /// Kills the containers of a pod for want of memory, as the kernel does.
+    pub fn run_out_of_memory(&self, namespace: &str, name: &str) {
+        let there = self.change("pods", namespace, name, |pod| {
+            pod["metadata"]["annotations"][KILL] = json!("OOMKilled");
+        });
+        assert!(there, "no pod {name}");
+    }
+
+    /// Evicts a pod through the API, as the drain of its node does. It gets time to end.
+    pub fn evict(&self, namespace: &str, name: &str) {
+        let now = self.shared.clock.stamp();
+        let why = ("EvictionByEvictionAPI", "Eviction API: evicting");
+        self.change("pods", namespace, name, |pod| {
+            condition(pod, "DisruptionTarget", true, why, &now);
+        });
+        self.delete("pods", namespace, name);
+    }
+
+    /// Gives the node an image that it did not have.
+    pub fn add_image(&self, name: &str, program: PathBuf) {
+        self.shared.offer.images.lock().unwrap().insert(name.to_owned(), program);
+    }
+
+    /// Sets how many pods the node has room for; those that it has already stay.
+    pub fn set_room(&self, pods: usize) {
+        self.shared.offer.room.store(pods, Ordering::SeqCst);
+    }
+
+    /// What the containers of this name have said so far, of each pod, also of those that are gone.
+    pub fn logs(&self, container: &str) -> Vec<(String, String)> {
+        let ending = format!("_{container}.log");
+        let files = crate::store::names(&self.logs_folder(), "log").into_iter();
+        let named = files.filter_map(|path| {
+            let name = path.file_name()?.to_str()?.strip_suffix(&ending)?.to_owned();
+            Some((name, std::fs::read_to_string(&path).unwrap()))
+        });
+        named.collect()
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use super::faults::Faults;
+use super::node::processes::Offer;
 use super::store::Store;
 
 /// Everything that is shared.
@@ -20,6 +21,8 @@ pub struct Shared {
     pub paused: AtomicBool,
     /// What goes wrong.
     pub faults: Faults,
+    /// What the node has to offer.
+    pub offer: Offer,
     /// The time.
     pub clock: Clock,
 }
@@ -42,6 +45,7 @@ impl Shared {
             over: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             faults: Faults::default(),
+            offer: Offer::default(),
             clock,
         }
     }

@@ -1,4 +1,4 @@
-//! The Kubernetes double by itself: what the tests of the launcher trust.
+//! The Kubernetes double by itself: what the tests of launcher and cluster trust.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -6,4 +6,5 @@
     reason = "a panic is how a test fails, in its functions too"
 )]
 
+mod jobs;
 mod kubectl;

@@ -8,8 +8,14 @@ use kube::{Client, Config};
 use nightshift_core::describe::describe;
 use thiserror::Error;
 
+use super::watch::WATCH_LASTS_S;
+
 /// How long connecting may take: the API server is near, or it is away.
 const CONNECT: Duration = Duration::from_secs(5);
+/// How long a connection may say nothing after something was asked. Longer than a watch lasts, so
+/// that only a server that hangs is given up; without it a listing that is never answered would
+/// keep a watch from beginning, and pods would die unseen.
+const SILENCE: Duration = Duration::from_secs(WATCH_LASTS_S as u64 + 10);
 
 /// Why there is no client.
 #[derive(Debug, Error)]
@@ -51,6 +57,9 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<(Client, String), Conn
             .map_err(|error| ConnectError::Nowhere { problem: describe(&error) })?,
     };
     config.connect_timeout = Some(CONNECT);
+    config.read_timeout = Some(SILENCE);
+    // The time in which a connection was not used does not count.
+    config.reset_reader_on_write = true;
     // Every caller asks again by itself, knows when, and says meanwhile why it has to. Retries in
     // the client would hide a failure for minutes, and let an election miss its deadline.
     config.default_retry = false;

@@ -19,6 +19,9 @@ use super::View;
 use super::apply::MANAGED;
 use crate::launch::backoff::{Backoff, random};
 
+/// How long a watch lasts before it is begun again, in seconds. One that has died in silence is
+/// noticed then: about the time for which a lease would have been kept anyway.
+pub(super) const WATCH_LASTS_S: u32 = 30;
 /// Longest pause before watching is tried again: pods die unseen in the meantime.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
@@ -42,7 +45,8 @@ impl Pauses for WatchPauses {
 
 /// Begins to watch, for the life of the process.
 pub(super) fn start(client: &Client, namespace: &str, view: &Arc<View>) {
-    let of_workers = || Config::default().labels(MANAGED);
+    let every = || Config::default().timeout(WATCH_LASTS_S);
+    let of_workers = || every().labels(MANAGED);
     let jobs = follow::<Job>("Jobs", client, namespace, of_workers());
     let seeing = Arc::clone(view);
     nightshift_telemetry::spawn("watch-jobs", async move {
@@ -75,7 +79,7 @@ pub(super) fn start(client: &Client, namespace: &str, view: &Arc<View>) {
     });
     for kind in ["Job", "Pod"] {
         // Events carry no labels of what they are about, so they come for the whole namespace.
-        let about = Config::default().fields(&format!("involvedObject.kind={kind}"));
+        let about = every().fields(&format!("involvedObject.kind={kind}"));
         let events = follow::<KubeEvent>("Events", client, namespace, about);
         let seeing = Arc::clone(view);
         nightshift_telemetry::spawn("watch-events", async move {

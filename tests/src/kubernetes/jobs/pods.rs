@@ -108,10 +108,12 @@ impl Sync {
 
     /// Pods that are told to end and hold their place until they have.
     pub fn held(&self) -> usize {
-        match self.job["spec"]["podReplacementPolicy"] == "Failed" {
-            true => self.terminating().count(),
-            false => 0,
-        }
+        if self.waits_for_ends() { self.terminating().count() } else { 0 }
+    }
+
+    /// Whether a pod is replaced only when it has ended.
+    pub fn waits_for_ends(&self) -> bool {
+        self.job["spec"]["podReplacementPolicy"] == "Failed"
     }
 
     /// How many pods are to be active.
@@ -136,7 +138,7 @@ impl Sync {
         if !self.is_indexed() {
             return vec![None; self.wanted()];
         }
-        let held = self.job["spec"]["podReplacementPolicy"] == "Failed";
+        let held = self.waits_for_ends();
         let ending: Vec<i64> = self.terminating().filter_map(|(_, pod)| index(pod)).collect();
         let active: Vec<i64> = self.active().filter_map(|(_, pod)| index(pod)).collect();
         (0..self.completions())

@@ -1,146 +1,126 @@
-//! A node that runs the first container of a pod as a process of this machine. Init containers,
-//! sidecars and volumes are left out; paths in specs are paths of this machine.
+//! A node that runs the containers of pods as processes of this machine, native sidecars too.
+//!
+//! Other init containers, probes and volumes are left out. Paths in specs are paths of this
+//! machine, and all pods share its network.
+
+mod container;
+mod pod;
 
 use std::collections::BTreeMap;
-use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{PodState, schedule};
+use super::PodState;
 use crate::kubernetes::object;
 use crate::kubernetes::shared::Shared;
 use crate::kubernetes::store::{Key, Store};
+use pod::Pod;
 
 /// Longest time between two looks at processes.
 const TICK: Duration = Duration::from_millis(10);
+/// What the scheduler says of a pod for which there is no room.
+pub const NO_ROOM: &str = "0/1 nodes are available: 1 Insufficient memory. no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.";
 
-/// A process of a pod.
+/// What the node has to offer; a test may change it.
 #[derive(Debug)]
-struct Process {
-    child: Child,
-    uid: String,
-    killed_at: Option<Instant>,
+pub struct Offer {
+    /// Programs by the name of their image.
+    pub images: Mutex<BTreeMap<String, PathBuf>>,
+    /// Pods that there is room for.
+    pub room: AtomicUsize,
+}
+
+impl Default for Offer {
+    fn default() -> Self {
+        Self { images: Mutex::default(), room: AtomicUsize::new(usize::MAX) }
+    }
+}
+
+/// The node.
+struct Node {
+    shared: Arc<Shared>,
+    /// Where the containers' logs and last words are.
+    folder: PathBuf,
+    /// By uid.
+    pods: BTreeMap<String, Pod>,
 }
 
 /// Starts the node. It ends, and kills its processes, with the cluster.
-pub fn start(shared: Arc<Shared>, images: BTreeMap<String, PathBuf>) -> JoinHandle<()> {
+pub fn start(shared: Arc<Shared>, folder: PathBuf) -> JoinHandle<()> {
     std::thread::spawn(move || {
-        let mut processes: BTreeMap<Key, Process> = BTreeMap::new();
-        while !shared.is_over() {
-            let revision = shared.read(Store::revision);
-            let pods: Vec<(Key, Value)> = shared.read(|store| {
-                store.list("pods", None).map(|(key, pod)| (key.clone(), pod.clone())).collect()
-            });
-            for (key, pod) in &pods {
-                if object::text(pod, "/spec/nodeName").is_empty() && !object::is_deleted(pod) {
-                    begin(&shared, key, pod, &images, &mut processes);
-                }
-            }
-            processes.retain(|key, process| !look(&shared, key, process));
-            shared.wait_for_change(revision, TICK);
-        }
-        for process in processes.values_mut() {
-            let _ = process.child.kill();
-            let _ = process.child.wait();
+        let mut node = Node { shared, folder, pods: BTreeMap::new() };
+        while !node.shared.is_over() {
+            let revision = node.shared.read(Store::revision);
+            node.step();
+            node.shared.wait_for_change(revision, TICK);
         }
     })
 }
 
-fn begin(
-    shared: &Shared,
-    key: &Key,
-    pod: &Value,
-    images: &BTreeMap<String, PathBuf>,
-    processes: &mut BTreeMap<Key, Process>,
-) {
-    let now = shared.clock.stamp();
-    let container = &pod["spec"]["containers"][0];
-    let image = object::text(container, "/image");
-    let Some(program) = images.get(image) else {
-        let message = format!("Back-off pulling image \"{image}\"");
-        let state = PodState::Waiting("ImagePullBackOff".to_owned(), message);
-        shared.write(|store| store.change(key, |pod| state.put(pod, &now)));
-        return;
-    };
-    let mut command = Command::new(program);
-    command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    for variable in object::list(container, "/env") {
-        command.env(object::text(variable, "/name"), value(pod, variable));
-    }
-    command.args(object::list(container, "/args").iter().filter_map(Value::as_str));
-    let child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-    let uid = object::uid(pod).to_owned();
-    let pid = child.id();
-    shared.write(|store| {
-        store.change(key, |pod| {
-            schedule(pod, &now);
-            PodState::Running.put(pod, &now);
-            pod["metadata"]["annotations"]["tests/pid"] = json!(pid.to_string());
-        })
-    });
-    processes.insert(key.clone(), Process { child, uid, killed_at: None });
+fn is_over(pod: &Value) -> bool {
+    matches!(object::text(pod, "/status/phase"), "Succeeded" | "Failed")
 }
 
-/// The value of a variable: a literal, or a field of the pod.
-fn value(pod: &Value, variable: &Value) -> String {
-    let path = object::text(variable, "/valueFrom/fieldRef/fieldPath");
-    let keyed = |map: &str| {
-        let key = path.strip_prefix(map)?.strip_prefix("['")?.strip_suffix("']")?;
-        pod["metadata"][map.rsplit('.').next()?].get(key)?.as_str()
-    };
-    match path {
-        "" => object::text(variable, "/value").to_owned(),
-        "status.podIP" | "status.hostIP" => "127.0.0.1".to_owned(),
-        _ => keyed("metadata.labels")
-            .or_else(|| keyed("metadata.annotations"))
-            .unwrap_or_else(|| object::text(pod, &format!("/{}", path.replace('.', "/"))))
-            .to_owned(),
-    }
+fn is_bound(pod: &Value) -> bool {
+    !object::text(pod, "/spec/nodeName").is_empty()
 }
 
-/// Looks at a process; true where it is over.
-fn look(shared: &Shared, key: &Key, process: &mut Process) -> bool {
-    let pod = shared.read(|store| store.get(key).cloned());
-    let pod = pod.filter(|pod| object::uid(pod) == process.uid);
-    if let Some(status) = process.child.try_wait().unwrap() {
-        let signal = status.signal().map_or(0, |signal| 128 + signal);
-        let code = i64::from(status.code().unwrap_or(signal));
-        let now = shared.clock.stamp();
-        shared.write(|store| {
-            store.change(key, |pod| PodState::Exited(code, String::new()).put(pod, &now));
-            if pod.as_ref().is_some_and(object::is_deleted) {
-                store.discard_now(key);
-            }
+impl Node {
+    fn step(&mut self) {
+        let pods: Vec<(Key, Value)> = self.shared.read(|store| {
+            store.list("pods", None).map(|(key, pod)| (key.clone(), pod.clone())).collect()
         });
-        return true;
-    }
-    let Some(pod) = pod else {
-        // It was removed by force.
-        let _ = process.child.kill();
-        let _ = process.child.wait();
-        return true;
-    };
-    if object::is_deleted(&pod) {
-        let grace = object::number(&pod, "/metadata/deletionGracePeriodSeconds").unwrap_or(0);
-        match process.killed_at {
-            None => {
-                let grace = Duration::from_secs(u64::try_from(grace).unwrap_or(0));
-                process.killed_at = Some(Instant::now() + grace);
-                // The child is not reaped before `try_wait` sees it, so the id is still its own.
-                let pid = Pid::from_raw(process.child.id().cast_signed()).unwrap();
-                let _ = kill_process(pid, Signal::TERM);
+        // A pod that was removed by force is dropped, which kills its processes.
+        self.pods.retain(|uid, _| pods.iter().any(|(_, pod)| object::uid(pod) == uid));
+        let mut taken = pods.iter().filter(|(_, pod)| is_bound(pod) && !is_over(pod)).count();
+        for (key, pod) in &pods {
+            let uid = object::uid(pod).to_owned();
+            match self.pods.get_mut(&uid) {
+                Some(running) => {
+                    if running.look(&self.shared, key, pod) {
+                        self.pods.remove(&uid);
+                    }
+                }
+                None => self.begin(key, pod, &mut taken),
             }
-            Some(at) if Instant::now() >= at => {
-                let _ = process.child.kill();
-            }
-            Some(_) => {}
         }
     }
-    false
+
+    /// Takes a pod and starts it, if there is room and its images are there.
+    fn begin(&mut self, key: &Key, pod: &Value, taken: &mut usize) {
+        if is_over(pod) {
+            return;
+        }
+        if object::is_deleted(pod) {
+            return self.shared.write(|store| store.discard_now(key));
+        }
+        let now = self.shared.clock.stamp();
+        let put = |state: PodState| {
+            self.shared.write(|store| store.change(key, |pod| state.put(pod, &now)));
+        };
+        if !is_bound(pod) {
+            if *taken >= self.shared.offer.room.load(Ordering::SeqCst) {
+                return put(PodState::Unschedulable(NO_ROOM.to_owned()));
+            }
+            *taken += 1;
+        }
+        let images = self.shared.offer.images.lock().unwrap().clone();
+        let wanted = ["/spec/initContainers", "/spec/containers"];
+        let mut wanted = wanted.iter().flat_map(|list| object::list(pod, list));
+        let missing =
+            wanted.find(|container| !images.contains_key(object::text(container, "/image")));
+        if let Some(missing) = missing {
+            let image = object::text(missing, "/image");
+            let message =
+                format!("Back-off pulling image \"{image}\": ErrImagePull: {image}: not found");
+            return put(PodState::Waiting("ImagePullBackOff".to_owned(), message));
+        }
+        let started = Pod::start(&self.shared, &self.folder, key, pod, images);
+        self.pods.insert(object::uid(pod).to_owned(), started);
+    }
 }

@@ -1,0 +1,131 @@
+//! Pods that end before their run does: what is told, what is counted, who goes on.
+
+use std::time::Duration;
+
+use nightshift_tests::kubernetes::node::PodState;
+use nightshift_tests::kubernetes::object;
+use nightshift_tests::waiting::wait_for;
+
+use crate::stage::{DATES, FOREVER, NAMESPACE, Setup, Stage, WORKER_IMAGE, report};
+
+/// `activeDeadlineSeconds` of the base.
+const DEADLINE: Duration = Duration::from_secs(86_400);
+/// Who writes the Events of the coordinator.
+const COORDINATOR: &str = "nightshift-coordinator";
+const LIMIT: &str = "used more memory than its limit of 1Gi";
+
+#[test]
+fn a_pod_out_of_memory_is_explained_and_its_shard_goes_to_another() {
+    let mut stage = Stage::start(&Setup { lease_ttl: FOREVER, shards: 12, ..Setup::default() });
+    let run = stage.submit(&DATES[..1]).remove(0);
+    let (pod, shard) = stage.scoring_pod(&run);
+    stage.kubernetes.run_out_of_memory(NAMESPACE, &pod);
+    stage.wait_until_why_says(&run, &[&pod, LIMIT, "raise spec.workers.resources.limits.memory"]);
+    let said = stage.why(&[&run, &shard.to_string()]);
+    assert!(said.contains(LIMIT) && said.contains("oom_killed"), "{said}");
+    let status = stage.operator(&["status", &run]).run().expect(0);
+    assert!(status.stdout.contains(&pod), "status does not say it: {status}");
+    wait_for("an Event on the Job", || {
+        let events = stage.events(&run, COORDINATOR);
+        events
+            .iter()
+            .any(|(reason, text)| reason == "OomKilled" && text.contains(LIMIT))
+            .then_some(())
+    });
+    // Its lease lasts ten minutes; only the watch can have freed it.
+    stage.ends(DATES[0], 1, "succeeded");
+    let job = stage.wait_for_job(&run, |job| object::condition(job, "Complete").is_some());
+    assert_eq!(job["status"]["failed"], 1, "{job}");
+    stage.is_sound(1);
+}
+
+#[test]
+fn what_ended_a_shard_is_in_the_report_and_a_retry_goes_on() {
+    let setup = Setup { lease_ttl: FOREVER, shards: 12, crashes: Some(0), ..Setup::default() };
+    let mut stage = Stage::start(&setup);
+    let run = stage.submit(&DATES[..1]).remove(0);
+    let (pod, shard) = stage.scoring_pod(&run);
+    stage.kubernetes.run_out_of_memory(NAMESPACE, &pod);
+    let verdict = stage.ends(DATES[0], 1, "partial");
+    let given_up = verdict["quarantined"].as_array().unwrap();
+    let given_up = given_up.iter().find(|one| one["shard"] == shard).unwrap();
+    assert_eq!(given_up["reason"], "oom_killed", "{given_up}");
+    let said = given_up["message"].as_str().unwrap();
+    assert!(said.contains(&pod) && said.contains(LIMIT), "{said}");
+    let text = report(&stage.bench, DATES[0]);
+    assert!(text.stdout.contains("oom_killed") && text.stdout.contains(LIMIT), "{text}");
+    stage.wait_until_why_says(&run, &["oom_killed", LIMIT]);
+    stage.operator(&["retry", &run]).run().expect(0);
+    stage.ends(DATES[0], 2, "succeeded");
+    stage.is_sound(2);
+}
+
+#[test]
+fn evictions_count_nothing() {
+    let mut stage = Stage::start(&Setup { lease_ttl: FOREVER, shards: 12, ..Setup::default() });
+    let run = stage.submit(&DATES[..1]).remove(0);
+    // A drained node gives its pods time to end.
+    let (drained, _) = stage.scoring_pod(&run);
+    let drained_uid =
+        object::uid(&stage.kubernetes.get("pods", NAMESPACE, &drained).unwrap()).to_owned();
+    stage.kubernetes.evict(NAMESPACE, &drained);
+    wait_for("its replacement", || {
+        let pods = stage.pods(&run);
+        let there = pods.iter().any(|pod| object::uid(pod) == drained_uid);
+        (!there && pods.len() == 2).then_some(())
+    });
+    let logs = stage.kubernetes.logs("worker");
+    let (_, said) = logs.iter().find(|(pod, _)| *pod == drained).unwrap();
+    assert!(said.contains("drained"), "it did not drain:\n{said}");
+    // One that is short of memory does not.
+    let (killed, _) = stage.scoring_pod(&run);
+    let why = PodState::Evicted("The node was low on resource: memory.".to_owned());
+    stage.kubernetes.set_pod(NAMESPACE, &killed, &why);
+    stage.ends(DATES[0], 1, "succeeded");
+    let job = stage.wait_for_job(&run, |job| object::condition(job, "Complete").is_some());
+    assert_eq!(job["status"]["failed"].as_i64().unwrap_or(0), 0, "{job}");
+    let made = stage.events(&run, "job-controller");
+    let made = made.iter().filter(|(reason, _)| reason == "SuccessfulCreate").count();
+    assert_eq!(made, 4, "two pods and two replacements");
+    stage.is_sound(1);
+}
+
+#[test]
+fn pods_that_only_crash_end_their_run_with_the_reason() {
+    let setup = Setup { dates: 2, shards: 4, ..Setup::default() };
+    let mut stage = Stage::start(&setup);
+    stage.add_script(WORKER_IMAGE, "exit 139");
+    let crashing = stage.submit(&DATES[..1]).remove(0);
+    let verdict = stage.ends(DATES[0], 1, "failed");
+    assert_eq!(verdict["quarantined"][0]["reason"], "backoff_limit", "{verdict}");
+    stage.wait_until_why_says(&crashing, &["failed too often", "FailedIndexes"]);
+    // A wrong configuration is tried once.
+    let words = r#"{"reason":"model_digest","message":"the model is another one"}"#;
+    let text = format!("echo '{words}' > \"$NIGHTSHIFT_TERMINATION_LOG\"; exit 78");
+    stage.add_script(WORKER_IMAGE, &text);
+    let wrong = stage.submit(&DATES[1..2]).remove(0);
+    let verdict = stage.ends(DATES[1], 1, "failed");
+    let given_up = &verdict["quarantined"][0];
+    assert_eq!(
+        (&given_up["class"], &given_up["reason"]),
+        (&"config".into(), &"model_digest".into())
+    );
+    stage.wait_until_why_says(&wrong, &["the model is another one"]);
+    let job = stage.wait_for_job(&wrong, |job| object::condition(job, "Failed").is_some());
+    assert_eq!(object::condition(&job, "Failed").unwrap()["reason"], "PodFailurePolicy");
+    stage.is_sound(2);
+}
+
+#[test]
+fn a_job_past_its_deadline_ends_its_run_and_a_retry_goes_on() {
+    let mut stage = Stage::start(&Setup::default());
+    let run = stage.submit(&DATES[..1]).remove(0);
+    stage.wait_for_records(&run, 1);
+    stage.kubernetes.advance(DEADLINE);
+    let verdict = stage.ends(DATES[0], 1, "partial");
+    assert_eq!(verdict["quarantined"][0]["reason"], "deadline_exceeded", "{verdict}");
+    stage.wait_until_why_says(&run, &["has run longer than its activeDeadlineSeconds"]);
+    stage.operator(&["retry", &run]).run().expect(0);
+    stage.ends(DATES[0], 2, "succeeded");
+    stage.is_sound(2);
+}
