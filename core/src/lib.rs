@@ -4,6 +4,7 @@
 //! facts, call into this crate, and carry out what it says. In the order of the data:
 //!
 //! 1. [`ids`] names things; [`spec`] turns the user's YAML into values that need no more checks.
+//!    [`model`] says which model, by the name that a user writes and by one that never moves.
 //! 2. [`decide`] says what to do about one date; [`plan`] cuts its rows into shards.
 //! 3. [`lease`] says who may try which shard until when, and what a failed attempt means; [`slots`] how
 //!    many workers that is worth.
@@ -16,6 +17,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod ids;
+pub mod model;
 pub mod spec;
 pub mod decide;
 pub mod plan;

@@ -12,13 +12,14 @@ use std::time::Instant;
 use nightshift_core::decide::{Decision, run_id};
 use nightshift_core::ids::{Partition, RunId, ShardIndex};
 use nightshift_core::layout::Object;
-use nightshift_core::plan::{Plan, Shard, Sharding};
+use nightshift_core::model::ModelUri;
+use nightshift_core::plan::{ModelIdentity, Plan, Shard, Sharding};
 use nightshift_core::record::{Record, Verdict};
 use nightshift_core::report::Report;
 use nightshift_core::spec::{Bound, Spec};
 use nightshift_storage::concluding::{ConcludeError, conclude, mark_success};
 use nightshift_storage::error::StoreError;
-use nightshift_storage::model::resolve_model;
+use nightshift_storage::model::{Models, Resolved};
 use nightshift_storage::opening::{OpenRun, Opener, decision_for, open_epoch, open_run};
 use nightshift_storage::planning::{Survey, make_plan, survey};
 use nightshift_storage::root::{OutputRoot, Probed, Reader as RootReader};
@@ -40,7 +41,7 @@ use collected::Collected;
 pub use error::RunError;
 pub(crate) use error::engine_exit;
 pub use model::Loaded;
-pub(crate) use model::load_named;
+pub(crate) use model::load_resolved;
 
 /// What the runs of one process share.
 pub struct Session {
@@ -56,7 +57,8 @@ pub struct Session {
     pub observer: Arc<dyn Observer>,
     /// Whether data is made durable; anything but full is for benchmarks.
     pub durability: Durability,
-    loaded: Mutex<Option<Loaded>>,
+    models: Models,
+    loaded: Mutex<Option<(ModelUri, Loaded)>>,
 }
 
 /// One partition to run.
@@ -108,6 +110,7 @@ impl Session {
             drain,
             observer,
             durability: Durability::Full,
+            models: Models::from_env(),
             loaded: Mutex::new(None),
         }
     }
@@ -271,7 +274,10 @@ impl Session {
         }
         let (plan, loaded) = match self.planned(task, decision)? {
             // The stored plan says what there is to do; the input need not be surveyed again.
-            Some(plan) => (plan, self.load(task)?),
+            Some(plan) => {
+                let loaded = self.load_planned(&plan.model)?;
+                (plan, loaded)
+            }
             None => {
                 let Prepared { plan, loaded } = self.prepare(task)?;
                 (plan, loaded)
@@ -285,13 +291,11 @@ impl Session {
             Ok::<_, RunError>((root, open))
         });
         let (root, open) = opened?;
-        if open.plan.model.digest != loaded.identity.digest {
-            return Err(RunError::ModelChanged {
-                run: open.plan.run.clone(),
-                planned: open.plan.model.digest,
-                found: loaded.identity.digest,
-            });
-        }
+        // Another process may have planned the run in the meantime, with what it found.
+        let loaded = match open.plan.model.digest == loaded.identity.digest {
+            true => loaded,
+            false => self.load_planned(&open.plan.model)?,
+        };
         Ok(Opened::Work { root, open, loaded })
     }
 
@@ -370,29 +374,42 @@ impl Session {
         })
     }
 
-    /// The model of `task`, loaded once and kept while its folder is the same.
+    /// The model of `task`, resolved and loaded once for all of this session's runs.
     ///
     /// # Errors
     /// If the model is missing, damaged, or not the pinned one.
     pub fn load(&self, task: &Task) -> Result<Loaded, RunError> {
         let mut kept = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(loaded) = &*kept
-            && loaded.identity.uri == task.bound.model
+        if let Some((uri, loaded)) = &*kept
+            && *uri == task.bound.model
         {
             return Ok(loaded.clone());
         }
         let version = task.spec.model.version.as_deref();
-        let resolved = resolve_model(&task.bound.model, version);
-        let mut identity = self.runtime.block_on(resolved)?;
-        identity.uri.clone_from(&task.bound.model);
+        let resolved = self.runtime.block_on(self.models.resolve(&task.bound.model, version))?;
         if let Some(pinned) = task.spec.model.sha256
-            && pinned != identity.digest
+            && pinned != resolved.identity.digest
         {
-            return Err(RunError::ModelPin { uri: identity.uri, pinned, found: identity.digest });
+            let ModelIdentity { uri, digest: found, .. } = resolved.identity;
+            return Err(RunError::ModelPin { uri, pinned, found });
         }
-        let loaded = load_named(identity)?;
-        *kept = Some(loaded.clone());
+        let loaded = load_resolved(resolved)?;
+        *kept = Some((task.bound.model.clone(), loaded.clone()));
         Ok(loaded)
+    }
+
+    /// The model that a stored plan names, whatever its reference leads to now.
+    fn load_planned(&self, identity: &ModelIdentity) -> Result<Loaded, RunError> {
+        {
+            let kept = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, loaded)) = &*kept
+                && loaded.identity.digest == identity.digest
+            {
+                return Ok(loaded.clone());
+            }
+        }
+        let folder = self.runtime.block_on(self.models.fetch(identity))?;
+        load_resolved(Resolved { identity: identity.clone(), folder })
     }
 }
 
