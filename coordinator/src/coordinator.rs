@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use nightshift_core::ids::{RunId, SpecName};
 use nightshift_core::lease::Moment;
 use nightshift_storage::error::StoreError;
+use nightshift_storage::model::Models;
 use nightshift_storage::opening::Opener;
 use tokio::sync::{Notify, Semaphore};
 
@@ -45,6 +46,8 @@ pub struct Coordinator {
     who: Identity,
     roots: Roots,
     ledger: KeeperHandle,
+    /// Shared by all plans, so that one model is hashed once.
+    models: Models,
     /// Told when a waiting request for work may find something.
     changed: Notify,
     /// Bounds the quarantine records that are being written.
@@ -72,6 +75,7 @@ impl Coordinator {
             who: Identity::of_this_process(),
             roots: Roots::open(home).await?,
             ledger,
+            models: Models::from_env(),
             changed: Notify::new(),
             quarantines: Arc::new(Semaphore::new(QUARANTINES_MAX)),
             recovered: AtomicBool::new(false),

@@ -1,5 +1,6 @@
 //! From a spec as it travelled to a plan: which rows, of which files, with which model.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -7,7 +8,7 @@ use nightshift_core::ids::Partition;
 use nightshift_core::plan::{ModelIdentity, Plan};
 use nightshift_core::spec::{Bound, Overrides, Spec, Task, Template};
 use nightshift_proto::runs::{SpecOverrides, SpecSource};
-use nightshift_storage::model::{feature_columns, resolve_model};
+use nightshift_storage::model::{Models, Resolved, feature_columns};
 use nightshift_storage::planning::{check_carried, make_plan, survey};
 
 use crate::refusal::Refusal;
@@ -50,24 +51,23 @@ impl Order {
     ///
     /// # Errors
     /// What is wrong with the model or the input.
-    pub async fn plan(&self, now: Timestamp) -> Result<Plan, Refusal> {
-        let model = self.model().await?;
-        let needed = self.needed_columns().await?;
+    pub async fn plan(&self, models: &Models, now: Timestamp) -> Result<Plan, Refusal> {
+        let Resolved { identity: model, folder } = self.model(models).await?;
+        let needed = self.needed_columns(&folder).await?;
         let order = self.clone();
         // Footers are read and rows counted by blocking calls.
         let planned = tokio::task::spawn_blocking(move || order.cut(model, &needed, now));
         planned.await.map_err(|_| Refusal::Bug { what: "planning" })?
     }
 
-    async fn model(&self) -> Result<ModelIdentity, Refusal> {
+    async fn model(&self, models: &Models) -> Result<Resolved, Refusal> {
         let version = self.spec.model.version.as_deref();
-        let mut model = resolve_model(&self.bound.model, version).await?;
-        model.uri.clone_from(&self.bound.model);
+        let model = models.resolve(&self.bound.model, version).await?;
         match self.spec.model.sha256 {
-            Some(pinned) if pinned != model.digest => Err(Refusal::ModelPin {
-                uri: model.uri,
+            Some(pinned) if pinned != model.identity.digest => Err(Refusal::ModelPin {
+                uri: model.identity.uri,
                 pinned: pinned.to_string(),
-                found: model.digest.to_string(),
+                found: model.identity.digest.to_string(),
             }),
             _ => Ok(model),
         }
@@ -75,9 +75,9 @@ impl Order {
 
     /// Names of the columns that the run reads: the same as an engine would name, so that the
     /// same date has the same fingerprint whoever plans it.
-    async fn needed_columns(&self) -> Result<Vec<String>, Refusal> {
+    async fn needed_columns(&self, model: &Path) -> Result<Vec<String>, Refusal> {
         let Task::Tabular = self.spec.task;
-        let features = feature_columns(&self.bound.model).await?;
+        let features = feature_columns(model).await?;
         let mut needed: Vec<String> = Vec::new();
         for name in self.spec.input.id.iter().chain(&self.spec.input.keep).chain(&features) {
             if !needed.contains(name) {

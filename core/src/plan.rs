@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Digest, Generation, Partition, RunId, ShardIndex, SpecName};
+use crate::model::PinnedModel;
 use crate::spec::Workers;
 use crate::window::Window;
 
@@ -114,22 +115,37 @@ pub struct Inheritance {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelIdentity {
-    /// The directory as the spec names it, placeholders filled in.
+    /// The reference as the spec has it, placeholders filled in.
     pub uri: String,
     /// The version that the spec gives it, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// What the reference was resolved to, unless `uri` is the folder itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<PinnedModel>,
     /// SHA-256 of the lines that `sha256sum FILE…` prints for the model's files, sorted by name.
     pub digest: Digest,
     /// The files behind the digest, sorted by name.
     pub files: Vec<ModelFile>,
 }
 
+impl ModelIdentity {
+    /// Bytes of all files together.
+    pub fn size_bytes(&self) -> u64 {
+        self.files.iter().fold(0, |sum, file| sum.saturating_add(file.size_bytes))
+    }
+
+    /// What was found, for people: the pinned reference, or the folder.
+    pub fn resolved(&self) -> String {
+        self.pinned.as_ref().map_or_else(|| self.uri.clone(), ToString::to_string)
+    }
+}
+
 /// One file of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelFile {
-    /// Name within the model directory.
+    /// Path within the model's folder, with `/` between its steps.
     pub name: String,
     /// Length in bytes.
     pub size_bytes: u64,

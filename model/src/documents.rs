@@ -45,6 +45,7 @@ impl Documents {
             model: ModelIdentity {
                 uri: "/m".into(),
                 version: None,
+                pinned: None,
                 digest: Digest([2; 32]),
                 files: Vec::new(),
             },

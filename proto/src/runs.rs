@@ -5,6 +5,7 @@
 //! its author wrote it, what is decided about a partition, and moments.
 
 use jiff::Timestamp;
+use nightshift_core::model::is_location;
 
 use crate::field::{self, InvalidMoment, InvalidText, invalid_message, same_enum};
 use crate::limits::{ID_MAX_BYTES, PATH_MAX_BYTES, SPEC_MAX_BYTES};
@@ -145,7 +146,7 @@ fn place(text: String) -> Result<Option<String>, InvalidText> {
         return Ok(None);
     }
     let text = field::location(text)?;
-    if text.starts_with('/') || text.contains("://") {
+    if is_location(&text) {
         Ok(Some(text))
     } else {
         Err(InvalidText::Shape { shape: "as an absolute path or a URI" })

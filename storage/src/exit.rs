@@ -27,11 +27,12 @@ impl StoreError {
 impl ModelError {
     /// The exit code of a process that this error ends.
     pub fn exit(&self) -> Exit {
-        match self.class() {
-            Class::Permission => Exit::Permission,
-            Class::Io => Exit::Io,
-            Class::Unavailable => Exit::Unavailable,
-            Class::Invalid => Exit::Config,
+        match (self, self.class()) {
+            (Self::Changing { .. }, _) => Exit::Temporary,
+            (_, Class::Permission) => Exit::Permission,
+            (_, Class::Io) => Exit::Io,
+            (_, Class::Unavailable) => Exit::Unavailable,
+            (_, Class::Invalid) => Exit::Config,
         }
     }
 }

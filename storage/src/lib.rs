@@ -3,7 +3,7 @@
 //! In the order in which a run meets them:
 //!
 //! 1. [`location`]: what a user writes in `uri:` becomes a path.
-//! 2. [`model`]: the model is found and hashed.
+//! 2. [`model`]: the model is found, hashed, and fetched where it is not on a volume.
 //! 3. [`input`]: the input files are found, counted and pinned; [`planning`] makes the plan.
 //! 4. [`root`]: the output root is opened, and probed: only a [`Probed`] root is written to.
 //! 5. [`documents`]: claims, plans, records and finals, each created once and settled;
@@ -44,7 +44,7 @@ mod volume;
 
 pub use documents::{Committed, Listed, Settled};
 pub use error::{Class, StoreError};
-pub use model::{ModelError, resolve_model};
+pub use model::{ModelError, Models, Resolved};
 pub use publish::{Publication, VisibleState};
 pub use root::{OutputRoot, Probed, Reader};
 pub use staged::{Sealed, SealedFile, StagedFile, StagedObject, Staging};

@@ -1,4 +1,9 @@
-//! Finding a model, and saying exactly which one it is.
+//! Finding a model, saying exactly which one it is, and having it on a disk of this host.
+//!
+//! [`Models::resolve`] turns the reference that a user wrote into an identity, once per run: an
+//! alias becomes a version, a branch a commit, and what is not on a volume is fetched.
+//! [`Models::fetch`] has the model of such an identity at hand, wherever a run goes on. Both end in
+//! a folder whose files have the digest.
 //!
 //! The digest of a model is one that a user can check with ordinary tools:
 //!
@@ -6,240 +11,196 @@
 //! cd DIR && sha256sum config.json model.safetensors | sha256sum
 //! ```
 //!
-//! with every file of the directory that has one of the [`EXTENSIONS`], in order of names
-//! (`LC_ALL=C`).
+//! with every file that [`is_model_file`](nightshift_core::model::is_model_file) takes, in order of
+//! names (`LC_ALL=C`).
+//!
+//! In the order of a fetch: `settings` says how stores are reached, `finding` asks the right one, `hub`, `registry` and `s3` find
+//! the files (over `http`, with `patience`), `download` takes one, `cache` keeps them, `folder` and
+//! `memo` hash what is there.
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nightshift_core::ids::Digest;
+use nightshift_core::model::{ModelUri, PinnedModel};
 use nightshift_core::plan::{ModelFile, ModelIdentity};
-use sha2::{Digest as _, Sha256};
-use thiserror::Error;
 
-use crate::error::{Class, StoreError};
-use crate::location::local_path;
-use crate::publish::hash_file;
+mod cache;
+mod download;
+mod error;
+mod features;
+mod finding;
+mod folder;
+mod http;
+mod hub;
+mod memo;
+mod patience;
+mod registry;
+mod s3;
+mod settings;
+mod source;
 
-/// Extensions of the files that make a model what it is; a README or a licence is not one.
-pub const EXTENSIONS: [&str; 6] = ["json", "safetensors", "txt", "model", "gguf", "onnx"];
+pub use error::ModelError;
+pub use features::feature_columns;
+pub use patience::Patience;
+pub use settings::{ModelSettings, Secret};
 
-/// The file that every model has.
-pub const CONFIG_FILE: &str = "config.json";
+use cache::{Cache, Key};
+use finding::{PinnedSource, Target};
+use folder::{digest_of, hash_directory};
+use memo::Memo;
+use source::{Found, ModelSource, Wanted};
 
-/// Most files of one model: large checkpoints come in a few hundred pieces.
-const FILES_MAX: usize = 4096;
-
-/// Most entries of a model directory that are looked at, so that a wrong path such as `/tmp`
-/// ends soon.
-const ENTRIES_MAX: usize = 65_536;
-
-/// Largest configuration of a tabular model; vocabularies are the bulk of it.
-const CONFIG_MAX_BYTES: u64 = 64 << 20;
-
-/// Why a model could not be resolved.
-#[derive(Debug, Error)]
-pub enum ModelError {
-    /// The location is not usable.
-    #[error("the model's location cannot be used")]
-    Location {
-        /// Why.
-        #[source]
-        source: Box<StoreError>,
-    },
-    /// There is nothing at the location.
-    #[error("there is no model at {path}; check `model.uri`")]
-    Missing {
-        /// The directory.
-        path: String,
-    },
-    /// The location is a file.
-    #[error("{path} is not a directory; `model.uri` names the directory that holds {CONFIG_FILE}")]
-    NotADirectory {
-        /// The path.
-        path: String,
-    },
-    /// The directory has no configuration.
-    #[error("{path} has no {CONFIG_FILE}; `model.uri` names the directory that holds it")]
-    NoConfig {
-        /// The directory.
-        path: String,
-    },
-    /// A file name cannot be part of a digest that ordinary tools can check.
-    #[error(
-        "{path} holds a model file named {name}; use plain names without `\\` and control characters"
-    )]
-    OddName {
-        /// The directory.
-        path: String,
-        /// The name, escaped.
-        name: String,
-    },
-    /// There are more files than a model has.
-    #[error(
-        "{path} holds more than {limit} {what}; `model.uri` names a directory of its own for each model"
-    )]
-    TooMany {
-        /// The directory.
-        path: String,
-        /// What is too many.
-        what: &'static str,
-        /// The limit.
-        limit: usize,
-    },
-    /// The configuration of a tabular model does not say which columns it reads.
-    #[error("{path} names no features: {problem}; see docs/models.md")]
-    NoFeatures {
-        /// The file.
-        path: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// A file cannot be read.
-    #[error("cannot read {path} of the model")]
-    Unreadable {
-        /// The file or directory.
-        path: String,
-        /// The system's words.
-        #[source]
-        source: io::Error,
-    },
+/// Models of one process: where they come from, and what is known about them already.
+#[derive(Debug, Clone)]
+pub struct Models {
+    settings: Arc<ModelSettings>,
+    cache: Cache,
+    memo: Arc<Memo>,
 }
 
-/// Names of the columns that a tabular model reads, in the order of its features; for planning,
-/// which has no engine. Nothing else of the configuration is looked at: the engine checks it.
-///
-/// # Errors
-/// If the configuration cannot be read, or names no features.
-pub async fn feature_columns(uri: &str) -> Result<Vec<String>, ModelError> {
-    #[derive(serde::Deserialize)]
-    struct Config {
-        features: Vec<Feature>,
-    }
-    #[derive(serde::Deserialize)]
-    struct Feature {
-        name: String,
-    }
-    let directory =
-        local_path(uri).map_err(|source| ModelError::Location { source: Box::new(source) })?;
-    let path = directory.join(CONFIG_FILE);
-    let shown = path.display().to_string();
-    let unreadable = |source| ModelError::Unreadable { path: shown.clone(), source };
-    let size = tokio::fs::metadata(&path).await.map_err(unreadable)?.len();
-    if size > CONFIG_MAX_BYTES {
-        return Err(ModelError::NoFeatures { path: shown, problem: "it is too large".to_owned() });
-    }
-    let bytes = tokio::fs::read(&path).await.map_err(unreadable)?;
-    match serde_json::from_slice::<Config>(&bytes) {
-        Ok(config) => Ok(config.features.into_iter().map(|feature| feature.name).collect()),
-        Err(error) => Err(ModelError::NoFeatures { path: shown, problem: error.to_string() }),
-    }
+/// A model that was found, and is at hand.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// What it is.
+    pub identity: ModelIdentity,
+    /// A folder of this host with its files.
+    pub folder: PathBuf,
 }
 
-impl ModelError {
-    /// What kind of failure this is.
-    pub fn class(&self) -> Class {
-        match self {
-            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                Class::Permission
+impl Models {
+    /// Models that are reached as `settings` says.
+    pub fn new(settings: ModelSettings) -> Self {
+        let cache = Cache::new(&settings.cache);
+        Self { settings: Arc::new(settings), cache, memo: Arc::default() }
+    }
+
+    /// Models that are reached as the environment says.
+    pub fn from_env() -> Self {
+        Self::new(ModelSettings::from_env())
+    }
+
+    /// Finds out which model `uri` names now, and has it at hand. `version` is what the spec calls
+    /// it; without that, it is called what its store calls it.
+    ///
+    /// # Errors
+    /// See [`ModelError`].
+    pub async fn resolve(
+        &self,
+        uri: &ModelUri,
+        version: Option<&str>,
+    ) -> Result<Resolved, ModelError> {
+        let (files, folder, pinned, known_as) = match finding::find(&self.settings, uri).await? {
+            Target::Folder { folder, pinned, version } => {
+                (self.hashed(&folder).await?, folder, pinned, version)
             }
-            Self::Unreadable { .. } => Class::Io,
-            _ => Class::Invalid,
+            Target::Store(found) => {
+                let (files, folder) = self.taken(&found).await?;
+                (files, folder, Some(found.pinned), Some(found.version))
+            }
+        };
+        let identity = ModelIdentity {
+            uri: uri.to_string(),
+            version: version.map(str::to_owned).or(known_as),
+            pinned,
+            digest: digest_of(&files),
+            files,
+        };
+        Ok(Resolved { identity, folder })
+    }
+
+    /// Has the model of a plan at hand: exactly the planned one, or an error that names both.
+    ///
+    /// # Errors
+    /// See [`ModelError`].
+    pub async fn fetch(&self, identity: &ModelIdentity) -> Result<PathBuf, ModelError> {
+        let folders = match &identity.pinned {
+            None => vec![finding::real_folder(&identity.uri)?.1],
+            // On another host the link may lead elsewhere, and still to the same model.
+            Some(PinnedModel::Folder { path }) => {
+                vec![PathBuf::from(path), finding::real_folder(&identity.uri)?.1]
+            }
+            Some(pinned) => match finding::source_of(&self.settings, pinned)? {
+                PinnedSource::Folder(folder) => vec![folder],
+                PinnedSource::Store(source) => {
+                    return self.fetch_from(identity, pinned, &*source).await;
+                }
+            },
+        };
+        let mut refused = None;
+        for folder in folders {
+            refused = Some(match self.hashed(&folder).await {
+                Ok(files) if digest_of(&files) == identity.digest => return Ok(folder),
+                Ok(files) => ModelError::Changed {
+                    path: folder.display().to_string(),
+                    planned: identity.digest,
+                    found: digest_of(&files),
+                },
+                Err(error) => error,
+            });
         }
+        Err(refused.unwrap_or_else(|| ModelError::Missing { path: identity.uri.clone() }))
+    }
+
+    /// The planned files, from the cache or from `source`.
+    async fn fetch_from(
+        &self,
+        identity: &ModelIdentity,
+        pinned: &PinnedModel,
+        source: &dyn ModelSource,
+    ) -> Result<PathBuf, ModelError> {
+        if let Some(folder) = self.cached(identity.digest).await? {
+            return Ok(folder);
+        }
+        let wanted: Vec<Wanted> = identity.files.iter().map(Wanted::from).collect();
+        let key = Key::of(pinned);
+        let fetched = self.cache.fetch(&key, &wanted, source, self.settings.patience);
+        match fetched.await {
+            Ok((files, folder)) if digest_of(&files) == identity.digest => Ok(folder),
+            Ok((files, _)) => Err(ModelError::Changed {
+                path: pinned.to_string(),
+                planned: identity.digest,
+                found: digest_of(&files),
+            }),
+            Err(ModelError::WrongBytes { file, path, listed, found }) => {
+                Err(ModelError::FileChanged { file, path, planned: listed, found })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What was found in a store, from the cache or from there.
+    async fn taken(&self, found: &Found) -> Result<(Vec<ModelFile>, PathBuf), ModelError> {
+        let key = Key::of(&found.pinned);
+        if let Some(files) = self.cache.known(&key, &found.files)
+            && let Some(folder) = self.cached(digest_of(&files)).await?
+        {
+            return Ok((files, folder));
+        }
+        self.cache.fetch(&key, &found.files, &*found.source, self.settings.patience).await
+    }
+
+    async fn cached(&self, digest: Digest) -> Result<Option<PathBuf>, ModelError> {
+        let (cache, memo) = (self.cache.clone(), Arc::clone(&self.memo));
+        hashing(move || cache.find(digest, &memo)).await
+    }
+
+    async fn hashed(&self, folder: &Path) -> Result<Vec<ModelFile>, ModelError> {
+        let (folder, memo) = (folder.to_owned(), Arc::clone(&self.memo));
+        hashing(move || hash_directory(&folder, &memo)).await
     }
 }
 
-/// Finds the model at `uri`, a path or a `file://` URI, and hashes its files, with bounded
-/// memory.
-///
-/// # Errors
-/// See [`ModelError`].
-pub async fn resolve_model(uri: &str, version: Option<&str>) -> Result<ModelIdentity, ModelError> {
-    let directory =
-        local_path(uri).map_err(|source| ModelError::Location { source: Box::new(source) })?;
-    let shown = directory.display().to_string();
-    let work = tokio::task::spawn_blocking(move || hash_directory(&directory));
-    let files = match work.await {
-        Ok(files) => files?,
-        Err(error) => {
-            let source = io::Error::other(error);
-            return Err(ModelError::Unreadable { path: shown, source });
-        }
-    };
-    Ok(ModelIdentity {
-        uri: uri.to_owned(),
-        version: version.map(str::to_owned),
-        digest: digest_of(&files),
-        files,
+/// Hashing takes as long as reading: not on the runtime's threads.
+async fn hashing<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ModelError> + Send + 'static,
+) -> Result<T, ModelError> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.unwrap_or_else(|error| {
+        let source = io::Error::other(error);
+        Err(ModelError::Unreadable { path: "the files".to_owned(), source })
     })
-}
-
-/// SHA-256 of the lines that `sha256sum` prints for the files.
-fn digest_of(files: &[ModelFile]) -> Digest {
-    let mut hash = Sha256::new();
-    for file in files {
-        hash.update(format!("{}  {}\n", file.sha256, file.name));
-    }
-    Digest(hash.finalize().into())
-}
-
-fn hash_directory(directory: &Path) -> Result<Vec<ModelFile>, ModelError> {
-    names(directory)?
-        .into_iter()
-        .map(|name| {
-            let path = directory.join(&name);
-            let (size_bytes, sha256) = hash_file(&path).map_err(|e| unreadable(&path, e))?;
-            Ok(ModelFile { name, size_bytes, sha256 })
-        })
-        .collect()
-}
-
-/// Names of the model's files, in byte order.
-fn names(directory: &Path) -> Result<Vec<String>, ModelError> {
-    let path = || directory.display().to_string();
-    let entries = std::fs::read_dir(directory).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => ModelError::Missing { path: path() },
-        io::ErrorKind::NotADirectory => ModelError::NotADirectory { path: path() },
-        _ => unreadable(directory, source),
-    })?;
-    let mut names = Vec::new();
-    for (seen, entry) in entries.enumerate() {
-        if seen >= ENTRIES_MAX {
-            let (what, limit) = ("entries", ENTRIES_MAX);
-            return Err(ModelError::TooMany { path: path(), what, limit });
-        }
-        let file: PathBuf = entry.map_err(|source| unreadable(directory, source))?.path();
-        let known = file
-            .extension()
-            .and_then(|extension| extension.to_str())
-            .is_some_and(|extension| EXTENSIONS.contains(&extension));
-        // Follows links: the cache of Hugging Face is made of them.
-        if !known || !file.metadata().map_err(|e| unreadable(&file, e))?.is_file() {
-            continue;
-        }
-        let name = file.file_name().unwrap_or_default();
-        match name.to_str() {
-            Some(name) if !name.contains(|c: char| c.is_control() || c == '\\') => {
-                names.push(name.to_owned());
-            }
-            _ => {
-                let name = name.to_string_lossy().escape_debug().take(200).collect();
-                return Err(ModelError::OddName { path: path(), name });
-            }
-        }
-        if names.len() > FILES_MAX {
-            return Err(ModelError::TooMany { path: path(), what: "files", limit: FILES_MAX });
-        }
-    }
-    names.sort_unstable();
-    if names.binary_search_by(|name| name.as_str().cmp(CONFIG_FILE)).is_err() {
-        return Err(ModelError::NoConfig { path: path() });
-    }
-    Ok(names)
-}
-
-fn unreadable(path: &Path, source: io::Error) -> ModelError {
-    ModelError::Unreadable { path: path.display().to_string(), source }
 }
 
 #[cfg(test)]

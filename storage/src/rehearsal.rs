@@ -70,7 +70,13 @@ pub(crate) fn plan(shards: u32, model: u8) -> Plan {
         run: "numbers-2013-01-31-g1".parse().unwrap(),
         planned_at: "2026-01-01T00:00:00Z".parse().unwrap(),
         fingerprint: digest,
-        model: ModelIdentity { uri: "/m".into(), version: None, digest, files: Vec::new() },
+        model: ModelIdentity {
+            uri: "/m".into(),
+            version: None,
+            pinned: None,
+            digest,
+            files: Vec::new(),
+        },
         task: TaskSettings {
             kind: "tabular".into(),
             id: vec!["n".into()],

@@ -13,14 +13,15 @@ use jiff::tz::TimeZone;
 use nightshift_core::decide::{Decision, run_id};
 use nightshift_core::ids::{Partition, RunId, ShardIndex};
 use nightshift_core::layout::Object;
-use nightshift_core::plan::{Plan, Shard, Sharding};
+use nightshift_core::model::ModelUri;
+use nightshift_core::plan::{ModelIdentity, Plan, Shard, Sharding};
 use nightshift_core::record::{Record, Verdict};
 use nightshift_core::report::Report;
 use nightshift_core::spec::{Bound, Spec};
 use nightshift_core::window::{Hours, UnknownZone};
 use nightshift_storage::concluding::{ConcludeError, conclude, mark_success};
 use nightshift_storage::error::StoreError;
-use nightshift_storage::model::resolve_model;
+use nightshift_storage::model::{Models, Resolved};
 use nightshift_storage::opening::{OpenRun, Opener, decision_for, open_epoch, open_run};
 use nightshift_storage::planning::{Survey, make_plan, survey};
 use nightshift_storage::root::{OutputRoot, Probed, Reader as RootReader};
@@ -44,7 +45,7 @@ pub use alone::Alone;
 pub use error::RunError;
 pub(crate) use error::engine_exit;
 pub use model::Loaded;
-pub(crate) use model::load_named;
+pub(crate) use model::load_resolved;
 
 /// What the runs of one process share.
 pub struct Session {
@@ -62,7 +63,8 @@ pub struct Session {
     pub ignore_window: bool,
     /// Whether data is made durable; anything but full is for benchmarks.
     pub durability: Durability,
-    loaded: Mutex<Option<Loaded>>,
+    models: Models,
+    loaded: Mutex<Option<(ModelUri, Loaded)>>,
 }
 
 /// One partition to run.
@@ -122,6 +124,7 @@ impl Session {
             observer,
             ignore_window: false,
             durability: Durability::Full,
+            models: Models::from_env(),
             loaded: Mutex::new(None),
         }
     }
@@ -308,7 +311,10 @@ impl Session {
         }
         let (plan, loaded) = match self.planned(task, decision)? {
             // The stored plan says what there is to do; the input need not be surveyed again.
-            Some(plan) => (plan, self.load(task)?),
+            Some(plan) => {
+                let loaded = self.load_planned(&plan.model)?;
+                (plan, loaded)
+            }
             None => {
                 let Prepared { plan, loaded } = self.prepare(task)?;
                 (plan, loaded)
@@ -320,7 +326,7 @@ impl Session {
             Ok::<_, RunError>((root, open))
         });
         let (root, open) = opened?;
-        check::model(&open.plan, &loaded)?;
+        let loaded = self.loaded_for(&open.plan, loaded)?;
         Ok(Opened::Work { root, open, loaded })
     }
 
@@ -423,29 +429,51 @@ impl Session {
         })
     }
 
-    /// The model of `task`, loaded once and kept while its folder is the same.
+    /// The model of `task`, resolved and loaded once for all of this session's runs.
     ///
     /// # Errors
     /// If the model is missing, damaged, or not the pinned one.
     pub fn load(&self, task: &Task) -> Result<Loaded, RunError> {
         let mut kept = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(loaded) = &*kept
-            && loaded.identity.uri == task.bound.model
+        if let Some((uri, loaded)) = &*kept
+            && *uri == task.bound.model
         {
             return Ok(loaded.clone());
         }
         let version = task.spec.model.version.as_deref();
-        let resolved = resolve_model(&task.bound.model, version);
-        let mut identity = self.runtime.block_on(resolved)?;
-        identity.uri.clone_from(&task.bound.model);
+        let resolved = self.runtime.block_on(self.models.resolve(&task.bound.model, version))?;
         if let Some(pinned) = task.spec.model.sha256
-            && pinned != identity.digest
+            && pinned != resolved.identity.digest
         {
-            return Err(RunError::ModelPin { uri: identity.uri, pinned, found: identity.digest });
+            let ModelIdentity { uri, digest: found, .. } = resolved.identity;
+            return Err(RunError::ModelPin { uri, pinned, found });
         }
-        let loaded = load_named(identity)?;
-        *kept = Some(loaded.clone());
+        let loaded = load_resolved(resolved)?;
+        *kept = Some((task.bound.model.clone(), loaded.clone()));
         Ok(loaded)
+    }
+
+    /// `loaded` if it is the model of `plan`, and that model otherwise: another process may have
+    /// planned the run in the meantime, with what it found.
+    fn loaded_for(&self, plan: &Plan, loaded: Loaded) -> Result<Loaded, RunError> {
+        if plan.model.digest == loaded.identity.digest {
+            return Ok(loaded);
+        }
+        self.load_planned(&plan.model)
+    }
+
+    /// The model that a stored plan names, whatever its reference leads to now.
+    fn load_planned(&self, identity: &ModelIdentity) -> Result<Loaded, RunError> {
+        {
+            let kept = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, loaded)) = &*kept
+                && loaded.identity.digest == identity.digest
+            {
+                return Ok(loaded.clone());
+            }
+        }
+        let folder = self.runtime.block_on(self.models.fetch(identity))?;
+        load_resolved(Resolved { identity: identity.clone(), folder })
     }
 }
 

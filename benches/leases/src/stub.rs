@@ -48,8 +48,13 @@ pub(crate) struct Stub {
 pub(crate) async fn planned(output: &Path, shards: u32) -> (Probed, Outline) {
     let uri = output.to_str().unwrap();
     let root = OutputRoot::open(uri, Durability::None).await.unwrap().probe().await.unwrap();
-    let model =
-        ModelIdentity { uri: "/m".into(), version: None, digest: Digest([1; 32]), files: vec![] };
+    let model = ModelIdentity {
+        uri: "/m".into(),
+        version: None,
+        pinned: None,
+        digest: Digest([1; 32]),
+        files: vec![],
+    };
     let plan = Plan {
         version: Plan::VERSION,
         run: RUN.parse().unwrap(),

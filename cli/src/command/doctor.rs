@@ -81,13 +81,13 @@ fn check(name: &'static str, result: Result<String, RunError>) -> Check {
 
 fn model(session: &Session, task: &Task) -> Check {
     let loaded = session.load(task).map(|loaded| {
-        let bytes: u64 = loaded.identity.files.iter().map(|file| file.size_bytes).sum();
-        format!(
-            "{}, {} bytes, digest {}",
-            task.bound.model,
-            thousands(bytes),
-            loaded.identity.digest
-        )
+        let identity = loaded.identity;
+        let leads_to = match &identity.pinned {
+            Some(pinned) => format!(" is {pinned}"),
+            None => String::new(),
+        };
+        let bytes = thousands(identity.size_bytes());
+        format!("{}{leads_to}, {bytes} bytes, digest {}", identity.uri, identity.digest)
     });
     check("model", loaded)
 }

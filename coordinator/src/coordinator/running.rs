@@ -50,7 +50,7 @@ impl Coordinator {
         };
         let planned = match stored {
             Some(stored) => stored,
-            None => order.plan(self.clock.wall()).await?,
+            None => order.plan(&self.models, self.clock.wall()).await?,
         };
         Ok(PlannedRun {
             decision: shown,
@@ -91,7 +91,7 @@ impl Coordinator {
         }
         let fresh = match self.stored_plan(&served, start.partition, decision).await? {
             Some(stored) => stored,
-            None => order.plan(self.clock.wall()).await?,
+            None => order.plan(&self.models, self.clock.wall()).await?,
         };
         let who = start.requested_by.to_string();
         let mut opener = self.opener(name, start.request.as_str(), &who);

@@ -35,6 +35,7 @@ fn run(name: &str, shards: u32, epoch: u64) -> ActiveRun {
         model: ModelIdentity {
             uri: "/model".to_owned(),
             version: None,
+            pinned: None,
             digest: Digest([8; 32]),
             files: Vec::new(),
         },

@@ -175,6 +175,7 @@ pub(crate) fn wanted_with(undecided: u64, busy: &[&str], workers: Workers) -> Wa
         model: ModelIdentity {
             uri: "/model".to_owned(),
             version: None,
+            pinned: None,
             digest: Digest([8; 32]),
             files: Vec::new(),
         },

@@ -15,6 +15,7 @@ fn plan(rows: u64, shards: u32) -> Plan {
         model: ModelIdentity {
             uri: "/m".into(),
             version: None,
+            pinned: None,
             digest: Digest([2; 32]),
             files: Vec::new(),
         },

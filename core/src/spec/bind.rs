@@ -3,14 +3,18 @@
 use super::overlap::overlaps;
 use super::{Spec, SpecError, Template};
 use crate::ids::Partition;
+use crate::model::{InvalidModelUri, ModelUri};
+
+/// What to do about a model that is named wrongly.
+pub(super) const MODEL_REMEDY: &str = "see docs/models.md for the references there are";
 
 /// The places of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bound {
     /// Absolute path or pattern of the input.
     pub input: String,
-    /// Absolute path of the model directory.
-    pub model: String,
+    /// The model; a folder is an absolute path.
+    pub model: ModelUri,
     /// Absolute path of the output root.
     pub output: String,
 }
@@ -47,7 +51,14 @@ impl Spec {
         };
         let bound = Bound {
             input: place(&self.input.uri, "spec.input.uri")?,
-            model: place(&self.model.uri, "spec.model.uri")?,
+            model: self.model_uri(base, partition).map_err(|error| SpecError {
+                file: file.to_owned(),
+                line: 1,
+                column: 1,
+                field: "spec.model.uri".to_owned(),
+                problem: error.to_string(),
+                remedy: MODEL_REMEDY.to_owned(),
+            })?,
             output: place(&self.output.uri, "spec.output.uri")?,
         };
         // The pattern with its placeholders: an output that collides on another date collides.
@@ -67,6 +78,26 @@ impl Spec {
             });
         }
         Ok(bound)
+    }
+
+    /// The model of `partition`, with its placeholders filled in and relative to `base`.
+    ///
+    /// # Errors
+    /// If the text is no reference to a model.
+    pub(super) fn model_uri(
+        &self,
+        base: &str,
+        partition: Partition,
+    ) -> Result<ModelUri, InvalidModelUri> {
+        let version = self.model.version.as_deref().unwrap_or_default();
+        let text = self.model.uri.fill(&self.name, partition, version);
+        match text.parse()? {
+            ModelUri::Folder(path) => {
+                let place = absolute(base, &path);
+                place.map(ModelUri::Folder).map_err(|scheme| InvalidModelUri::Scheme { scheme })
+            }
+            elsewhere => Ok(elsewhere),
+        }
     }
 
     /// The same spec with the places of the command line.

@@ -152,6 +152,16 @@ impl Checker<'_> {
                 "add `version:` to the model",
             ));
         }
+        // The base only matters for paths, which are all fine.
+        if let Err(error) = spec.model_uri("/", crate::ids::Partition::All) {
+            let at = body.model.uri.referenced;
+            return Err(self.error(
+                at,
+                "spec.model.uri",
+                &error.to_string(),
+                super::bind::MODEL_REMEDY,
+            ));
+        }
         Ok(spec)
     }
 

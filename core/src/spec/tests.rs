@@ -209,7 +209,7 @@ fn placeholders_are_filled_in() {
     let spec = Spec::parse("s.yaml", &text).unwrap();
     let bound = spec.bind("s.yaml", "/b", "2013-01-02".parse().unwrap()).unwrap();
     assert_eq!(bound.input, "/b/data/date=2013-01-02/*.parquet");
-    assert_eq!(bound.model, "/b/m/flight-delays/v3");
+    assert_eq!(bound.model.to_string(), "/b/m/flight-delays/v3");
     assert_eq!(bound.output, "/b/out/predictions");
 }
 

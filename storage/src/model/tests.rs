@@ -1,7 +1,14 @@
 use super::*;
+use crate::error::Class;
+
+/// Models of a process that has fetched none.
+fn models() -> Models {
+    Models::new(ModelSettings::default())
+}
 
 async fn resolve(directory: &Path) -> Result<ModelIdentity, ModelError> {
-    resolve_model(directory.to_str().unwrap(), Some("v3")).await
+    let uri = ModelUri::Folder(directory.to_str().unwrap().to_owned());
+    Ok(models().resolve(&uri, Some("v3")).await?.identity)
 }
 
 fn model() -> tempfile::TempDir {
@@ -64,8 +71,6 @@ async fn what_is_no_model_is_named_with_a_remedy() {
     assert!(matches!(missing, ModelError::Missing { .. }), "{missing:?}");
     let file = resolve(&directory.path().join("config.json")).await.unwrap_err();
     assert!(matches!(file, ModelError::NotADirectory { .. }), "{file:?}");
-    let remote = resolve_model("s3://bucket/model", None).await.unwrap_err();
-    assert!(matches!(remote, ModelError::Location { .. }), "{remote:?}");
     std::fs::write(directory.path().join("odd\nname.json"), b"").unwrap();
     let odd = resolve(directory.path()).await.unwrap_err();
     assert!(matches!(odd, ModelError::OddName { .. }), "{odd:?}");
@@ -76,4 +81,62 @@ async fn what_is_no_model_is_named_with_a_remedy() {
     assert!(matches!(bare, ModelError::NoConfig { .. }), "{bare:?}");
     assert!(bare.to_string().contains("model.uri"));
     assert_eq!(bare.class(), Class::Invalid);
+}
+
+#[tokio::test]
+async fn module_folders_are_part_of_the_digest_and_other_folders_are_not() {
+    let directory = model();
+    let flat = resolve(directory.path()).await.unwrap().digest;
+    for folder in ["onnx", "checkpoint-5", ".cache"] {
+        std::fs::create_dir(directory.path().join(folder)).unwrap();
+        std::fs::write(directory.path().join(folder).join("config.json"), b"{}").unwrap();
+    }
+    assert_eq!(resolve(directory.path()).await.unwrap().digest, flat);
+    std::fs::create_dir(directory.path().join("1_Pooling")).unwrap();
+    std::fs::write(directory.path().join("1_Pooling/config.json"), b"{}").unwrap();
+    let nested = resolve(directory.path()).await.unwrap();
+    assert_ne!(nested.digest, flat);
+    let names: Vec<_> = nested.files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(names, ["1_Pooling/config.json", "config.json", "model.safetensors"]);
+}
+
+#[tokio::test]
+async fn a_link_that_moves_changes_nothing_for_a_plan() {
+    let (v2, v3, place) = (model(), model(), tempfile::tempdir().unwrap());
+    std::fs::write(v3.path().join("model.safetensors"), b"newer").unwrap();
+    let latest = place.path().join("latest");
+    std::os::unix::fs::symlink(v2.path(), &latest).unwrap();
+    let planned = resolve(&latest).await.unwrap();
+    let real = v2.path().canonicalize().unwrap();
+    assert_eq!(planned.resolved(), real.display().to_string());
+    assert_eq!(planned.uri, latest.display().to_string());
+
+    std::fs::remove_file(&latest).unwrap();
+    std::os::unix::fs::symlink(v3.path(), &latest).unwrap();
+    assert_eq!(models().fetch(&planned).await.unwrap(), real);
+
+    // Where the planned folder is gone, the link has to lead to the same model.
+    std::fs::rename(v2.path(), place.path().join("moved")).unwrap();
+    let other = models().fetch(&planned).await.unwrap_err();
+    let found = resolve(&latest).await.unwrap().digest;
+    let told = other.to_string();
+    assert!(
+        told.contains(&planned.digest.to_string()) && told.contains(&found.to_string()),
+        "{told}"
+    );
+    std::fs::remove_file(&latest).unwrap();
+    std::os::unix::fs::symlink(place.path().join("moved"), &latest).unwrap();
+    models().fetch(&planned).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_folder_that_changed_since_it_was_planned_is_refused_with_both_digests() {
+    let directory = model();
+    let planned = resolve(directory.path()).await.unwrap();
+    assert_eq!(planned.pinned, None, "a plain folder needs no other name");
+    models().fetch(&planned).await.unwrap();
+    std::fs::write(directory.path().join("model.safetensors"), b"Weights").unwrap();
+    let changed = models().fetch(&planned).await.unwrap_err();
+    assert!(matches!(changed, ModelError::Changed { .. }), "{changed:?}");
+    assert!(changed.to_string().contains(&planned.digest.to_string()));
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::Partition;
+use nightshift_core::model::is_location;
 use nightshift_core::spec::{Overrides, SPEC_MAX_BYTES, Spec, SpecError, Template};
 
 use super::args::{DateArgs, SpecArgs};
@@ -172,11 +173,8 @@ pub fn read_spec(path: &Path) -> Result<String, Failure> {
 /// A place from the command line: relative to the current folder, unlike those in the spec.
 fn place(flag: &str, text: Option<&str>, here: &Path) -> Result<Option<Template>, Failure> {
     let Some(text) = text else { return Ok(None) };
-    let absolute = if text.contains("://") || text.starts_with('/') {
-        text.to_owned()
-    } else {
-        format!("{}/{text}", here.display())
-    };
+    let absolute =
+        if is_location(text) { text.to_owned() } else { format!("{}/{text}", here.display()) };
     let refused = |problem: String, remedy: &str| {
         Failure::new(Exit::Usage, format_args!("{flag} {text}: {problem}; {remedy}"))
     };

@@ -5,7 +5,7 @@ use nightshift_core::backfill::Work;
 use nightshift_core::plan::Plan;
 use nightshift_storage::opening::{Opener, open_epoch, open_run, take};
 
-use super::{Outcome, RunError, Session, Task, check};
+use super::{Outcome, Prepared, RunError, Session, Task};
 
 /// What became of a run that was to be done alone.
 #[derive(Debug)]
@@ -32,10 +32,15 @@ impl Session {
             return Ok(Alone::Ran(Outcome::Paused { undecided: 0, why }));
         }
         let opener = Opener { retry: work.retry(), ..self.opener(task)? };
-        let loaded = self.load(task)?;
-        let plan = match (self.planned(task, work.decision())?, fresh) {
-            (Some(plan), _) | (None, Some(plan)) => plan,
-            (None, None) => self.prepare(task)?.plan,
+        let (plan, loaded) = match (self.planned(task, work.decision())?, fresh) {
+            (Some(plan), _) | (None, Some(plan)) => {
+                let loaded = self.load_planned(&plan.model)?;
+                (plan, loaded)
+            }
+            (None, None) => {
+                let Prepared { plan, loaded } = self.prepare(task)?;
+                (plan, loaded)
+            }
         };
         let opened = self.runtime.block_on(async {
             let root = self.output(task).await?;
@@ -50,7 +55,7 @@ impl Session {
             Ok(Some((root, open, epoch)))
         });
         let Some((root, open, epoch)) = opened? else { return Ok(Alone::Taken) };
-        check::model(&open.plan, &loaded)?;
+        let loaded = self.loaded_for(&open.plan, loaded)?;
         self.lease(task, root, open, loaded, epoch).map(Alone::Ran)
     }
 }

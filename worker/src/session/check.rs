@@ -1,10 +1,9 @@
 //! Does the input have what spec and model need? Asked before anything is written.
 
-use nightshift_core::plan::Plan;
 use nightshift_core::spec::Spec;
 use nightshift_storage::planning::{Survey, check_carried};
 
-use super::{Loaded, RunError};
+use super::RunError;
 use crate::engine::Engine;
 use crate::score::read_columns;
 
@@ -12,15 +11,6 @@ use crate::score::read_columns;
 pub(super) fn needed_columns(spec: &Spec, engine: &dyn Engine) -> Vec<String> {
     let carried = spec.input.id.iter().chain(&spec.input.keep);
     read_columns(carried, engine).into_iter().map(|column| column.name).collect()
-}
-
-/// Checks that the run was planned with this model.
-pub(super) fn model(plan: &Plan, loaded: &Loaded) -> Result<(), RunError> {
-    let (planned, found) = (plan.model.digest, loaded.identity.digest);
-    if planned == found {
-        return Ok(());
-    }
-    Err(RunError::ModelChanged { run: plan.run.clone(), planned, found })
 }
 
 /// Checks the surveyed columns against spec and model.

@@ -39,27 +39,19 @@ pub enum RunError {
         /// The digest of what is there.
         found: Digest,
     },
-    /// The model changed while the run was under way.
-    #[error(
-        "run {run} was planned with the model {planned}, now there is {found}; restore that model to finish the run, or start a new generation with --force"
-    )]
-    ModelChanged {
-        /// The run.
-        run: RunId,
-        /// The digest in the plan.
-        planned: Digest,
-        /// The digest of what is there.
-        found: Digest,
-    },
     /// The model was replaced while it was loaded.
     #[error(
-        "{file} of the model at {uri} was replaced while it was read; run again when the model is in place"
+        "{file} of the model at {uri} was replaced while it was read: its SHA-256 was {planned}, now it is {found}; run again when the model is in place"
     )]
     ModelReplaced {
         /// The model directory.
         uri: String,
         /// The file.
         file: &'static str,
+        /// Its SHA-256 when the model was named.
+        planned: String,
+        /// The SHA-256 of what was loaded.
+        found: Digest,
     },
     /// The window of the spec is in a zone that is not known here.
     #[error(transparent)]
@@ -140,7 +132,6 @@ impl RunError {
         match self {
             Self::Spec(_)
             | Self::ModelPin { .. }
-            | Self::ModelChanged { .. }
             | Self::NoSuchColumn(_)
             | Self::Zone(_)
             | Self::OutputColumnTaken { .. }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nightshift_core::plan::ModelIdentity;
-use nightshift_storage::location::local_path;
+use nightshift_storage::model::Resolved;
 
 use super::RunError;
 use crate::engine::{self, Engine};
@@ -17,17 +17,21 @@ pub struct Loaded {
     pub engine: Arc<dyn Engine>,
 }
 
-/// Loads the model that `identity` names. Blocks.
+/// Loads a model that is at hand. Blocks.
 ///
 /// # Errors
 /// If the model cannot be used, or is no longer the one that was named.
-pub(crate) fn load_named(identity: ModelIdentity) -> Result<Loaded, RunError> {
-    let engine = engine::load(&local_path(&identity.uri)?)?;
+pub(crate) fn load_resolved(resolved: Resolved) -> Result<Loaded, RunError> {
+    let Resolved { identity, folder } = resolved;
+    let engine = engine::load(&folder)?;
     // Naming and loading are two reads; the model must be the same in both.
     let named = |name: &str| identity.files.iter().find(|file| file.name == name);
     for (name, loaded) in engine.files() {
-        if named(name).is_none_or(|file| file.sha256 != *loaded) {
-            return Err(RunError::ModelReplaced { uri: identity.uri, file: name });
+        let planned = named(name).map(|file| file.sha256);
+        if planned != Some(*loaded) {
+            let planned = planned.map_or_else(|| "none".to_owned(), |digest| digest.to_string());
+            let (uri, found) = (identity.uri, *loaded);
+            return Err(RunError::ModelReplaced { uri, file: name, planned, found });
         }
     }
     Ok(Loaded { identity, engine: engine.into() })

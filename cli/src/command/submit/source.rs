@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use nightshift_core::exit::Exit;
+use nightshift_core::model::is_location;
 use nightshift_proto::limits::{PATH_MAX_BYTES, SPEC_MAX_BYTES};
 use nightshift_proto::runs::{SpecOverrides, SpecSource};
 use nightshift_worker::front::args::SpecArgs;
@@ -53,11 +54,7 @@ pub(super) fn read(args: &SpecArgs) -> Result<SpecSource, Failure> {
 
 /// A place from the command line: relative to the current folder, unlike those in the spec.
 fn absolute_place(here: &str, text: &str) -> String {
-    if text.contains("://") || text.starts_with('/') {
-        text.to_owned()
-    } else {
-        format!("{here}/{text}")
-    }
+    if is_location(text) { text.to_owned() } else { format!("{here}/{text}") }
 }
 
 /// A folder as text that means the same at the other end.

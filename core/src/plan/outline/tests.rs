@@ -24,6 +24,7 @@ fn plan(files: &[u64], sharding: Sharding) -> Plan {
         model: ModelIdentity {
             uri: "/m".into(),
             version: Some("v3".into()),
+            pinned: None,
             digest: Digest([2; 32]),
             files: Vec::new(),
         },

@@ -48,7 +48,7 @@ fn plan(generation: u32) -> Plan {
         run: format!("flights-all-g{generation}").parse().unwrap(),
         planned_at: "2013-01-01T00:00:00Z".parse().unwrap(),
         fingerprint: digest,
-        model: ModelIdentity { uri, version: None, digest, files },
+        model: ModelIdentity { uri, version: None, pinned: None, digest, files },
         task: TaskSettings {
             kind: "tabular".to_owned(),
             id: vec!["flight_id".to_owned()],

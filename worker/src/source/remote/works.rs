@@ -17,7 +17,7 @@ use nightshift_core::layout::Object;
 use nightshift_core::plan::Plan;
 use nightshift_core::record::FailureClass;
 use nightshift_proto::leases::acquire::Grant;
-use nightshift_storage::model::resolve_model;
+use nightshift_storage::model::{ModelError, Models, Resolved};
 use nightshift_storage::root::{OutputRoot, Probed, Reader as RootReader};
 use nightshift_storage::sync::Durability;
 use sha2::{Digest as _, Sha256};
@@ -25,7 +25,7 @@ use tokio::sync::Mutex;
 
 use crate::engine::{Engine, ErrorClass};
 use crate::score::Scorer;
-use crate::session::{RunError, load_named};
+use crate::session::{RunError, load_resolved};
 use crate::source::{Failure, RunWork, Scope};
 
 /// Runs that are kept open: those that a coordinator shares out at the same time. One that is
@@ -113,6 +113,7 @@ impl Works {
 #[derive(Debug)]
 pub(super) struct Opener {
     durability: Durability,
+    stores: Models,
     roots: Mutex<VecDeque<(String, Probed)>>,
     /// Held while a model is loaded, so that two runs of one model load it once.
     models: Mutex<VecDeque<(Digest, Shared)>>,
@@ -131,7 +132,8 @@ impl std::fmt::Debug for Shared {
 impl Opener {
     /// An opener that has opened nothing.
     pub(super) fn new(durability: Durability) -> Self {
-        Self { durability, roots: Mutex::default(), models: Mutex::default() }
+        let (roots, models) = (Mutex::default(), Mutex::default());
+        Self { durability, stores: Models::from_env(), roots, models }
     }
 
     /// Opens the run of `key`.
@@ -164,15 +166,14 @@ impl Opener {
         if let Some((_, engine)) = models.iter().find(|(digest, _)| *digest == wanted) {
             return Ok(Arc::clone(&engine.0));
         }
-        let (uri, version) = (&plan.model.uri, plan.model.version.as_deref());
-        let identity = resolve_model(uri, version).await;
-        let identity = identity.map_err(|error| here("model_unreadable", &error))?;
-        if identity.digest != wanted {
-            let (run, found) = (plan.run.clone(), identity.digest);
-            let error = RunError::ModelChanged { run, planned: wanted, found };
-            return Err(here("model_changed", &error));
-        }
-        let loaded = tokio::task::spawn_blocking(move || load_named(identity)).await;
+        let folder = self.stores.fetch(&plan.model).await.map_err(|error| match error {
+            ModelError::Changed { .. } | ModelError::FileChanged { .. } => {
+                here("model_changed", &error)
+            }
+            _ => here("model_unreadable", &error),
+        })?;
+        let resolved = Resolved { identity: plan.model.clone(), folder };
+        let loaded = tokio::task::spawn_blocking(move || load_resolved(resolved)).await;
         let loaded = loaded.map_err(|error| here("model_unreadable", &error))?;
         let engine = loaded.map_err(|error| unloadable(&error))?.engine;
         models.push_back((wanted, Shared(Arc::clone(&engine))));
