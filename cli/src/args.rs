@@ -7,11 +7,13 @@ use nightshift_worker::front::args::{DateArgs, LogArgs, SpecArgs};
 mod coordinator;
 mod example;
 mod lint;
+mod plan;
 mod render;
 
 pub(crate) use coordinator::{CancelArgs, RetryArgs, StatusArgs, SubmitArgs, WhyArgs};
 pub(crate) use example::ExampleArgs;
 pub(crate) use lint::{LintArgs, LintFormatArg};
+pub(crate) use plan::PlanArgs;
 pub(crate) use render::RenderArgs;
 
 /// Batch inference that finishes exactly once.
@@ -52,7 +54,11 @@ pub(crate) enum Command {
     /// Score one or more dates on this machine; dates that are done are skipped
     Run(RunArgs),
     /// Show what a run would do: shards and rows of each date; writes nothing
-    Plan(LookArgs),
+    ///
+    /// With --resources: how much memory a worker needs with 1 to 16 threads, whether the memory
+    /// limit in `spec.workers.resources` is enough, and what to write there. It is computed from
+    /// the size of the model, the footers of the input and the size of shards; no row is scored.
+    Plan(PlanArgs),
     /// Hand dates to a coordinator, whose workers run them; dates that are done are skipped
     ///
     /// The coordinator gets the spec as it is in the file, and the folder that its relative

@@ -8,7 +8,7 @@
 //! 2. [`decide`] says what to do about one date, [`backfill`] which of many dates come next;
 //!    [`plan`] cuts the rows of a date into shards.
 //! 3. [`lease`] says who may try which shard until when, and what a failed attempt means; [`slots`] how
-//!    many workers that is worth.
+//!    many workers that is worth; [`footprint`] and [`demand`] what each takes of a machine.
 //! 4. [`settle`] decides a conditional create, which makes a [`record`] happen once.
 //! 5. [`conclusion`] turns plan and records into the verdict of the run; [`report`] tells people.
 //!
@@ -26,6 +26,9 @@ pub mod plan;
 pub mod lease;
 pub mod slots;
 pub mod window;
+pub mod quantity;
+pub mod footprint;
+pub mod demand;
 pub mod settle;
 pub mod record;
 pub mod conclusion;

@@ -22,7 +22,7 @@ RUN mkdir -p /root-fs/etc && \
 
 FROM scratch
 COPY --from=build /root-fs/ /
-# The authorities that rediss:// is checked against.
+# The authorities that certificates of Redis and of a coordinator are checked against.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY LICENSE /LICENSE
 COPY --from=build /nightshift /nightshift

@@ -22,6 +22,8 @@ RUN mkdir -p /root-fs/etc && \
 
 FROM scratch
 COPY --from=build /root-fs/ /
+# The authorities that a coordinator's certificate is checked against.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY LICENSE /LICENSE
 COPY --from=build /nightshift-worker /nightshift-worker
 USER 65532:65532

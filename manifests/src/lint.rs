@@ -14,7 +14,6 @@ mod fix;
 mod ignore;
 mod manual;
 mod object;
-mod quantity;
 mod read;
 mod rules;
 mod sarif;

@@ -16,7 +16,7 @@
 //!
 //! [`score`] is one attempt through steps 2 to 4, [`pool`] the threads that do it for shard
 //! after shard, at a [`pace`] if need be, [`session`] a whole run in one process from spec to
-//! report, [`member`] a worker of a coordinator, and [`single`] the path of one file to another,
+//! report, [`weigh`] what it will take of memory, [`member`] a worker of a coordinator, and [`single`] the path of one file to another,
 //! without a run. [`hand_in`] commits what a program in another language has scored. [`identity`] is who this process is, and [`front`] what its command line
 //! shares with `nightshift`.
 //!
@@ -35,6 +35,7 @@ pub mod commit;
 pub mod pool;
 pub mod pace;
 pub mod session;
+pub mod weigh;
 pub mod member;
 pub mod single;
 pub mod hand_in;

@@ -35,6 +35,8 @@ mod parquet;
 mod sizing;
 
 pub use error::{ErrorClass, ReadError};
+pub(crate) use files::FOOTERS_BYTES_MAX;
+pub(crate) use sizing::BATCH_BYTES;
 
 use cursor::Cursor;
 use files::Files;

@@ -63,7 +63,7 @@ pub trait Watcher: Sync {
 }
 
 /// Rows that are read, scored and written at a time.
-const BATCH_ROWS: usize = 8_192;
+pub(crate) const BATCH_ROWS: usize = 8_192;
 
 impl Scorer {
     /// A scorer for the shards of `plan`, with a reader of its own.

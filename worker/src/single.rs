@@ -17,12 +17,10 @@ use thiserror::Error;
 
 use crate::engine::{self, Engine, EngineError, LoadError};
 use crate::read::{ReadBatch, ReadError, Reader};
-use crate::score::{output_batch, read_columns};
+use crate::score::{BATCH_ROWS, output_batch, read_columns};
 use crate::session::engine_exit;
 use crate::write::{RejectsWriter, RowWriter, WriteError, without_rejected};
 
-/// Rows that are read, scored and written at a time.
-const BATCH_ROWS: usize = 8_192;
 /// Rejects that are always allowed, and the share that is allowed beyond; as in a spec.
 const REJECTS_MIN: u64 = 10;
 const REJECTS_MAX_RATIO: f64 = 0.001;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 
 use super::{print, print_json};
-use crate::args::{LookArgs, OutputFormatArg};
+use crate::args::{OutputFormatArg, PlanArgs};
 use crate::table::{Align, Table, thousands};
 use nightshift_worker::front::args::{DateArgs, SpecArgs};
 use nightshift_worker::front::failure::Failure;
@@ -31,8 +31,18 @@ struct Line {
     shards: u64,
 }
 
-pub(crate) fn perform(runtime: Handle, args: &LookArgs) -> Result<Exit, Failure> {
-    show(runtime, &args.spec, &args.dates, args.format.output_format, false)
+mod resources;
+
+pub(crate) fn perform(runtime: Handle, args: &PlanArgs) -> Result<Exit, Failure> {
+    let PlanArgs { look, resources } = args;
+    let format = look.format.output_format;
+    if !resources {
+        return show(runtime, &look.spec, &look.dates, format, false);
+    }
+    let workspace = Workspace::open(&look.spec)?;
+    let session = Session::new(runtime, 1, Drain::default(), Arc::new(NoObserver));
+    let partitions = workspace.partitions(&look.dates)?;
+    resources::show(&session, &workspace, &partitions, format)
 }
 
 pub(crate) fn show(

@@ -23,7 +23,7 @@ pub(super) fn documents(settings: &Settings<'_>) -> Result<Vec<Document>, Render
         partition: settings.partition()?,
         generation: Generation::new(generation).unwrap_or(Generation::FIRST),
     };
-    let image = settings.written("image").map(|_| settings.text("image", "")).transpose()?;
+    let image = settings.given("image")?.map(str::to_owned);
     let order = JobOrder {
         run: run.clone(),
         slots: spec.workers.parallelism,

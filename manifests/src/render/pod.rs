@@ -1,5 +1,6 @@
 //! The pod that all patterns share: nobody's user, no rights, one volume, limits.
 
+use nightshift_core::demand;
 use serde_json::{Value, json};
 
 use super::RenderError;
@@ -27,6 +28,8 @@ pub(super) fn spec(
         json!({ "name": "NIGHTSHIFT_LOG_FORMAT", "value": "json" }),
     ];
     env.extend(container.env);
+    let resources = resources(settings)?;
+    env.extend(threads(&resources));
     Ok(json!({
         "restartPolicy": "Never",
         "serviceAccountName": settings.object("service-account", "nightshift-worker", 63)?,
@@ -46,7 +49,7 @@ pub(super) fn spec(
             "image": container.image,
             "args": container.args,
             "env": env,
-            "resources": resources(settings)?,
+            "resources": resources,
             "terminationMessagePath": "/dev/termination-log",
             "securityContext": {
                 "allowPrivilegeEscalation": false,
@@ -72,36 +75,25 @@ pub(super) fn spec(
     }))
 }
 
-/// The spec's own resources, or the defaults; `--set` over both. A memory limit is always there.
+/// The spec's own resources with what they leave out, or the defaults; `--set` over both.
 fn resources(settings: &Settings<'_>) -> Result<Value, RenderError> {
-    let mut resources = match &settings.request.spec.workers.resources {
-        Some(resources) => json!(resources),
-        None => json!({}),
-    };
-    let mut or = |part: &str, name: &str, key: &'static str, default: &str| {
-        let written = settings.written(key).map(|_| settings.text(key, default)).transpose()?;
-        if !resources[part].is_object() {
-            resources[part] = json!({});
-        }
-        if let Some(quantity) = written {
-            resources[part][name] = json!(quantity);
-        } else if resources[part][name].is_null() {
-            resources[part][name] = json!(default);
-        }
-        Ok::<_, RenderError>(())
-    };
-    or("limits", "memory", "memory", "1Gi")?;
-    or("requests", "cpu", "cpu", "1")?;
-    // A request above the limit would be refused, so a limit of the spec is the request too.
-    let limit = resources["limits"]["memory"].clone();
-    let of_spec =
-        settings.request.spec.workers.resources.is_some() || settings.written("memory").is_some();
-    let default = if of_spec { limit } else { json!("512Mi") };
-    let request = &mut resources["requests"]["memory"];
-    if request.is_null() || settings.written("memory").is_some() {
-        *request = default;
+    let of_spec = settings.request.spec.workers.resources.as_ref();
+    let mut resources = demand::completed(of_spec, &demand::defaults());
+    if let Some(cpu) = settings.given("cpu")? {
+        resources["requests"]["cpu"] = json!(cpu);
+    }
+    if let Some(memory) = settings.given("memory")? {
+        let memory = json!(memory);
+        resources["requests"]["memory"] = memory.clone();
+        resources["limits"]["memory"] = memory;
     }
     Ok(resources)
+}
+
+/// As many threads as the container has cores of its own.
+fn threads(resources: &Value) -> Option<Value> {
+    let threads = demand::threads(resources)?;
+    Some(variable("NIGHTSHIFT_WORKERS", &threads.to_string()))
 }
 
 /// A variable of the container.

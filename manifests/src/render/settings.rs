@@ -37,8 +37,8 @@ pub const KEYS: [Key; 27] = [
     key("model-version", PODS, "model version instead of the spec's"),
     key("claim", PODS, "PersistentVolumeClaim mounted at /data: nightshift-data"),
     key("service-account", PODS, "ServiceAccount of the pods: nightshift-worker"),
-    key("cpu", PODS, "CPU request: 1, or the spec's workers.resources"),
-    key("memory", PODS, "memory request and limit: 512Mi and 1Gi, or the spec's"),
+    key("cpu", PODS, "CPU request, and as many threads: the spec's workers.resources, or 1"),
+    key("memory", PODS, "memory request and limit: the spec's, or 512Mi and 1Gi"),
     key("retries", PODS, "pods that may fail before the Job does"),
     key("deadline", PODS, "seconds after which the Job is ended"),
     key("ttl", PODS, "seconds after which a finished Job is removed"),
@@ -97,12 +97,16 @@ impl<'a> Settings<'a> {
 
     /// Text that is not empty and has no line break.
     pub(super) fn text(&self, key: &'static str, default: &str) -> Result<String, RenderError> {
+        Ok(self.given(key)?.unwrap_or(default).to_owned())
+    }
+
+    /// The same, where it was written.
+    pub(super) fn given(&self, key: &'static str) -> Result<Option<&'a str>, RenderError> {
         match self.written(key) {
-            None => Ok(default.to_owned()),
             Some(text) if text.trim().is_empty() || text.chars().any(char::is_control) => {
                 Err(invalid(key, text, "write one line of text"))
             }
-            Some(text) => Ok(text.to_owned()),
+            written => Ok(written),
         }
     }
 

@@ -1,11 +1,17 @@
 //! The container that scores.
 
+use nightshift_core::demand;
 use serde_json::{Value, json};
 
 use super::{InvalidOrder, JobOrder};
 use crate::template::WORKER;
 
 const CONTAINERS: &str = "spec.template.spec.containers";
+const ARGS: &str = "spec.template.spec.containers[worker].args";
+const ENV: &str = "spec.template.spec.containers[worker].env";
+
+/// Where a worker reads how many threads it shall have.
+const THREADS: &str = "NIGHTSHIFT_WORKERS";
 
 /// Puts the coordinator's image, then the spec's own image and resources, into the worker.
 pub(super) fn image_and_resources(
@@ -16,8 +22,9 @@ pub(super) fn image_and_resources(
     if let Some(image) = order.workers.image.as_ref().or(order.image.as_ref()) {
         worker["image"] = json!(image);
     }
-    if let Some(resources) = &order.workers.resources {
-        worker["resources"] = json!(resources);
+    if order.workers.resources.is_some() {
+        let whole = demand::completed(order.workers.resources.as_ref(), &worker["resources"]);
+        worker["resources"] = whole;
     }
     Ok(())
 }
@@ -30,22 +37,15 @@ pub(super) fn essentials(pod: &mut Value, order: &JobOrder<'_>) -> Result<(), In
     pod["spec"]["restartPolicy"] = json!("Never");
     let worker = worker(pod)?;
     set_args(worker, order)?;
+    set_threads(worker)?;
     set_pod_name(worker)
 }
 
 /// Appends which coordinator and which run; what stood there may not say otherwise.
 fn set_args(worker: &mut Value, order: &JobOrder<'_>) -> Result<(), InvalidOrder> {
-    let field = "spec.template.spec.containers[worker].args";
-    if worker["args"].is_null() {
-        worker["args"] = json!([]);
-    }
-    let args = worker["args"].as_array_mut().ok_or_else(|| InvalidOrder::not_a_list(field))?;
+    let args = list(worker, "args", ARGS)?;
     for flag in ["--coordinator", "--run"] {
-        let said = |arg: &Value| {
-            let rest = arg.as_str().and_then(|arg| arg.strip_prefix(flag));
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
-        };
-        if args.iter().any(said) {
+        if says(args, flag) {
             return Err(InvalidOrder::Argument { flag });
         }
     }
@@ -54,13 +54,42 @@ fn set_args(worker: &mut Value, order: &JobOrder<'_>) -> Result<(), InvalidOrder
     Ok(())
 }
 
+/// As many threads as the worker has cores of its own, unless somebody says how many. Left to
+/// itself a worker without a CPU limit counts the cores of its node.
+fn set_threads(worker: &mut Value) -> Result<(), InvalidOrder> {
+    let Some(threads) = demand::threads(&worker["resources"]) else { return Ok(()) };
+    if says(list(worker, "args", ARGS)?, "--workers") {
+        return Ok(());
+    }
+    let env = list(worker, "env", ENV)?;
+    if !env.iter().any(|variable| variable["name"] == THREADS) {
+        env.push(json!({ "name": THREADS, "value": threads.to_string() }));
+    }
+    Ok(())
+}
+
+/// Whether arguments have `flag`, alone or with a value.
+fn says(args: &[Value], flag: &str) -> bool {
+    args.iter().filter_map(|arg| arg.as_str()?.strip_prefix(flag)).any(|rest| {
+        rest.is_empty() || rest.starts_with('=')
+    })
+}
+
+/// The list at `field` of the worker, made where there is none.
+fn list<'v>(
+    worker: &'v mut Value,
+    field: &str,
+    path: &str,
+) -> Result<&'v mut Vec<Value>, InvalidOrder> {
+    if worker[field].is_null() {
+        worker[field] = json!([]);
+    }
+    worker[field].as_array_mut().ok_or_else(|| InvalidOrder::not_a_list(path))
+}
+
 /// Names the worker after its pod, by which its leases are freed when the pod dies.
 fn set_pod_name(worker: &mut Value) -> Result<(), InvalidOrder> {
-    let field = "spec.template.spec.containers[worker].env";
-    if worker["env"].is_null() {
-        worker["env"] = json!([]);
-    }
-    let env = worker["env"].as_array_mut().ok_or_else(|| InvalidOrder::not_a_list(field))?;
+    let env = list(worker, "env", ENV)?;
     let variable = json!({
         "name": "POD_NAME",
         "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } },

@@ -15,7 +15,7 @@ use super::{ColumnRequest, ReadError};
 const FILES_MAX: usize = 64;
 
 /// Most memory for footers, as the decoder counts it.
-const FOOTERS_BYTES_MAX: usize = 64 << 20;
+pub(crate) const FOOTERS_BYTES_MAX: usize = 64 << 20;
 
 /// One open file of one version, with what is known about its columns.
 #[derive(Debug)]

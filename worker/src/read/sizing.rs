@@ -8,7 +8,7 @@ use parquet::file::metadata::ParquetMetaData;
 
 /// Bytes of one batch, before one row more than that is a batch of its own. Above it larger
 /// batches gain no speed; a few of them per thread fit into a small pod.
-pub(super) const BATCH_BYTES: usize = 8 << 20;
+pub(crate) const BATCH_BYTES: usize = 8 << 20;
 
 /// Rows of the first projected columns that decode to about [`BATCH_BYTES`], from what footer and
 /// page index tell about the densest part of `slice`; at least 1.

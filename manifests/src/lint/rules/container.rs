@@ -2,7 +2,7 @@
 
 use super::Found;
 use crate::lint::object::{Container, Section, Workload};
-use crate::lint::quantity;
+use nightshift_core::quantity;
 use crate::lint::tree::Node;
 use crate::lint::{Rule, Severity};
 

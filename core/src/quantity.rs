@@ -1,9 +1,12 @@
-//! Quantities of Kubernetes: `500m`, `2Gi`, `1e3`.
+//! Quantities of Kubernetes: `500m`, `2Gi`, `1e3`
+//! (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>).
+
+use serde_json::Value;
 
 /// The number that a quantity means; `None` where it is none.
 ///
 /// Only good for comparing: a float keeps 53 bits.
-pub(super) fn amount(text: &str) -> Option<f64> {
+pub fn amount(text: &str) -> Option<f64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let (number, suffix) = match text.parse::<f64>() {
         // `1e3` is a number; `inf` and `nan` are none here.
@@ -32,9 +35,40 @@ pub(super) fn amount(text: &str) -> Option<f64> {
     Some(number * factor)
 }
 
+/// The number that a quantity in JSON means, which may be text or a number.
+pub fn value(quantity: &Value) -> Option<f64> {
+    match quantity {
+        Value::String(text) => amount(text),
+        Value::Number(number) => number.as_f64(),
+        _ => None,
+    }
+}
+
+/// Bytes as a memory quantity in whole mebibytes, never less than there are.
+pub fn mebibytes(bytes: u64) -> String {
+    format!("{}Mi", bytes.div_ceil(1 << 20))
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn json_has_quantities_as_text_or_numbers() {
+        assert_eq!(value(&json!("250m")), Some(0.25));
+        assert_eq!(value(&json!(2)), Some(2.0));
+        assert_eq!(value(&json!(null)), None);
+    }
+
+    #[test]
+    fn memory_is_rounded_up() {
+        assert_eq!(mebibytes(0), "0Mi");
+        assert_eq!(mebibytes(1), "1Mi");
+        assert_eq!(mebibytes(1 << 20), "1Mi");
+        assert_eq!(mebibytes((1 << 20) + 1), "2Mi");
+    }
 
     #[test]
     fn amounts_compare() {
