@@ -9,10 +9,12 @@
 //!    [`plan`] cuts the rows of a date into shards.
 //! 3. [`lease`] says who may try which shard until when, and what a failed attempt means; [`slots`] how
 //!    many workers that is worth; [`footprint`] and [`demand`] what each takes of a machine.
-//! 4. [`settle`] decides a conditional create, which makes a [`record`] happen once.
+//! 4. [`settle`] decides a conditional create, which makes a [`record`] happen once; [`scores`]
+//!    is what a record says about the numbers in its output.
 //! 5. [`conclusion`] turns plan and records into the verdict of the run; [`report`] tells people.
 //!
-//! [`window`] is in which hours any of it may happen. [`layout`] makes every path under the output root, [`document`] and [`root`] say what stored
+//! [`window`] is in which hours any of it may happen, [`quantity`] an amount as Kubernetes writes
+//! it. [`layout`] makes every path under the output root, [`document`] and [`root`] say what stored
 //! documents have in common, and [`exit`] what exit codes mean.
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -30,6 +32,7 @@ pub mod quantity;
 pub mod footprint;
 pub mod demand;
 pub mod settle;
+pub mod scores;
 pub mod record;
 pub mod conclusion;
 pub mod report;
