@@ -26,6 +26,8 @@ pub struct Options {
     pub lease_ttl: Duration,
     /// `--heartbeat`.
     pub heartbeat: Duration,
+    /// Variables of its environment.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 /// A coordinator process, or the place of one that was killed.
@@ -51,7 +53,7 @@ impl Coordinator {
     /// Starts it again, on the same addresses, with the same home.
     pub fn restart(&mut self) {
         assert!(self.process.is_none(), "the coordinator still runs");
-        let Options { home, redis, lease_ttl, heartbeat } = &self.options;
+        let Options { home, redis, lease_ttl, heartbeat, environment } = &self.options;
         let mut program = Program::coordinator()
             .args(["--listen", &self.grpc.to_string()])
             .args(["--http", &self.http.to_string()])
@@ -62,6 +64,9 @@ impl Coordinator {
             .logged();
         if let Some(redis) = redis {
             program = program.args(["--redis", redis]);
+        }
+        for (name, value) in environment {
+            program = program.env(name, value);
         }
         let mut process = program.start();
         process.wait_until_said("the coordinator serves", |said| said.contains(SERVING));
