@@ -6,6 +6,8 @@ PYTHON  ?= python3
 # Where the benchmark of leases puts its runs: in memory, so that the disk is left out.
 BENCH_DIR ?= /dev/shm
 VENV    := .venv
+# MLflow and moto need other versions of packages than the rest.
+STORES  := .venv-stores
 # Given to cargo so that procedural macros, which it loads, are not linked statically.
 STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 NIGHTSHIFT := target/release/nightshift
@@ -47,6 +49,9 @@ tools: ## Install what the tests need, where it is missing
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@cmp -s tests/requirements.txt $(VENV)/installed.txt || \
 		{ $(VENV)/bin/pip install --quiet -r tests/requirements.txt && cp tests/requirements.txt $(VENV)/installed.txt; }
+	@test -x $(STORES)/bin/python || $(PYTHON) -m venv $(STORES)
+	@cmp -s tests/stores/requirements.txt $(STORES)/installed.txt || \
+		{ $(STORES)/bin/pip install --quiet -r tests/stores/requirements.txt && cp tests/stores/requirements.txt $(STORES)/installed.txt; }
 
 fmt:
 	$(CARGO) fmt --all --check

@@ -97,7 +97,7 @@ impl Models {
             }
             Target::Store(found) => {
                 let (files, folder) = self.taken(&found).await?;
-                (files, folder, Some(found.pinned), Some(found.version))
+                (files, folder, Some(found.pinned), found.version)
             }
         };
         let identity = ModelIdentity {

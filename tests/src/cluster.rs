@@ -47,6 +47,8 @@ pub struct Cluster {
     coordinators: Vec<Coordinator>,
     redis: Option<RedisServer>,
     setting: Setting,
+    /// What every process finds in its environment.
+    environment: Vec<(&'static str, String)>,
     ended: Vec<Finished>,
     bench: Bench,
 }
@@ -54,9 +56,18 @@ pub struct Cluster {
 impl Cluster {
     /// A coordinator that is ready, over the spec of `bench`. There is no worker yet.
     pub fn start(bench: Bench, setting: Setting) -> Self {
+        Self::start_with(bench, setting, Vec::new())
+    }
+
+    /// As [`start`](Self::start), with variables that coordinators and workers find.
+    pub fn start_with(
+        bench: Bench,
+        setting: Setting,
+        environment: Vec<(&'static str, String)>,
+    ) -> Self {
         let redis = setting.redis.then(RedisServer::start);
-        let (workers, ended) = (Vec::new(), Vec::new());
-        let mut new = Self { workers, coordinators: Vec::new(), redis, setting, ended, bench };
+        let (workers, coordinators, ended) = (Vec::new(), Vec::new(), Vec::new());
+        let mut new = Self { workers, coordinators, redis, setting, environment, ended, bench };
         new.add_coordinator();
         new
     }
@@ -81,6 +92,7 @@ impl Cluster {
             lease_ttl: self.setting.lease_ttl,
             heartbeat: self.setting.lease_ttl / 3,
             arguments: Vec::new(),
+            environment: self.environment.clone(),
         });
         coordinator.wait_until_ready();
         self.coordinators.push(coordinator);
@@ -147,7 +159,8 @@ impl Cluster {
     /// A worker of the coordinator at `position`, to be started.
     pub fn worker_of(&self, position: usize) -> Program {
         let url = self.coordinators[position].url();
-        Program::worker().args(["--coordinator", &url, "--workers", "1"]).logged()
+        let worker = Program::worker().args(["--coordinator", &url, "--workers", "1"]).logged();
+        self.environment.iter().fold(worker, |worker, (name, value)| worker.env(name, value))
     }
 
     /// Starts a worker and keeps it; gives its position.

@@ -30,6 +30,8 @@ pub struct Options {
     pub heartbeat: Duration,
     /// Arguments beside these, such as those that say how workers are started.
     pub arguments: Vec<String>,
+    /// Variables of its environment.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 /// A coordinator process, or the place of one that was killed.
@@ -69,7 +71,7 @@ impl Coordinator {
 
     fn begin(&mut self, what: &str, says: &str) {
         assert!(self.process.is_none(), "the coordinator still runs");
-        let Options { home, redis, lease_ttl, heartbeat, arguments } = &self.options;
+        let Options { home, redis, lease_ttl, heartbeat, arguments, environment } = &self.options;
         let mut program = Program::coordinator()
             .args(["--listen", &self.grpc.to_string()])
             .args(["--http", &self.http.to_string()])
@@ -81,6 +83,9 @@ impl Coordinator {
             .logged();
         if let Some(redis) = redis {
             program = program.args(["--redis", redis]);
+        }
+        for (name, value) in environment {
+            program = program.env(name, value);
         }
         let mut process = program.start();
         process.wait_until_said(what, |said| said.contains(says));

@@ -6,7 +6,8 @@
 //! the tests choose at random comes from a [`random`] seed that is printed.
 //!
 //! A test of coordinator and workers has them in a [`cluster`], and looks into a
-//! [`coordinator`] by [`grpc`] and [`http`].
+//! [`coordinator`] by [`grpc`] and [`http`]. Models come from a [`hub`] of our own, from a real MLflow
+//! [`registry`] and from [`s3`] as moto plays it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,6 +23,7 @@ pub mod flights;
 pub mod grpc;
 pub mod http;
 pub mod http2;
+pub mod hub;
 pub mod kubernetes;
 pub mod log;
 pub mod ports;
@@ -29,6 +31,9 @@ pub mod process;
 pub mod random;
 pub mod redis;
 pub mod refusal;
+pub mod registry;
+pub mod s3;
+pub mod server;
 pub mod store;
 pub mod tools;
 pub mod waiting;

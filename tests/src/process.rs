@@ -54,7 +54,9 @@ impl Program {
         let mut command = Command::new(path.as_ref());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with("NIGHTSHIFT_")) {
+            let prefixes = ["NIGHTSHIFT_", "HF_", "MLFLOW_", "AWS_"];
+            let starts = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
+            if name.to_str().is_some_and(starts) {
                 command.env_remove(name);
             }
         }

@@ -18,6 +18,26 @@ pub fn python() -> PathBuf {
     python
 }
 
+/// A program of the Python environment with model stores: they need other versions of packages than
+/// the rest of the tests.
+pub fn stores_program(name: &str) -> PathBuf {
+    let program = repository().join(".venv-stores/bin").join(name);
+    assert!(program.is_file(), "{} is missing: run `make tools`", program.display());
+    program
+}
+
+/// Runs a script of `tests/stores`, which exits 0; gives what it printed.
+#[track_caller]
+pub fn stores_script<A: AsRef<OsStr>>(
+    name: &str,
+    arguments: impl IntoIterator<Item = A>,
+) -> String {
+    let path = repository().join("tests/stores").join(name);
+    let done = Program::new(stores_program("python")).arg(path).args(arguments).run();
+    explain_missing(&done);
+    done.expect(0).stdout
+}
+
 /// Runs a script of `tests/` and fails unless it exits 0; what it printed is JSON.
 #[track_caller]
 pub fn script<A: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = A>) -> Value {

@@ -28,7 +28,7 @@ const REJECTS_MAX_RATIO: f64 = 0.001;
 /// What to score, with what, into what.
 #[derive(Debug, Clone)]
 pub struct Single {
-    /// Model directory.
+    /// Model directory on this host.
     pub model: String,
     /// Input file, folder or glob.
     pub input: String,

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use nightshift_core::ids::Partition;
+use nightshift_core::model::is_location;
 use nightshift_core::spec::Template;
 
 use super::Pattern::{self, Backfill, Coordinator, CronJob, Indexed, Job};
@@ -172,7 +173,11 @@ impl<'a> Settings<'a> {
     /// Input and output of the pods, if they are on the volume.
     pub(super) fn places(&self) -> Result<(String, String), RenderError> {
         let spec = self.request.spec;
-        self.on_volume("spec.model.uri", None, &spec.model.uri)?;
+        // Models of a store are fetched by whoever needs them.
+        let model = spec.model.uri.as_str();
+        if !is_location(model) || model.starts_with('/') || model.starts_with("file://") {
+            self.on_volume("spec.model.uri", None, &spec.model.uri)?;
+        }
         let input = self.on_volume("spec.input.uri", Some("input"), &spec.input.uri)?;
         let output = self.on_volume("spec.output.uri", Some("output"), &spec.output.uri)?;
         Ok((input, output))

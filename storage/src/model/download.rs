@@ -32,7 +32,7 @@ pub(super) async fn download(
     let file = File::create_new(to).await.map_err(broken("create"))?;
     let mut partial = Partial { file, hash: Sha256::new(), size_bytes: 0 };
     let (mut tries, mut resumes) = (patience.begin(), 0);
-    while partial.size_bytes < wanted.size_bytes || resumes == 0 {
+    loop {
         let before = partial.size_bytes;
         let trouble = match source.open(&wanted.name, partial.size_bytes).await {
             Ok(opened) => match partial.take(opened, wanted).await {
@@ -91,7 +91,12 @@ impl Partial {
         }
         let mut chunks = opened.chunks;
         while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|cause| Interrupted::Store(Trouble::again(cause)))?;
+            let chunk = match chunk {
+                Ok(chunk) => chunk,
+                // All of it is here; how the connection ended does not matter.
+                Err(_) if self.size_bytes == wanted.size_bytes => break,
+                Err(cause) => return Err(Interrupted::Store(Trouble::again(cause))),
+            };
             let size_bytes = self.size_bytes + chunk.len() as u64;
             if size_bytes > wanted.size_bytes {
                 let text = format!(

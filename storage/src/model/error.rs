@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use nightshift_core::ids::Digest;
-use nightshift_core::model::{CONFIG_FILE, InvalidModelUri};
+use nightshift_core::model::CONFIG_FILE;
 use thiserror::Error;
 
 use crate::error::{Cause, Class, StoreError};
@@ -13,15 +13,6 @@ use crate::error::{Cause, Class, StoreError};
 /// query of a URL.
 #[derive(Debug, Error)]
 pub enum ModelError {
-    /// The text names no model.
-    #[error("`{text}` names no model")]
-    Uri {
-        /// The text as given, without what may be a credential.
-        text: String,
-        /// What is wrong with it.
-        #[source]
-        source: InvalidModelUri,
-    },
     /// The location is not usable.
     #[error("the model's location cannot be used")]
     Location {

@@ -41,7 +41,7 @@ pub(super) async fn find(settings: &ModelSettings, uri: &ModelUri) -> Result<Tar
         ModelUri::Registry(model) => {
             let found = registry::find(settings, model).await?;
             let pinned = registry::pinned(&model.name, &found);
-            let (version, shown) = (found.number.to_string(), uri.to_string());
+            let (version, shown) = (Some(found.number.to_string()), uri.to_string());
             match found.place {
                 Place::Proxy(path) => {
                     let source = registry::proxy(settings, &path, shown.clone())?;
@@ -55,7 +55,7 @@ pub(super) async fn find(settings: &ModelSettings, uri: &ModelUri) -> Result<Tar
                 }
                 Place::Folder(path) => {
                     let (_, folder) = real_folder(&path)?;
-                    Ok(Target::Folder { folder, pinned: Some(pinned), version: Some(version) })
+                    Ok(Target::Folder { folder, pinned: Some(pinned), version })
                 }
             }
         }

@@ -27,6 +27,9 @@ const REDIRECTS_MAX: usize = 5;
 /// Largest answer that is not a file: a listing of some thousand files.
 const ANSWER_MAX_BYTES: usize = 8 << 20;
 
+/// Characters of a store's own words in a message.
+const WORDS_MAX_CHARS: usize = 200;
+
 /// A store that is reached by HTTP.
 #[derive(Debug, Clone)]
 pub(super) struct Http {
@@ -115,15 +118,7 @@ impl Http {
     async fn json<T: DeserializeOwned>(&self, url: &Url) -> Result<(T, HeaderMap), Trouble> {
         let response = self.get(url.clone(), 0).await?;
         let headers = response.headers().clone();
-        let mut bytes = Vec::new();
-        let mut pieces = response.bytes_stream();
-        while let Some(piece) = pieces.next().await {
-            bytes.extend_from_slice(&piece.map_err(|error| Trouble::again(words(error)))?);
-            if bytes.len() > ANSWER_MAX_BYTES {
-                let text = format!("its answer has more than {ANSWER_MAX_BYTES} bytes");
-                return Err(Trouble::useless(text));
-            }
-        }
+        let bytes = body(response).await?;
         // What is wrong is told by place, since the bytes may hold anything.
         serde_json::from_slice(&bytes).map(|answer| (answer, headers)).map_err(|error| {
             let (line, column) = (error.line(), error.column());
@@ -161,6 +156,9 @@ impl Http {
             }
             let response = request.send().await.map_err(|error| Trouble::again(words(error)))?;
             let status = response.status();
+            if status == StatusCode::BAD_REQUEST {
+                return Err(unfit(response).await);
+            }
             if !status.is_redirection() {
                 return sorted(response);
             }
@@ -176,6 +174,39 @@ impl Http {
             url = next;
         }
         Err(Trouble::useless(format!("it redirects more than {REDIRECTS_MAX} times")))
+    }
+}
+
+/// An answer that is no file.
+async fn body(response: Response) -> Result<Vec<u8>, Trouble> {
+    let mut bytes = Vec::new();
+    let mut pieces = response.bytes_stream();
+    while let Some(piece) = pieces.next().await {
+        bytes.extend_from_slice(&piece.map_err(|error| Trouble::again(words(error)))?);
+        if bytes.len() > ANSWER_MAX_BYTES {
+            let text = format!("its answer has more than {ANSWER_MAX_BYTES} bytes");
+            return Err(Trouble::useless(text));
+        }
+    }
+    Ok(bytes)
+}
+
+/// Why the store finds a question unfit, in its own words: MLflow says so of an alias that does not
+/// exist.
+async fn unfit(response: Response) -> Trouble {
+    #[derive(serde::Deserialize)]
+    struct Reason {
+        #[serde(alias = "error")]
+        message: String,
+    }
+    let bytes = body(response).await.unwrap_or_default();
+    match serde_json::from_slice(&bytes) {
+        Ok(Reason { message }) => {
+            let said: String =
+                message.chars().filter(|c| !c.is_control()).take(WORDS_MAX_CHARS).collect();
+            Trouble::useless(format!("it answered with status 400: {said}"))
+        }
+        Err(_) => Trouble::useless("it answered with status 400"),
     }
 }
 

@@ -77,7 +77,7 @@ pub(super) async fn find(settings: &ModelSettings, model: &HubModel) -> Result<F
             commit: source.commit.clone(),
             folder: source.folder.clone(),
         },
-        version: source.commit.clone(),
+        version: Some(source.commit.clone()),
         files,
         source: Box::new(source),
     })

@@ -100,25 +100,29 @@ mod tests {
 
     use super::*;
 
-    /// A file that was last written a minute ago.
-    fn settled(path: &Path, bytes: &[u8]) {
+    /// Writes a file as if `at`.
+    fn write_at(path: &Path, bytes: &[u8], at: SystemTime) {
         fs::write(path, bytes).unwrap();
-        let minute_ago = SystemTime::now() - Duration::from_secs(60);
-        File::options().write(true).open(path).unwrap().set_modified(minute_ago).unwrap();
+        File::options().write(true).open(path).unwrap().set_modified(at).unwrap();
     }
 
     #[test]
     fn a_file_is_read_once_until_something_about_it_changes() {
         let folder = tempfile::tempdir().unwrap();
         let (path, memo) = (folder.path().join("w"), Memo::default());
-        settled(&path, b"one");
-        let first = memo.hash(&path).unwrap();
-        assert_eq!(memo.known.lock().unwrap().digests.len(), 1);
-        assert_eq!(memo.hash(&path).unwrap(), first);
-        assert_eq!(memo.known.lock().unwrap().digests.len(), 1);
+        let minute_ago = SystemTime::now() - Duration::from_secs(60);
+        write_at(&path, b"one", minute_ago);
+        let (size_bytes, digest) = memo.hash(&path).unwrap();
+        let stamp = Stamp::of(&path, &path.metadata().unwrap());
+        assert_eq!((size_bytes, memo.get(&stamp)), (3, Some(digest)));
+        // What is remembered is told without reading.
+        let other = Digest([7; 32]);
+        memo.put(stamp, other);
+        assert_eq!(memo.hash(&path).unwrap(), (3, other));
         // Same size and same time of writing: the time of change tells.
-        settled(&path, b"two");
-        assert_ne!(memo.hash(&path).unwrap(), first);
+        write_at(&path, b"two", minute_ago);
+        let (_, changed) = memo.hash(&path).unwrap();
+        assert!(changed != other && changed != digest);
     }
 
     #[test]

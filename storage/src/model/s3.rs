@@ -25,8 +25,8 @@ use crate::error::Cause;
 
 const PERMISSION: &str = "the AWS credentials need s3:ListBucket of the bucket and s3:GetObject of the prefix (s3:GetObjectVersion where it keeps versions)";
 
-/// The client's own tries, for one request; ours come on top for broken downloads.
-const RETRIES: usize = 3;
+/// The client's own further tries for one request; ours come on top.
+const RETRIES: usize = 1;
 const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Between two pieces of an answer.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
@@ -63,9 +63,8 @@ pub(super) async fn find(settings: &ModelSettings, place: &S3Prefix) -> Result<F
     objects.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     source.objects.clone_from(&objects);
     let S3Prefix { bucket, prefix } = place.clone();
-    let version = prefix.rsplit('/').next().unwrap_or_default().to_owned();
     let pinned = PinnedModel::S3 { bucket, prefix, objects };
-    Ok(Found { pinned, version, files, source: Box::new(source) })
+    Ok(Found { pinned, version: None, files, source: Box::new(source) })
 }
 
 /// The objects that a plan names.

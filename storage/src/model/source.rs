@@ -60,7 +60,7 @@ impl From<&ModelFile> for Wanted {
 pub(super) struct Found {
     pub(super) pinned: PinnedModel,
     /// What people call it, where the store says so.
-    pub(super) version: String,
+    pub(super) version: Option<String>,
     pub(super) files: Vec<Wanted>,
     pub(super) source: Box<dyn ModelSource>,
 }

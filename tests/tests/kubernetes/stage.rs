@@ -93,6 +93,7 @@ impl Setup {
             redis: None,
             lease_ttl: self.lease_ttl,
             heartbeat: (self.lease_ttl / 3).min(Duration::from_secs(1)),
+            environment: Vec::new(),
             arguments: launch.into_iter().chain(more).collect(),
         });
         coordinator.wait_until_ready();

@@ -70,8 +70,9 @@ pub struct SpecArgs {
     #[arg(long, env = "NIGHTSHIFT_INPUT", value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub input: Option<String>,
 
-    /// Use this model folder instead of the spec's
-    #[arg(long, env = "NIGHTSHIFT_MODEL", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    /// Use this model instead of the spec's: a folder, s3://…, hf://org/name@revision,
+    /// models:/name@alias or models:/name/version
+    #[arg(long, env = "NIGHTSHIFT_MODEL", value_name = "MODEL", value_hint = ValueHint::DirPath)]
     pub model: Option<String>,
 
     /// Use this output folder instead of the spec's

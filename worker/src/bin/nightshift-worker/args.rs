@@ -59,8 +59,9 @@ pub(crate) struct Arguments {
     #[arg(long, env = "NIGHTSHIFT_INPUT", value_name = "PATH", value_hint = ValueHint::AnyPath)]
     input: Option<String>,
 
-    /// With --spec: use this model instead of the spec's. Without: the model folder
-    #[arg(long, env = "NIGHTSHIFT_MODEL", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    /// With --spec: use this model instead of the spec's. Without: the model. A folder, s3://…,
+    /// hf://org/name@revision, models:/name@alias or models:/name/version
+    #[arg(long, env = "NIGHTSHIFT_MODEL", value_name = "MODEL", value_hint = ValueHint::DirPath)]
     model: Option<String>,
 
     /// With --spec: use this output folder instead of the spec's. Without: the file to write

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use nightshift_core::conclusion::FinalState;
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::ShardIndex;
+use nightshift_core::model::ModelUri;
+use nightshift_storage::model::Models;
 use nightshift_worker::front::failure::{Failure, usage};
 use nightshift_worker::front::workspace::Workspace;
 use nightshift_worker::front::{default_threads, runtime};
 use nightshift_worker::pool::NoObserver;
-use nightshift_worker::session::{Outcome, Session};
+use nightshift_worker::session::{Outcome, RunError, Session};
 use nightshift_worker::single::{Single, score_file};
 use nightshift_worker::source::{Drain, drain_on_signals};
 
@@ -51,14 +53,21 @@ fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
             arguments.member.work(&coordinator, arguments.workers, drain)
         }
         Mode::Commit(commit) => commit.commit(),
-        Mode::File(single) => file(&single),
+        Mode::File(single) => file(single),
         Mode::Shard { shard, shards } => shard_of(arguments, shard, shards, drain),
     }
 }
 
 /// One file into another.
-fn file(single: &Single) -> Result<Exit, Failure> {
-    let done = score_file(single)
+fn file(mut single: Single) -> Result<Exit, Failure> {
+    let model: ModelUri = single.model.parse().map_err(|error| {
+        Failure::new(Exit::Usage, format_args!("--model names no model: {error}"))
+    })?;
+    if !model.is_folder() {
+        let resolved = runtime()?.block_on(Models::from_env().resolve(&model, None));
+        single.model = resolved.map_err(RunError::from)?.folder.display().to_string();
+    }
+    let done = score_file(&single)
         .map_err(|error| Failure::new(error.exit(), nightshift_worker::describe(&error)))?;
     println_err(&format!(
         "{} rows in, {} out, {} rejected: {}",
