@@ -32,6 +32,11 @@ pub fn nightshift_coordinator() -> PathBuf {
     built("nightshift-coordinator")
 }
 
+/// The `nightshift-sidecar` command.
+pub fn nightshift_sidecar() -> PathBuf {
+    built("nightshift-sidecar")
+}
+
 /// A program beside the test programs, in the profile of the tests.
 fn built(name: &str) -> PathBuf {
     // target/<profile>/deps/<test>

@@ -48,6 +48,7 @@ pub(super) fn spec(
             "env": env,
             "resources": resources(settings)?,
             "terminationMessagePath": "/dev/termination-log",
+            "terminationMessagePolicy": "FallbackToLogsOnError",
             "securityContext": {
                 "allowPrivilegeEscalation": false,
                 "readOnlyRootFilesystem": true,

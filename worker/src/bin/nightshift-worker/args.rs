@@ -9,6 +9,7 @@ use nightshift_core::plan::SHARDS_MAX;
 use nightshift_worker::front::address::Address;
 use nightshift_worker::front::args::{DateArgs, LogArgs, SpecArgs};
 use nightshift_worker::front::failure::Failure;
+use nightshift_worker::front::rehearsal::RehearsalArgs;
 use nightshift_worker::single::Single;
 use std::path::PathBuf;
 
@@ -79,6 +80,9 @@ pub(crate) struct Arguments {
     /// Inference threads; by default the cores that this process may use
     #[arg(long, env = "NIGHTSHIFT_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: Option<u16>,
+
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
 
     #[command(flatten)]
     pub(crate) log: LogArgs,
