@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use nightshift_worker::front::args::{DateArgs, LogArgs, SpecArgs};
+use nightshift_worker::front::rehearsal::RehearsalArgs;
 
 mod coordinator;
 mod example;
@@ -166,6 +167,9 @@ pub(crate) struct RunArgs {
     /// Only show what would be done, like `nightshift plan`
     #[arg(long)]
     pub(crate) dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
 
     #[command(flatten)]
     pub(crate) format: FormatArgs,

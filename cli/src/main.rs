@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use nightshift_worker::front::failure;
+use nightshift_core::exit::Exit;
+use nightshift_telemetry::ending::{end, usage};
+use nightshift_telemetry::signals::end_on_the_spot;
 
 mod args;
 mod command;
 mod coordinator;
-mod interrupt;
 mod progress;
 mod prose;
 mod span;
@@ -21,13 +22,16 @@ mod waiting;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The program, as it names itself at its end.
+const PROGRAM: &str = "nightshift";
+
 fn main() -> ExitCode {
-    let cli = match args::Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return failure::usage(&error),
-    };
-    match command::perform(cli) {
-        Ok(exit) => ExitCode::from(exit.code()),
-        Err(failure) => failure.report(),
+    // Commands that have something to bring to an end take the signals over.
+    if let Err(failure) = end_on_the_spot(Exit::Temporary) {
+        return end(PROGRAM, Err(failure));
+    }
+    match args::Cli::try_parse() {
+        Ok(cli) => end(PROGRAM, command::perform(cli)),
+        Err(error) => usage(PROGRAM, &error),
     }
 }

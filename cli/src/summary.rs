@@ -164,7 +164,7 @@ pub(crate) fn render(output: Option<&str>, lines: &[Line], elapsed: f64) -> Stri
 /// is for people.
 pub(crate) fn tell_troubles(lines: &[Line]) {
     for trouble in lines.iter().flat_map(|line| &line.troubles) {
-        Failure::new(Exit::Data, trouble).report();
+        Failure::new(Exit::Data, trouble).print();
     }
 }
 

@@ -12,13 +12,13 @@ use nightshift_proto::runs::get::GetRun;
 use nightshift_proto::runs::start::StartRun;
 use nightshift_proto::runs::status::RunStatus;
 use nightshift_proto::runs::watch::WatchedRun;
+use nightshift_telemetry::signals::Signals;
 use nightshift_worker::front::failure::Failure;
 use serde::Serialize;
 
 use crate::args::OutputFormatArg;
 use crate::command::{print, print_json};
 use crate::coordinator::{Address, CallError, Coordinator};
-use crate::interrupt::Interrupt;
 use crate::progress::runs::RunsProgress;
 use crate::prose;
 use crate::summary::{Line, exit_of, render, tell_troubles};
@@ -91,7 +91,7 @@ struct Summary<'a> {
 pub(crate) async fn wait(
     coordinator: &Coordinator,
     parts: Vec<Part>,
-    interrupt: &mut Interrupt,
+    interrupt: &mut Signals,
     quiet: bool,
 ) -> Waited {
     let awaited = parts.iter().filter(|part| matches!(part, Part::Awaited(_))).count();

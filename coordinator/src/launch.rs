@@ -30,7 +30,7 @@ pub mod kube;
 pub mod local;
 pub mod reconciler;
 mod tally;
-mod termination;
+mod exit;
 
 pub use error::LaunchError;
 pub use tally::LaunchTally;

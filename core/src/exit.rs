@@ -36,6 +36,24 @@ impl Exit {
         self as u8
     }
 
+    /// A short name, as the reason in a termination message.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Done => "completed",
+            Self::Found => "found",
+            Self::Usage => "usage",
+            Self::Data => "data",
+            Self::NoInput => "no_input",
+            Self::Unavailable => "unavailable",
+            Self::Software => "bug",
+            Self::CannotCreate => "cannot_create",
+            Self::Io => "io",
+            Self::Temporary => "drained",
+            Self::Permission => "permission",
+            Self::Config => "config",
+        }
+    }
+
     /// One line for `--help` and the documentation.
     pub fn meaning(self) -> &'static str {
         match self {

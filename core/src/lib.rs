@@ -15,7 +15,8 @@
 //!
 //! [`window`] is in which hours any of it may happen, [`quantity`] an amount as Kubernetes writes
 //! it. [`layout`] makes every path under the output root, [`document`] and [`root`] say what stored
-//! documents have in common, and [`exit`] what exit codes mean.
+//! documents have in common, [`exit`] what exit codes mean and [`last_words`] what a program that
+//! ends leaves to be read.
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -40,4 +41,5 @@ pub mod layout;
 pub mod document;
 pub mod root;
 pub mod exit;
+pub mod last_words;
 pub mod describe;

@@ -2,7 +2,9 @@
 
 use std::io::ErrorKind;
 
+use nightshift_core::describe::describe;
 use nightshift_core::exit::Exit;
+use nightshift_telemetry::Failure;
 
 use crate::concluding::ConcludeError;
 use crate::error::{Class, StoreError};
@@ -21,6 +23,12 @@ impl StoreError {
             (_, Class::Unavailable) => Exit::Unavailable,
             (_, Class::Invalid) => Exit::Config,
         }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::new(error.exit(), describe(&error))
     }
 }
 

@@ -1,17 +1,25 @@
-//! Logs that can be searched by run, shard and attempt.
+//! What a program says: logs that can be searched by run, shard and attempt, and its last words.
 //!
 //! 1. [`fields`]: the names of the fields that every crate uses.
 //! 2. [`log`]: one line an event, as text for people or JSON for machines, with the fields of
 //!    the spans around it.
-//! 3. [`task`]: the one way to spawn a task, which names it and keeps its span.
+//! 3. [`story`]: the lines from which a run's inputs, model and outputs can be found later.
+//! 4. [`task`]: the one way to spawn a task, which names it and keeps its span.
+//! 5. [`signals`]: what ends a program; [`failure`]: how it says that it failed; [`ending`]: its
+//!    exit code, and its last words for whoever looks at its pod.
 //!
 //! Lines go to standard error: standard output is for results.
 #![deny(missing_docs)]
 
+pub mod ending;
+pub mod failure;
 pub mod fields;
 mod line;
 pub mod log;
+pub mod signals;
+pub mod story;
 pub mod task;
 
+pub use failure::Failure;
 pub use log::{InitError, LogFormat, init, init_to};
 pub use task::spawn;

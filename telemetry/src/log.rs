@@ -1,8 +1,8 @@
 //! Setting up the log of a process.
 
-use std::env;
 use std::io::{IsTerminal, Write, stderr};
 
+use clap::ValueEnum;
 use thiserror::Error;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
@@ -11,18 +11,16 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry};
 
+use crate::failure::colours;
 use crate::line::{Fields, Line};
 
-/// Environment variable with the filter, such as `debug` or `info,nightshift_storage=trace`.
-pub const FILTER_VARIABLE: &str = "NIGHTSHIFT_LOG";
-
 /// How a line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, ValueEnum)]
 pub enum LogFormat {
-    /// For people: time, level, message, `key=value`.
+    /// For people.
     #[default]
     Text,
-    /// For machines: one JSON object a line, fields flattened.
+    /// One JSON object a line.
     Json,
 }
 
@@ -31,7 +29,7 @@ pub enum LogFormat {
 pub enum InitError {
     /// The filter does not parse.
     #[error(
-        "`{filter}` is not a log filter; write a level such as info or debug, or target=level pairs (from {FILTER_VARIABLE} or --log)"
+        "`{filter}` is not a log filter; write a level such as info or debug, or target=level pairs, in --log or NIGHTSHIFT_LOG"
     )]
     Filter {
         /// The filter as given.
@@ -46,14 +44,12 @@ pub enum InitError {
 }
 
 /// Sets up the log of this process on standard error, in colour if that is a terminal and
-/// `NO_COLOR` is not set. The filter is `default_filter` unless [`FILTER_VARIABLE`] has one.
+/// `NO_COLOR` is not set. `filter` is a level, or pairs as in `info,nightshift_storage=trace`.
 ///
 /// # Errors
 /// A filter that does not parse, or a second call.
-pub fn init(format: LogFormat, default_filter: &str) -> Result<(), InitError> {
-    let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let colours = !plain && stderr().is_terminal();
-    init_to(format, default_filter, colours, |line| {
+pub fn init(format: LogFormat, filter: &str) -> Result<(), InitError> {
+    init_to(format, filter, colours(stderr().is_terminal()), |line| {
         // A process whose standard error is gone has nowhere to complain.
         let _ = stderr().lock().write_all(line.as_bytes());
     })
@@ -66,12 +62,11 @@ pub fn init(format: LogFormat, default_filter: &str) -> Result<(), InitError> {
 /// As [`init`].
 pub fn init_to(
     format: LogFormat,
-    default_filter: &str,
+    filter: &str,
     colours: bool,
     write: impl Fn(&str) + Send + Sync + 'static,
 ) -> Result<(), InitError> {
-    let from_env = env::var(FILTER_VARIABLE).ok().filter(|filter| !filter.trim().is_empty());
-    let filter = parse_filter(from_env.as_deref().unwrap_or(default_filter))?;
+    let filter = parse_filter(filter)?;
     Registry::default()
         .with(filter)
         .with(Lines { format, colours, write })

@@ -21,6 +21,7 @@ pub mod cluster;
 pub mod coordinator;
 pub mod flights;
 pub mod grpc;
+pub mod hold;
 pub mod http;
 pub mod http2;
 pub mod hub;

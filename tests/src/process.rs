@@ -81,6 +81,11 @@ impl Program {
         Self::new(crate::binaries::nightshift_coordinator())
     }
 
+    /// The `nightshift-sidecar` command.
+    pub fn sidecar() -> Self {
+        Self::new(crate::binaries::nightshift_sidecar())
+    }
+
     /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {

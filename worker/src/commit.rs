@@ -29,6 +29,25 @@ pub struct Outcome {
     pub won: bool,
 }
 
+impl Outcome {
+    /// Says what became of the shard, and where its rows are.
+    pub(crate) fn say_committed(&self) {
+        let Self { record, won } = self;
+        match record.committed() {
+            Some(committed) => tracing::info!(
+                attempt = %record.attempt, won,
+                rows_in = committed.rows_in,
+                rows_out = committed.rows_out,
+                rows_rejected = committed.rows_rejected,
+                output = %committed.output.visible.path(),
+                "shard committed"
+            ),
+            // Somebody else has given it up before.
+            None => tracing::info!(attempt = %record.attempt, won, "shard committed"),
+        }
+    }
+}
+
 /// Makes `scored` the verdict of its shard, or finds out what the verdict is.
 ///
 /// # Errors

@@ -15,10 +15,12 @@
 //! 5. [`commit`] makes an attempt the verdict of its shard: the record is the commit point.
 //!
 //! [`score`] is one attempt through steps 2 to 4, [`pool`] the threads that do it for shard
-//! after shard, at a [`pace`] if need be, [`session`] a whole run in one process from spec to
-//! report, [`weigh`] what it will take of memory, [`member`] a worker of a coordinator, and [`single`] the path of one file to another,
-//! without a run. [`hand_in`] commits what a program in another language has scored. [`identity`] is who this process is, and [`front`] what its command line
-//! shares with `nightshift`.
+//! after shard, at a [`pace`] if need be, [`drain`] how they end in time, [`forced`] how they fail
+//! in a rehearsal, [`session`] a whole run in one process from spec to report, [`weigh`] what it will
+//! take of memory, [`member`] a worker of a coordinator, and [`single`] the path of one file to
+//! another, without a run. [`hand_in`] commits what a program in another language has scored.
+//! [`identity`] is who this process is, and [`front`] what its command line shares with
+//! `nightshift`.
 //!
 //! A worker decides nothing that outlives it: it computes, and the first record of a shard
 //! counts, whoever wrote it.
@@ -34,6 +36,8 @@ pub mod score;
 pub mod commit;
 pub mod pool;
 pub mod pace;
+pub mod drain;
+pub mod forced;
 pub mod session;
 pub mod weigh;
 pub mod member;

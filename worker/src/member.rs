@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
+use crate::forced::Forced;
 use crate::identity::Identity;
 use crate::pace::Pace;
 use crate::pool::{NoObserver, Pool};
@@ -19,6 +20,7 @@ pub fn work(
     settings: Settings,
     who: Identity,
     pace: Option<Pace>,
+    forced: Forced,
     drain: Drain,
     runtime: Handle,
 ) -> Result<(Ending, Tally), StartError> {
@@ -26,7 +28,7 @@ pub fn work(
     tracing::info!(worker = %settings.worker, coordinator = %settings.coordinator.uri(), threads, "worker started");
     let (source, keeper) = Remote::start(settings, drain.clone(), runtime.clone())?;
     let observer = Arc::new(NoObserver);
-    let worked = Pool { source, who, observer, drain, pace, runtime }.run(threads);
+    let worked = Pool { source, who, observer, drain, pace, forced, runtime }.run(threads);
     let (mut ending, tally) = keeper.finish();
     if let Some(failure) = worked.stopped {
         ending = Ending::Refused { exit: failure.exit, text: failure.message };

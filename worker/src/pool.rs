@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::commit::{commit, quarantine};
+use crate::forced::Forced;
 use crate::identity::{Identity, new_attempt};
 use crate::pace::Pace;
 use crate::score::{ScoredShard, ShardError, Watcher};
@@ -62,6 +63,8 @@ pub struct Pool {
     pub drain: Drain,
     /// A limit on rows a second, if there is one.
     pub pace: Option<Pace>,
+    /// Attempts that are to fail, for a rehearsal.
+    pub forced: Forced,
     /// Runs the commits.
     pub runtime: Handle,
 }
@@ -167,6 +170,7 @@ impl Shared {
                     }
                 };
                 let attempt = Attempt { work: Arc::clone(&work), lease, id };
+                let _entered = attempt.span().entered();
                 if let Err(failure) = self.attempt(&attempt) {
                     self.pool.runtime.block_on(self.failed(&attempt, failure));
                 }
@@ -195,7 +199,10 @@ impl Shared {
             return Ok(());
         }
         observer.started(shard);
-        tracing::info!(%run, %shard, attempt = %id, "inference started");
+        attempt.say_started();
+        if let Some(failure) = self.pool.forced.next(shard) {
+            return Err(failure);
+        }
         let staging = work.root.stage(run, shard, id);
         let staging = staging.map_err(|error| Failure::from_store(&error))?;
         let scored = work.scorer.score(shard, id, &staging, &Ticker { pool: &self.pool, attempt });
@@ -223,10 +230,7 @@ impl Shared {
             shared.spent(started.elapsed());
             match committed {
                 Ok(outcome) => {
-                    tracing::info!(
-                        run = %outcome.record.run, shard = %attempt.lease.shard,
-                        attempt = %outcome.record.attempt, won = outcome.won, "shard committed"
-                    );
+                    outcome.say_committed();
                     shared.decided(&attempt, &outcome.record, outcome.won);
                 }
                 Err(error) => shared.failed(&attempt, Failure::from_store(&error)).await,
@@ -251,11 +255,10 @@ impl Shared {
 
     async fn failed(&self, attempt: &Attempt, failure: Failure) {
         let Failure { class, reason, message, .. } = &failure;
-        let (run, shard, id) = (attempt.run(), attempt.lease.shard, &attempt.id);
         if *class == FailureClass::Preempted {
-            tracing::info!(%run, %shard, attempt = %id, "attempt given up");
+            tracing::info!("attempt given up");
         } else {
-            tracing::warn!(%run, %shard, attempt = %id, class = class.as_str(), reason, message, "attempt failed");
+            tracing::warn!(class = class.as_str(), reason, message, "attempt failed");
         }
         match self.pool.source.failed(attempt, failure) {
             Verdict::Handled => {}

@@ -26,8 +26,10 @@ use nightshift_storage::opening::{OpenRun, Opener, decision_for, open_epoch, ope
 use nightshift_storage::planning::{Survey, make_plan, survey};
 use nightshift_storage::root::{OutputRoot, Probed, Reader as RootReader};
 use nightshift_storage::sync::Durability;
+use nightshift_telemetry::story;
 use tokio::runtime::Handle;
 
+use crate::forced::Forced;
 use crate::identity::Identity;
 use crate::pool::{Effort, Observer, Pool};
 use crate::score::Scorer;
@@ -63,6 +65,8 @@ pub struct Session {
     pub ignore_window: bool,
     /// Whether data is made durable; anything but full is for benchmarks.
     pub durability: Durability,
+    /// Attempts that are to fail, for a rehearsal.
+    pub forced: Forced,
     models: Models,
     loaded: Mutex<Option<(ModelUri, Loaded)>>,
 }
@@ -124,6 +128,7 @@ impl Session {
             observer,
             ignore_window: false,
             durability: Durability::Full,
+            forced: Forced::default(),
             models: Models::from_env(),
             loaded: Mutex::new(None),
         }
@@ -153,6 +158,7 @@ impl Session {
     /// The first thing that is wrong.
     pub fn prepare(&self, task: &Task) -> Result<Prepared, RunError> {
         let loaded = self.load(task)?;
+        self.unless_drained()?;
         let needed = check::needed_columns(&task.spec, &*loaded.engine);
         let survey: Survey = survey(&task.bound.input, task.spec.input.format, &needed)?;
         check::columns(&task.spec, &*loaded.engine, &survey)?;
@@ -253,6 +259,7 @@ impl Session {
             observer: Arc::clone(&collected) as Arc<dyn Observer>,
             drain: self.drain.clone(),
             pace: None,
+            forced: self.forced.clone(),
             runtime: self.runtime.clone(),
         };
         let worked = pool.run(self.threads);
@@ -286,6 +293,7 @@ impl Session {
         tracing::debug!(run = %plan.run, seconds = started.elapsed().as_secs_f64(), "concluded");
         match concluded {
             Ok(report) => {
+                story::run_concluded(&report, root.reader().directory().display());
                 let effort = Effort { sync: root.sync_counters(), ..effort };
                 Ok(Outcome::Concluded(Box::new(report), effort))
             }
@@ -320,6 +328,7 @@ impl Session {
                 (plan, loaded)
             }
         };
+        self.unless_drained()?;
         let opened = self.runtime.block_on(async {
             let root = self.output(task).await?;
             let open = open_run(&root, opener, task.partition, decision, plan).await?;
@@ -327,6 +336,7 @@ impl Session {
         });
         let (root, open) = opened?;
         let loaded = self.loaded_for(&open.plan, loaded)?;
+        story::run_opened(&*open.plan, &task.bound.output);
         Ok(Opened::Work { root, open, loaded })
     }
 
@@ -351,6 +361,12 @@ impl Session {
         let root = root.probe().await?;
         root.identify(&task.spec.name).await?;
         Ok(root)
+    }
+
+    /// Ends what leads up to the first shard when somebody wants the process to end: nothing is
+    /// lost with it.
+    fn unless_drained(&self) -> Result<(), RunError> {
+        if self.drain.is_requested() { Err(RunError::Drained) } else { Ok(()) }
     }
 
     fn opener(&self, task: &Task) -> Result<Opener, RunError> {

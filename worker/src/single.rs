@@ -15,6 +15,7 @@ use nightshift_storage::input::InputError;
 use nightshift_storage::planning::survey;
 use thiserror::Error;
 
+use crate::drain::Drain;
 use crate::engine::{self, Engine, EngineError, LoadError};
 use crate::read::{ReadBatch, ReadError, Reader};
 use crate::score::{BATCH_ROWS, output_batch, read_columns};
@@ -101,6 +102,9 @@ pub enum SingleError {
         #[source]
         source: io::Error,
     },
+    /// Somebody wanted the process to end; nothing was written.
+    #[error("drained: nothing was written; run the same command again")]
+    Drained,
     /// Too many rows were rejected; nothing was written.
     #[error(
         "{rejected} of {rows} rows were rejected, {allowed} are allowed; nothing was written; the first: {example}"
@@ -132,16 +136,17 @@ impl SingleError {
                 _ => Exit::CannotCreate,
             },
             Self::Write(_) | Self::Columns(_) => Exit::Config,
+            Self::Drained => Exit::Temporary,
             Self::Format { .. } | Self::Carry { .. } | Self::OutputIsInput { .. } => Exit::Usage,
         }
     }
 }
 
-/// Scores one file, or several as one, into one output file. Blocks.
+/// Scores one file, or several as one, into one output file, until `drain` is requested. Blocks.
 ///
 /// # Errors
 /// See [`SingleError`]; the output is as it was before.
-pub fn score_file(single: &Single) -> Result<Done, SingleError> {
+pub fn score_file(single: &Single, drain: &Drain) -> Result<Done, SingleError> {
     let format = format_of(&single.output)?;
     let engine = engine::load(Path::new(&single.model))?;
     let survey = survey(&absolute(&single.input), None, &[])?;
@@ -160,7 +165,7 @@ pub fn score_file(single: &Single) -> Result<Done, SingleError> {
         output: Replacement::begin(&single.output)?,
         rejects: Replacement::begin(&format!("{}.rejects.jsonl", single.output))?,
     };
-    job.run(&survey.inputs)
+    job.run(&survey.inputs, drain)
 }
 
 /// Columns to carry over, checked.
@@ -196,7 +201,7 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn run(self, inputs: &[InputFile]) -> Result<Done, SingleError> {
+    fn run(self, inputs: &[InputFile], drain: &Drain) -> Result<Done, SingleError> {
         let mut writer: Option<RowWriter<&File>> = None;
         let mut rejects = RejectsWriter::create(&self.rejects.file);
         let mut rows_in = 0;
@@ -204,6 +209,9 @@ impl Job<'_> {
         for (input, file) in inputs.iter().enumerate().filter(|(_, file)| file.rows > 0) {
             let slice = Slice { input: input as u32, start: 0, rows: file.rows, seek: None };
             for read in self.reader.open(file, &slice)? {
+                if drain.is_requested() {
+                    return Err(SingleError::Drained);
+                }
                 let ReadBatch { first_row, batch, rejects: unreadable } = read?;
                 rows_in += batch.num_rows() as u64;
                 let scored = self.engine.run(&batch)?;

@@ -5,7 +5,6 @@
 //! a coordinator.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use nightshift_core::exit::Exit;
 use nightshift_core::lease::Lease;
@@ -16,6 +15,7 @@ pub mod remote;
 mod static_index;
 mod work;
 
+pub use crate::drain::{Drain, drain_on_signals};
 pub use in_process::InProcess;
 pub use static_index::StaticIndex;
 pub use work::{Attempt, RunWork};
@@ -50,27 +50,6 @@ pub trait ShardSource: Send + Sync {
 
     /// The attempt ended without a record. What comes back is to be done by the caller.
     fn failed(&self, attempt: &Attempt, failure: Failure) -> Verdict;
-}
-
-/// A request to stop at the next border: no new shard is handed out, attempts that are not
-/// committing yet give up, commits go on to their end. Cheap to clone; set by a signal, or by
-/// this process itself.
-#[derive(Debug, Clone, Default)]
-pub struct Drain {
-    signalled: Arc<AtomicBool>,
-    requested: Arc<AtomicBool>,
-}
-
-impl Drain {
-    /// Asks to stop.
-    pub fn request(&self) {
-        self.requested.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether somebody asked to stop.
-    pub fn is_requested(&self) -> bool {
-        self.requested.load(Ordering::Relaxed) || self.signalled.load(Ordering::Relaxed)
-    }
 }
 
 /// Answer to a request for work.
@@ -128,21 +107,4 @@ pub enum Verdict {
     /// Nothing more is to be tried here: no shard of the run can succeed, or this process had
     /// one try only. The source hands out nothing more, and the process says that it failed.
     StopRun(Failure),
-}
-
-/// Requests a drain on the first SIGINT or SIGTERM, also as process 1 of a container; a second
-/// one ends the process at once with the exit code for a temporary failure.
-///
-/// # Errors
-/// If the system refuses a handler.
-pub fn drain_on_signals(drain: &Drain) -> std::io::Result<()> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    for signal in [SIGINT, SIGTERM] {
-        let code = i32::from(Exit::Temporary.code());
-        // In this order: the second signal finds the flag that the first one set.
-        let flag = &drain.signalled;
-        signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(flag))?;
-        signal_hook::flag::register(signal, Arc::clone(flag))?;
-    }
-    Ok(())
 }

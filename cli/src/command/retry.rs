@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use nightshift_core::exit::Exit;
 use nightshift_proto::runs::retry::RetryRun;
+use nightshift_telemetry::signals::Signals;
 use nightshift_worker::front::failure::Failure;
 use serde::Serialize;
 use tokio::runtime::Handle;
@@ -11,7 +12,6 @@ use tokio::runtime::Handle;
 use super::{print, print_json};
 use crate::args::{OutputFormatArg, RetryArgs};
 use crate::coordinator::{Coordinator, new_request, requester, say};
-use crate::interrupt::Interrupt;
 use crate::view::RunView;
 use crate::waiting::{self, Awaited, Part};
 
@@ -52,7 +52,7 @@ pub(crate) fn perform(runtime: &Handle, args: &RetryArgs) -> Result<Exit, Failur
         if !json {
             say(&told);
         }
-        let mut interrupt = Interrupt::new()?;
+        let mut interrupt = Signals::listen()?;
         let parts = vec![Part::Awaited(Box::new(Awaited { run, wish: None }))];
         let waited = waiting::wait(&coordinator, parts, &mut interrupt, json).await;
         waiting::conclude(waited, &address, None, format, begun)

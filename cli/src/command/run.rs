@@ -1,5 +1,6 @@
 //! `nightshift run`: score dates on this machine.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,6 +9,7 @@ use nightshift_core::exit::Exit;
 use nightshift_core::ids::Partition;
 use nightshift_core::report::Report;
 use nightshift_storage::sync::Durability;
+use nightshift_telemetry::signals::refused;
 use nightshift_worker::session::{Outcome, RunError, Session};
 use nightshift_worker::source::Drain;
 use serde::Serialize;
@@ -49,6 +51,7 @@ pub(crate) fn perform(runtime: Handle, args: &RunArgs) -> Result<Exit, Failure> 
     if args.without_sync {
         session.durability = Durability::None;
     }
+    session.forced = args.rehearsal.forced();
     let several = partitions.len() > 1;
     let mut lines = Vec::with_capacity(partitions.len());
     for partition in partitions {
@@ -75,6 +78,10 @@ pub(crate) fn perform(runtime: Handle, args: &RunArgs) -> Result<Exit, Failure> 
         }
     }
     progress.finish();
+    if let Some(line) = session.forced.summary() {
+        // Nobody is left to tell if standard error is gone.
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
     let output = workspace.output()?;
     if json {
         let seconds = started.elapsed().as_secs_f64();
@@ -179,8 +186,7 @@ fn line_of(report: &Report, seconds: f64) -> Line {
 /// The first SIGINT or SIGTERM drains; a second one ends the process at once.
 fn drain_on_signals() -> Result<Drain, Failure> {
     let drain = Drain::default();
-    nightshift_worker::source::drain_on_signals(&drain).map_err(|error| {
-        Failure::new(Exit::Io, format_args!("signals cannot be handled: {error}"))
-    })?;
+    nightshift_worker::source::drain_on_signals(&drain, crate::PROGRAM)
+        .map_err(|error| refused(&error))?;
     Ok(drain)
 }

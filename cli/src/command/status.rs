@@ -8,13 +8,13 @@ use jiff::tz::TimeZone;
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::{Partition, RunId};
 use nightshift_proto::runs::get::GetRun;
+use nightshift_telemetry::signals::Signals;
 use nightshift_worker::front::failure::Failure;
 use tokio::runtime::Handle;
 
 use super::{print, print_json};
 use crate::args::{OutputFormatArg, StatusArgs};
 use crate::coordinator::{Address, Coordinator};
-use crate::interrupt::Interrupt;
 use crate::view::RunView;
 use crate::waiting::{self, Awaited, Part};
 
@@ -131,7 +131,7 @@ async fn watch_one(
     format: OutputFormatArg,
 ) -> Result<Exit, Failure> {
     let begun = Instant::now();
-    let mut interrupt = Interrupt::new()?;
+    let mut interrupt = Signals::listen()?;
     let found = tokio::select! {
         found = coordinator.get(GetRun { run, shard: None }) => found?,
         () = interrupt.received() => return Ok(Exit::Done),

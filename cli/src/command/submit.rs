@@ -11,6 +11,7 @@ use nightshift_proto::limits::MESSAGE_MAX_CHARS;
 use nightshift_proto::names::Requester;
 use nightshift_proto::runs::start::{StartRun, StartedRun};
 use nightshift_proto::runs::{Decision, SpecSource};
+use nightshift_telemetry::signals::Signals;
 use nightshift_worker::front::failure::Failure;
 use nightshift_worker::front::workspace::Workspace;
 use serde::Serialize;
@@ -19,7 +20,6 @@ use tokio::runtime::Handle;
 use super::{print, print_json};
 use crate::args::{OutputFormatArg, SubmitArgs};
 use crate::coordinator::{Address, Coordinator, new_request, requester, say};
-use crate::interrupt::Interrupt;
 use crate::summary::Line;
 use crate::table::{Align, Table, thousands};
 use crate::view::{decided, decision_name, state_name};
@@ -94,7 +94,7 @@ pub(crate) fn perform(runtime: &Handle, args: &SubmitArgs) -> Result<Exit, Failu
             let force = wish.forced.is_some();
             return dry_run::show(&coordinator, &wish.source, partitions, force, format).await;
         }
-        let mut interrupt = Interrupt::new()?;
+        let mut interrupt = Signals::listen()?;
         let asked = tokio::select! {
             asked = start_all(&coordinator, &wish, partitions) => asked,
             () = interrupt.received() => return Err(interrupted(&address)),
@@ -213,7 +213,7 @@ fn tell(
     let Some(last) = failures.pop() else { return Ok(Exit::Done) };
     let exit = failures.first().map_or(last.exit(), Failure::exit);
     for failure in &failures {
-        failure.report();
+        failure.print();
     }
     Err(Failure::new(exit, last))
 }

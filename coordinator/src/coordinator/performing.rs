@@ -12,6 +12,7 @@ use nightshift_core::record::{FailureClass, MESSAGE_MAX_CHARS, Quarantined, Reco
 use nightshift_core::report::Report;
 use nightshift_storage::concluding::{ConcludeError, conclude_stored};
 use nightshift_storage::documents::Settled;
+use nightshift_telemetry::story;
 
 use super::{Coordinator, QUARANTINES_MAX};
 use crate::desk::{Decided, Desk, Task};
@@ -161,9 +162,7 @@ impl Coordinator {
         while let Some(served) = self.root_of(run) {
             match self.conclude_once(&served, run).await {
                 Ok(report) => {
-                    let state = report.verdict.state.as_str();
-                    let rows = report.verdict.totals.rows_out;
-                    tracing::info!(%run, state, rows, "run concluded");
+                    story::run_concluded(&report, served.root.reader().directory().display());
                     self.ledger.run_concluded(&report.verdict);
                     self.desk().concluded(run);
                     self.changed.notify_waiters();

@@ -14,6 +14,7 @@ use nightshift_core::plan::{Outline, Planned};
 use nightshift_core::report::Report;
 use nightshift_storage::concluding::mark_success;
 use nightshift_storage::opening::{OpenOutline, reopen};
+use nightshift_telemetry::story;
 
 use super::{Coordinator, hours};
 use crate::opening::{Opened, take_over, take_stock};
@@ -122,6 +123,7 @@ impl Coordinator {
         let (epoch, done) = (active.epoch(), decided.len());
         active.set_closed(hours::why_closed(&active, jiff::Timestamp::now()));
         let tasks = self.desk().open(active)?;
+        story::run_opened(&facts.outline, served.root.reader().directory().display());
         tracing::info!(%run, epoch, shards = facts.outline.shard_count(), done, "run taken on");
         self.perform(tasks);
         self.changed.notify_waiters();

@@ -51,6 +51,7 @@ pub(super) fn spec(
             "env": env,
             "resources": resources,
             "terminationMessagePath": "/dev/termination-log",
+            "terminationMessagePolicy": "FallbackToLogsOnError",
             "securityContext": {
                 "allowPrivilegeEscalation": false,
                 "readOnlyRootFilesystem": true,

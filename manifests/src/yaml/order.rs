@@ -1,7 +1,7 @@
 //! In which order people write the fields of Kubernetes objects.
 
 /// Fields with a place of their own; the others follow by the alphabet.
-const HABIT: [&str; 64] = [
+const HABIT: [&str; 65] = [
     // Any object, any element with a name.
     "apiVersion",
     "kind",
@@ -64,6 +64,7 @@ const HABIT: [&str; 64] = [
     "requests",
     "limits",
     "terminationMessagePath",
+    "terminationMessagePolicy",
     "securityContext",
     "volumeMounts",
     "initContainers",

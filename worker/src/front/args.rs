@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Args, ValueHint};
 use nightshift_telemetry::LogFormat;
 
 use super::dates::{DateArg, DatesArg};
@@ -30,16 +30,7 @@ pub struct LogArgs {
         default_value = "text",
         value_name = "FORMAT"
     )]
-    pub log_format: LogFormatArg,
-}
-
-/// Formats of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormatArg {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
+    pub log_format: LogFormat,
 }
 
 impl LogArgs {
@@ -48,14 +39,7 @@ impl LogArgs {
     /// # Errors
     /// If the filter cannot be understood.
     pub fn init(&self) -> Result<(), Failure> {
-        let format = match self.log_format {
-            LogFormatArg::Text => LogFormat::Text,
-            LogFormatArg::Json => LogFormat::Json,
-        };
-        nightshift_telemetry::init(format, &self.log).map_err(|error| {
-            let text = format_args!("--log: {}", crate::describe(&error));
-            Failure::new(nightshift_core::exit::Exit::Usage, text)
-        })
+        Ok(nightshift_telemetry::init(self.log_format, &self.log)?)
     }
 }
 

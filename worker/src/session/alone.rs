@@ -4,6 +4,7 @@
 use nightshift_core::backfill::Work;
 use nightshift_core::plan::Plan;
 use nightshift_storage::opening::{Opener, open_epoch, open_run, take};
+use nightshift_telemetry::story;
 
 use super::{Outcome, Prepared, RunError, Session, Task};
 
@@ -42,6 +43,7 @@ impl Session {
                 (plan, loaded)
             }
         };
+        self.unless_drained()?;
         let opened = self.runtime.block_on(async {
             let root = self.output(task).await?;
             if !take(&root, &opener, task.partition, work).await? {
@@ -56,6 +58,7 @@ impl Session {
         });
         let Some((root, open, epoch)) = opened? else { return Ok(Alone::Taken) };
         let loaded = self.loaded_for(&open.plan, loaded)?;
+        story::run_opened(&*open.plan, &task.bound.output);
         self.lease(task, root, open, loaded, epoch).map(Alone::Ran)
     }
 }

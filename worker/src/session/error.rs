@@ -107,6 +107,9 @@ pub enum RunError {
         /// Shards in the plan.
         shards: u32,
     },
+    /// Somebody wanted the process to end before the first shard.
+    #[error("drained before the first shard: run the same command again to continue")]
+    Drained,
     /// The run stopped before its verdict, since no shard could succeed.
     #[error("run {run} stopped: {}", failure.message)]
     Stopped {
@@ -127,6 +130,17 @@ impl From<SpecError> for RunError {
 }
 
 impl RunError {
+    /// The run that it happened to, where the error names it.
+    pub fn run(&self) -> Option<&RunId> {
+        match self {
+            Self::ModelChanged { run, .. }
+            | Self::OtherShardCount { run, .. }
+            | Self::NoSuchShard { run, .. }
+            | Self::Stopped { run, .. } => Some(run),
+            _ => None,
+        }
+    }
+
     /// The exit code of a process that ends with this error.
     pub fn exit(&self) -> Exit {
         match self {
@@ -143,7 +157,7 @@ impl RunError {
             Self::Store(error) => error.exit(),
             Self::Open(error) => error.exit(),
             Self::Conclude(error) => error.exit(),
-            Self::ModelReplaced { .. } => Exit::Temporary,
+            Self::ModelReplaced { .. } | Self::Drained => Exit::Temporary,
             Self::NoSuchShard { .. } | Self::OtherShardCount { .. } => Exit::Usage,
             Self::Stopped { failure, .. } => failure.exit,
             Self::Id(_) => Exit::Software,

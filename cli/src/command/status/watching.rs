@@ -9,6 +9,7 @@ use nightshift_core::exit::Exit;
 use nightshift_core::ids::RunId;
 use nightshift_proto::runs::get::GetRun;
 use nightshift_proto::runs::status::RunStatus;
+use nightshift_telemetry::signals::Signals;
 use nightshift_worker::front::failure::Failure;
 use tokio::time::Instant;
 
@@ -16,7 +17,6 @@ use super::runs::{Found, Wanted, fetch, text};
 use crate::args::OutputFormatArg;
 use crate::command::print_while_read;
 use crate::coordinator::{Coordinator, say};
-use crate::interrupt::Interrupt;
 use crate::progress::runs::{change, is_news};
 use crate::progress::style;
 use crate::span;
@@ -41,7 +41,7 @@ pub(super) async fn perform(
     format: OutputFormatArg,
 ) -> Result<Exit, Failure> {
     coordinator.be_quiet();
-    let mut interrupt = Interrupt::new()?;
+    let mut interrupt = Signals::listen()?;
     let json = format == OutputFormatArg::Json;
     let mut screen = if std::io::stdout().is_terminal() && !json {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stdout());

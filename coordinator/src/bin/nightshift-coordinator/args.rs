@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum, ValueHint};
 use nightshift_ledger::redis::RedisUrl;
+use nightshift_telemetry::LogFormat;
 use std::path::PathBuf;
 
 /// Plans runs and hands out leases of their shards, over gRPC.
@@ -117,7 +118,7 @@ pub(crate) struct Arguments {
 
     /// Log as text for people or as JSON lines for machines
     #[arg(long, env = "NIGHTSHIFT_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
-    pub(crate) log_format: LogFormatArg,
+    pub(crate) log_format: LogFormat,
 }
 
 /// Ways to start workers.
@@ -136,15 +137,6 @@ const WORKERS: &str = "Starting workers";
 /// What the flags about Kubernetes stand under.
 const KUBERNETES: &str = "Kubernetes";
 
-/// Formats of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormatArg {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
 const AFTER_HELP: &str = "\
 The first SIGTERM or SIGINT ends it: calls under way are answered, leases stay
 with their workers, and the next coordinator goes on with them. Workers of
@@ -157,7 +149,8 @@ Exit codes:
   70  a bug; please report it
   73  the home cannot be created
   74  reading or writing failed
-  75  another replica leads (--leader-elect); start it again
+  75  another replica leads (--leader-elect), or the end took too long; start it
+      again
   77  permission denied
   78  the job template, the kubeconfig or another file is wrong, or the address
       of Redis";

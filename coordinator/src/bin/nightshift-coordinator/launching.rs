@@ -13,9 +13,9 @@ use nightshift_coordinator::leader::Election;
 use nightshift_core::describe::describe;
 use nightshift_core::exit::Exit;
 use nightshift_manifests::JobTemplate;
+use nightshift_telemetry::Failure;
 use tokio::sync::mpsc;
 
-use super::Failure;
 use super::args::{Arguments, Launch};
 
 /// What the flags say about workers and replicas, checked before anything is served.

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use nightshift_coordinator::coordinator::Coordinator;
@@ -16,16 +17,17 @@ use nightshift_core::describe::describe;
 use nightshift_core::exit::Exit;
 use nightshift_ledger::redis::{RedisLedger, RedisSettings};
 use nightshift_ledger::{Keeper, Ledger, MemoryLedger};
-use nightshift_telemetry::LogFormat;
+use nightshift_telemetry::Failure;
+use nightshift_telemetry::ending::{end, end_within, usage};
+use nightshift_telemetry::signals::{Signals, end_on_the_spot};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 mod args;
 mod launching;
 mod tls;
 
-use args::{Arguments, LogFormatArg};
+use args::Arguments;
 use launching::Plan;
 
 /// Messages are allocated and freed by many tasks at once, which this allocator is good at.
@@ -33,49 +35,30 @@ use launching::Plan;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How long calls under way may take to end; then the process ends without them.
-const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(2);
 
-/// A start that failed, or an end that is no good.
-struct Failure {
-    exit: Exit,
-    message: String,
-}
+/// How long the whole end may take. A pod gets 15 s; workers of `--launch local` take 12 s of them
+/// at most.
+const END_WITHIN: Duration = Duration::from_secs(14);
 
-impl Failure {
-    fn new(exit: Exit, message: impl std::fmt::Display) -> Self {
-        Self { exit, message: message.to_string() }
-    }
-}
+/// The program, as it names itself at its end.
+const PROGRAM: &str = "nightshift-coordinator";
 
 fn main() -> ExitCode {
     // Before any TLS: rustls is built with one provider here, and with another in some tests. An
     // error says that one is installed, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            // Nobody is left to tell if the streams are gone.
-            let _ = error.print();
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            return ExitCode::from(exit.code());
-        }
-    };
-    match perform(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure { exit, message }) => {
-            say(&format!("error: {message}"));
-            ExitCode::from(exit.code())
-        }
+    if let Err(failure) = end_on_the_spot(Exit::Done) {
+        return end(PROGRAM, Err(failure));
+    }
+    match Arguments::try_parse() {
+        Ok(arguments) => end(PROGRAM, perform(&arguments).map(|()| Exit::Done)),
+        Err(error) => usage(PROGRAM, &error),
     }
 }
 
 fn perform(arguments: &Arguments) -> Result<(), Failure> {
-    let format = match arguments.log_format {
-        LogFormatArg::Text => LogFormat::Text,
-        LogFormatArg::Json => LogFormat::Json,
-    };
-    nightshift_telemetry::init(format, &arguments.log)
-        .map_err(|error| Failure::new(Exit::Usage, format_args!("--log: {}", describe(&error))))?;
+    nightshift_telemetry::init(arguments.log_format, &arguments.log)?;
     let times = LeaseTimes::new(arguments.lease_ttl, arguments.heartbeat)
         .map_err(|error| Failure::new(Exit::Usage, error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -91,9 +74,22 @@ fn perform(arguments: &Arguments) -> Result<(), Failure> {
     ended
 }
 
+/// From the signal on the time is counted, whatever is still under way.
+fn end_in_time() {
+    tracing::info!("told to end");
+    let text = format_args!(
+        "cut off {} s after it was told to end; what is decided lies in the outputs",
+        END_WITHIN.as_secs()
+    );
+    end_within(END_WITHIN, PROGRAM, Failure::new(Exit::Temporary, text));
+}
+
 async fn serve(arguments: &Arguments, times: LeaseTimes) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
-    let plan = Plan::of(arguments).await?;
+    let plan = tokio::select! {
+        plan = Plan::of(arguments) => plan?,
+        () = signals.received() => return Ok(()),
+    };
     let tls = tls::of(arguments)?;
     let http_listener = listen("--http", arguments.http).await?;
     let http_address = http_listener.local_addr();
@@ -108,15 +104,21 @@ async fn serve(arguments: &Arguments, times: LeaseTimes) -> Result<(), Failure> 
         }
         tokio::select! {
             () = election.win() => tracing::info!("this replica leads"),
-            () = signals.told() => return Ok(()),
+            () = signals.received() => return Ok(()),
             ended = &mut http => return Err(http_failed(ended)),
         }
     }
     let grpc_listener = listen("--listen", arguments.listen).await?;
     let keeper = Keeper::start(ledger(arguments)?);
-    let coordinator = Coordinator::open(&arguments.home, times, keeper.handle())
-        .await
-        .map_err(|error| Failure::new(error.exit(), describe(&error)))?;
+    let coordinator = tokio::select! {
+        opened = Coordinator::open(&arguments.home, times, keeper.handle()) => {
+            opened.map_err(|error| Failure::new(error.exit(), describe(&error)))?
+        }
+        () = signals.received() => {
+            end_in_time();
+            return Ok(());
+        }
+    };
     let serving = grpc_listener.local_addr().unwrap_or(arguments.listen);
     if let Ok(http) = http_address {
         say(&format!("nightshift-coordinator: serving gRPC on {serving} and HTTP on {http}"));
@@ -134,7 +136,7 @@ async fn serve(arguments: &Arguments, times: LeaseTimes) -> Result<(), Failure> 
         launcher
     });
     let lost = tokio::select! {
-        () = signals.told() => false,
+        () = signals.received() => false,
         () = hold(&mut election) => true,
         ended = &mut grpc => return Err(match ended {
             Ok(Err(error @ GrpcError::Tls(_))) => Failure::new(Exit::Config, describe(&error)),
@@ -149,7 +151,7 @@ async fn serve(arguments: &Arguments, times: LeaseTimes) -> Result<(), Failure> 
             "another replica leads now, or Kubernetes does not answer; start again to stand by";
         return Err(Failure::new(Exit::Temporary, text));
     }
-    tracing::info!("told to end");
+    end_in_time();
     if let Some(launcher) = launcher {
         // Served meanwhile, so that workers that end can give their shards back.
         launcher.end().await;
@@ -163,32 +165,6 @@ async fn serve(arguments: &Arguments, times: LeaseTimes) -> Result<(), Failure> 
         election.release().await;
     }
     Ok(())
-}
-
-/// Handlers for the signals that end the process. They are installed explicitly, because a process
-/// with the number 1, as in a container, ignores signals without a handler.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, Failure> {
-        let failed =
-            |error| Failure::new(Exit::Io, format_args!("signals cannot be handled: {error}"));
-        Ok(Self {
-            terminate: signal(SignalKind::terminate()).map_err(failed)?,
-            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
-        })
-    }
-
-    /// Resolves when the process is told to end.
-    async fn told(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }
 
 /// Resolves when the lead is lost; never where there is no election.

@@ -5,8 +5,8 @@ use std::path::Path;
 use nightshift_core::exit::Exit;
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
-use super::Failure;
 use super::args::Arguments;
+use nightshift_telemetry::Failure;
 
 /// What the flags say; none if gRPC is served without TLS. The files are read once, here.
 ///

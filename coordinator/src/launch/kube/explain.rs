@@ -9,11 +9,12 @@ use k8s_openapi::api::core::v1::{
     ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod,
     PodCondition,
 };
+use nightshift_core::last_words::LastWords;
 use nightshift_core::record::FailureClass;
 use nightshift_manifests::template::WORKER;
 
 use crate::launch::OOM_KILLED;
-use crate::launch::termination::{LastWords, class_of_exit, meaning_of_exit};
+use crate::launch::exit::{class_of_exit, meaning_of_exit};
 
 mod event;
 mod job;

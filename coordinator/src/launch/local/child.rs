@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
 use nightshift_core::ids::RunId;
+use nightshift_core::last_words::LastWords;
 use nightshift_core::record::FailureClass;
 use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::process::ExitStatusExt;
@@ -11,7 +12,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
 use super::DRAIN;
-use crate::launch::termination::{LastWords, class_of_exit, meaning_of_exit};
+use crate::launch::exit::{class_of_exit, meaning_of_exit};
 
 /// What a worker is started for.
 pub(super) struct Order<'a> {

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum, ValueHint};
+use clap::{Parser, ValueHint};
+use nightshift_telemetry::LogFormat;
 
 /// Takes metrics from the worker beside it and serves them to Prometheus.
 ///
@@ -72,16 +73,7 @@ pub(crate) struct Arguments {
 
     /// Log as text for people or as JSON lines for machines
     #[arg(long, env = "NIGHTSHIFT_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
-    pub(crate) log_format: LogFormatArg,
-}
-
-/// Formats of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormatArg {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
+    pub(crate) log_format: LogFormat,
 }
 
 const AFTER_HELP: &str = "\

@@ -15,14 +15,15 @@ use nightshift_sidecar::scrape::{self, Scraped};
 use nightshift_sidecar::settings::{
     HTTP_CONNECTION_LIFE, HTTP_CONNECTIONS_MAX, OTLP_CONNECTIONS_MAX, Settings,
 };
-use nightshift_telemetry::LogFormat;
+use nightshift_telemetry::Failure;
+use nightshift_telemetry::ending::{end, usage};
+use nightshift_telemetry::signals::{Signals, end_on_the_spot};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 mod args;
 
-use args::{Arguments, LogFormatArg};
+use args::Arguments;
 
 /// Small, and the same with every C library.
 #[global_allocator]
@@ -31,34 +32,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// How long calls under way may take to end; then the process ends without them.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// A start that failed, or an end that is no good.
-struct Failure {
-    exit: Exit,
-    message: String,
-}
-
-impl Failure {
-    fn new(exit: Exit, message: impl std::fmt::Display) -> Self {
-        Self { exit, message: message.to_string() }
-    }
-}
+/// The program, as it names itself at its end.
+const PROGRAM: &str = "nightshift-sidecar";
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            // Nobody is left to tell if the streams are gone.
-            let _ = error.print();
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            return ExitCode::from(exit.code());
-        }
-    };
-    match perform(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure { exit, message }) => {
-            say(&format!("error: {message}"));
-            ExitCode::from(exit.code())
-        }
+    if let Err(failure) = end_on_the_spot(Exit::Done) {
+        return end(PROGRAM, Err(failure));
+    }
+    match Arguments::try_parse() {
+        Ok(arguments) => end(PROGRAM, perform(&arguments).map(|()| Exit::Done)),
+        Err(error) => usage(PROGRAM, &error),
     }
 }
 
@@ -66,12 +49,7 @@ fn perform(arguments: &Arguments) -> Result<(), Failure> {
     let Arguments { otlp, otlp_remote, max_series, linger, .. } = *arguments;
     let settings = Settings::new(otlp, otlp_remote, max_series, linger)
         .map_err(|error| Failure::new(Exit::Usage, error))?;
-    let format = match arguments.log_format {
-        LogFormatArg::Text => LogFormat::Text,
-        LogFormatArg::Json => LogFormat::Json,
-    };
-    nightshift_telemetry::init(format, &arguments.log)
-        .map_err(|error| Failure::new(Exit::Usage, format_args!("--log: {}", describe(&error))))?;
+    nightshift_telemetry::init(arguments.log_format, &arguments.log)?;
     // One thread: the worker needs the others.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
@@ -84,7 +62,7 @@ fn perform(arguments: &Arguments) -> Result<(), Failure> {
 
 async fn serve(arguments: &Arguments, settings: Settings) -> Result<(), Failure> {
     // Before anything else: as process 1 of a container only handled signals arrive at all.
-    let mut signals = Signals::new()?;
+    let mut signals = Signals::listen()?;
     let traces = arguments.traces.as_deref().filter(|url| !url.trim().is_empty());
     let forward =
         traces.map(Forward::new).transpose().map_err(|error| Failure::new(Exit::Config, error))?;
@@ -107,7 +85,7 @@ async fn serve(arguments: &Arguments, settings: Settings) -> Result<(), Failure>
         Failure::new(Exit::Io, format_args!("the {what} server failed: {error}"))
     };
     tokio::select! {
-        () = signals.next() => {}
+        () = signals.received() => {}
         ended = &mut otlp => return Err(match ended {
             Ok(Err(error)) => failed("OTLP", describe(&error)),
             _ => failed("OTLP", "it ended".to_owned()),
@@ -120,39 +98,12 @@ async fn serve(arguments: &Arguments, settings: Settings) -> Result<(), Failure>
     tracing::info!(linger = ?settings.linger(), "told to end");
     tokio::select! {
         () = tokio::time::sleep(settings.linger()) => {}
-        () = signals.next() => {}
+        () = signals.received() => {}
     }
     end.send_replace(true);
     // A scraper that reads no more must not keep the pod.
     let _ = tokio::time::timeout(GRACE, async { tokio::join!(otlp, http) }).await;
     Ok(())
-}
-
-/// The two signals that end it.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, Failure> {
-        let on = |kind| {
-            signal(kind).map_err(|error| {
-                Failure::new(Exit::Io, format_args!("signals cannot be handled: {error}"))
-            })
-        };
-        Ok(Self {
-            terminate: on(SignalKind::terminate())?,
-            interrupt: on(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }
 
 /// Resolves when the process is to end.

@@ -9,6 +9,7 @@ use nightshift_core::exit::Exit;
 use nightshift_core::ids::RunId;
 use nightshift_storage::sync::Durability;
 use nightshift_worker::describe;
+use nightshift_worker::forced::Forced;
 use nightshift_worker::front::address::Address;
 use nightshift_worker::front::failure::Failure;
 use nightshift_worker::front::tls::TlsArgs;
@@ -70,6 +71,7 @@ impl CoordinatorArgs {
         coordinator: &Address,
         workers: Option<u16>,
         drain: Drain,
+        forced: Forced,
     ) -> Result<Exit, Failure> {
         let who = Identity::of_this_process();
         let worker =
@@ -85,7 +87,7 @@ impl CoordinatorArgs {
         };
         let runtime = runtime()?;
         let pace = self.max_rows_per_second.map(Pace::new);
-        let ended = work(settings, who, pace, drain, runtime.handle().clone());
+        let ended = work(settings, who, pace, forced, drain, runtime.handle().clone());
         // An opening that still waits for a slow volume must not keep the process.
         runtime.shutdown_background();
         let (ending, tally) =
@@ -100,7 +102,11 @@ impl CoordinatorArgs {
             "{shards} shards with {rows} rows committed; longest gap between heartbeats {gap_ms} ms"
         ));
         let exit = ending.exit();
-        match ending {
+        let named = |failure: Failure| match &self.run {
+            Some(run) => failure.of(run, None),
+            None => failure,
+        };
+        let ended = match ending {
             Ending::Retired | Ending::Idle => Ok(exit),
             Ending::Drained => {
                 Err(Failure::new(exit, "drained: run the same command again to continue"))
@@ -118,7 +124,8 @@ impl CoordinatorArgs {
                     "the coordinator at {coordinator} and this worker cannot go on: {text}"
                 ),
             )),
-        }
+        };
+        ended.map_err(named)
     }
 }
 

@@ -9,7 +9,9 @@ use nightshift_core::exit::Exit;
 use nightshift_core::ids::ShardIndex;
 use nightshift_core::model::ModelUri;
 use nightshift_storage::model::Models;
-use nightshift_worker::front::failure::{Failure, usage};
+use nightshift_telemetry::ending::{end, usage};
+use nightshift_telemetry::signals::refused;
+use nightshift_worker::front::failure::Failure;
 use nightshift_worker::front::workspace::Workspace;
 use nightshift_worker::front::{default_threads, runtime};
 use nightshift_worker::pool::NoObserver;
@@ -28,38 +30,39 @@ use args::{Arguments, Mode};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The program, as it names itself at its end.
+const PROGRAM: &str = "nightshift-worker";
+
 fn main() -> ExitCode {
-    let arguments = match Arguments::of_this_process() {
-        Ok(arguments) => arguments,
-        Err(error) => return usage(&error),
-    };
-    match perform(&arguments) {
-        Ok(exit) => ExitCode::from(exit.code()),
-        Err(failure) => failure.report(),
+    match Arguments::of_this_process() {
+        Ok(arguments) => end(PROGRAM, perform(&arguments)),
+        Err(error) => usage(PROGRAM, &error),
     }
 }
 
 fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
-    arguments.log.init()?;
     let drain = Drain::default();
-    drain_on_signals(&drain).map_err(|error| {
-        Failure::new(Exit::Io, format_args!("signals cannot be handled: {error}"))
-    })?;
+    drain_on_signals(&drain, PROGRAM).map_err(|error| refused(&error))?;
+    arguments.log.init()?;
     parent::drain_with_parent(&drain).map_err(|error| {
         Failure::new(Exit::Io, format_args!("the parent cannot be watched: {error}"))
     })?;
     match arguments.mode()? {
         Mode::Member { coordinator } => {
-            arguments.member.work(&coordinator, arguments.workers, drain)
+            let forced = arguments.rehearsal.forced();
+            let ended =
+                arguments.member.work(&coordinator, arguments.workers, drain, forced.clone());
+            forced.summary().iter().for_each(|line| println_err(line));
+            ended
         }
         Mode::Commit(commit) => commit.commit(),
-        Mode::File(single) => file(single),
+        Mode::File(single) => file(single, &drain),
         Mode::Shard { shard, shards } => shard_of(arguments, shard, shards, drain),
     }
 }
 
 /// One file into another.
-fn file(mut single: Single) -> Result<Exit, Failure> {
+fn file(mut single: Single, drain: &Drain) -> Result<Exit, Failure> {
     let model: ModelUri = single.model.parse().map_err(|error| {
         Failure::new(Exit::Usage, format_args!("--model names no model: {error}"))
     })?;
@@ -67,7 +70,7 @@ fn file(mut single: Single) -> Result<Exit, Failure> {
         let resolved = runtime()?.block_on(Models::from_env().resolve(&model, None));
         single.model = resolved.map_err(RunError::from)?.folder.display().to_string();
     }
-    let done = score_file(&single)
+    let done = score_file(&single, drain)
         .map_err(|error| Failure::new(error.exit(), nightshift_worker::describe(&error)))?;
     println_err(&format!(
         "{} rows in, {} out, {} rejected: {}",
@@ -98,7 +101,10 @@ fn shard_of(
     let handle = runtime.handle().clone();
     let mut session = Session::new(handle, threads, drain.clone(), Arc::new(NoObserver));
     session.ignore_window = arguments.ignore_window;
-    match session.run_shard(&task, shard)? {
+    session.forced = arguments.rehearsal.forced();
+    let outcome = session.run_shard(&task, shard);
+    session.forced.summary().iter().for_each(|line| println_err(line));
+    match outcome? {
         Outcome::AlreadyDone(report) => {
             println_err(&format!("{} has succeeded already", report.verdict.run));
             Ok(Exit::Done)
@@ -113,7 +119,8 @@ fn shard_of(
             ));
             match given_up {
                 Some(given_up) if verdict.state != FinalState::Succeeded => {
-                    Err(Failure::new(Exit::Data, &given_up.message))
+                    let failure = Failure::new(Exit::Data, &given_up.message);
+                    Err(failure.of(&verdict.run, Some(shard)))
                 }
                 _ => Ok(Exit::Done),
             }
@@ -125,13 +132,13 @@ fn shard_of(
         Outcome::Open { run, undecided } => {
             if drain.is_requested() {
                 let text = "drained: run the same command again to continue";
-                return Err(Failure::new(Exit::Temporary, text));
+                return Err(Failure::new(Exit::Temporary, text).of(&run, Some(shard)));
             }
             println_err(&format!(
                 "shard {shard} of {run} is decided, {undecided} others are not yet"
             ));
             match session.quarantined(&task, &run, shard)? {
-                Some(message) => Err(Failure::new(Exit::Data, message)),
+                Some(message) => Err(Failure::new(Exit::Data, message).of(&run, Some(shard))),
                 None => Ok(Exit::Done),
             }
         }

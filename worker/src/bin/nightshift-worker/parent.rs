@@ -4,6 +4,8 @@ use std::io::Read;
 
 use nightshift_worker::source::Drain;
 
+use crate::PROGRAM;
+
 /// Set by whoever holds the other end of standard input for as long as it lives.
 const END_WITH_STDIN: &str = "NIGHTSHIFT_END_WITH_STDIN";
 
@@ -19,7 +21,7 @@ pub(crate) fn drain_with_parent(drain: &Drain) -> std::io::Result<()> {
         let mut stdin = std::io::stdin().lock();
         // An error means as much as the end: nobody is there.
         while stdin.read(&mut rest).is_ok_and(|read| read > 0) {}
-        drain.request();
+        drain.end_in_time(PROGRAM);
     };
     // The thread ends with the process.
     std::thread::Builder::new().name("parent".to_owned()).spawn(watch).map(|_| ())

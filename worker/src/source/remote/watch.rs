@@ -7,11 +7,11 @@ use tokio::time::timeout;
 use super::ahead::OVERDUE_MAX;
 use super::contact::Notice;
 use super::shared::{Ending, Shared};
+use crate::drain::LAST_WORDS_WITHIN;
 
 /// How often to look: a signal has to be acted on within a second.
 const LOOK: Duration = Duration::from_millis(50);
-/// How long reports and releases may take after the last commit of a worker that was told to go:
-/// with the commits it fits into the 15 s that a drain plans for.
+/// How long reports and releases may take after the last commit of a worker that was told to go.
 const LAST_WORDS_MAX: Duration = Duration::from_secs(5);
 
 /// Looks after the worker until it may end.
@@ -96,5 +96,7 @@ fn is_over(shared: &Shared, now: Instant) -> bool {
     };
     let said = state.holdings.is_empty() && !state.acquiring;
     let patience = if state.leaving { LAST_WORDS_MAX } else { shared.settings.give_up_after };
-    said || ending.is_cut_off() || now.saturating_duration_since(worked_until) > patience
+    // However long the commits took: the process is about to be killed.
+    let late = shared.drain.told().is_some_and(|told| now - told > LAST_WORDS_WITHIN);
+    said || late || ending.is_cut_off() || now.saturating_duration_since(worked_until) > patience
 }

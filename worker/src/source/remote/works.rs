@@ -141,6 +141,7 @@ impl Opener {
         let plan = plan(key).await?;
         let root = self.root(&key.output_root).await?;
         let engine = self.model(&plan).await?;
+        nightshift_telemetry::story::run_opened(&*plan, &key.output_root);
         Ok(RunWork { root, scorer: Scorer::for_plan(plan, engine) })
     }
 
