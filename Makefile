@@ -12,7 +12,7 @@ STORES  := .venv-stores
 STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 NIGHTSHIFT := target/release/nightshift
 
-.PHONY: help static images demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench bench-leases samples lint-docs
+.PHONY: help static images try-images demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench bench-leases samples lint-docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -27,6 +27,9 @@ static: ## Build release programs without any shared library, for images
 
 images: static ## Make image archives of them in target/images; docker load -i takes them
 	$(PYTHON) deploy/images/oci.py --binaries target/static/$(STATIC_TARGET)/release --out target/images
+
+try-images: ## Run the programs of the archives as pods would (needs root, skopeo, umoci)
+	tests/deploy/trial.sh target/images
 
 demo: build ## Score 14 real dates of flights on this machine
 	$(NIGHTSHIFT) run examples/flights/spec.yaml --dates $(DATES)

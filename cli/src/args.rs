@@ -117,6 +117,8 @@ pub(crate) enum Command {
     /// `job`, `cronjob` and `indexed` need no coordinator: the spec goes into a ConfigMap, and
     /// pods see the volume of a PersistentVolumeClaim at /data. `coordinator` shows the Job that a
     /// coordinator makes for a run of this spec, to be looked at before it is submitted.
+    ///
+    /// As in `nightshift render job spec.yaml --set date=2013-01-31 | kubectl apply -f -`.
     Render(RenderArgs),
     /// Print a completion script for a shell
     Completions {

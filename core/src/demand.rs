@@ -120,7 +120,10 @@ mod tests {
     #[test]
     fn threads_are_the_limit_or_the_request_in_whole_cores() {
         assert_eq!(threads(&json!({ "limits": { "cpu": "2500m" } })), Some(3));
-        assert_eq!(threads(&json!({ "limits": { "cpu": 4 }, "requests": { "cpu": "1" } })), Some(4));
+        assert_eq!(
+            threads(&json!({ "limits": { "cpu": 4 }, "requests": { "cpu": "1" } })),
+            Some(4)
+        );
         assert_eq!(threads(&json!({ "requests": { "cpu": "250m" } })), Some(1));
         assert_eq!(threads(&json!({ "requests": { "cpu": "1E" } })), Some(THREADS_MAX));
         assert_eq!(threads(&json!({ "limits": { "memory": "1Gi" } })), None);

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! loading = process + 3 × weights
-//! working = process + weights + plan + footers + threads × (decoders + batches + output + thread)
+//! working = process + weights + plan + footers + commits
+//!           + threads × (decoders + batches + output + thread)
 //! peak    = the larger of the two, and a fifth more for what an allocator holds back
 //! limit   = peak and a quarter more, in steps of 64 MiB
 //! ```
@@ -15,8 +16,9 @@ use crate::quantity::mebibytes;
 
 const MIB: u64 = 1 << 20;
 
-/// A worker before it has a model or a row: program, runtime, log. Measured: 9 to 14 MiB.
-const PROCESS_BYTES: u64 = 16 * MIB;
+/// Program, runtime and store, whatever is scored: a run of 842 rows on one thread takes 34 MiB
+/// (docs/performance.md).
+const PROCESS_BYTES: u64 = 40 * MIB;
 
 /// Copies of the weights while a model is loaded: the file, its tensors, the engine's own.
 const LOADING_COPIES: u64 = 3;
@@ -28,12 +30,15 @@ const SHARD_BYTES: u64 = 300;
 /// A compute thread for itself: touched stack, and the heap that the allocator gives each thread.
 const THREAD_BYTES: u64 = 2 * MIB;
 
-/// Copies of a batch at a time: as decoded, converted, and as its results stand beside it.
-const BATCH_COPIES: u64 = 3;
+/// Copies of a batch at a time: as decoded, as converted, beside its results, and in the encoder.
+const BATCH_COPIES: u64 = 4;
 
-/// What an encoder holds beside the encoded row group: pages that are being filled, and what is
-/// on its way to the file.
-const ENCODER_BYTES: u64 = 2 * MIB;
+/// What an encoder holds beside the encoded row group: pages and dictionaries that are being filled
+/// (1 MiB each), and what is on its way to the file.
+const ENCODER_BYTES: u64 = 4 * MIB;
+
+/// A commit under way: a thread that waits for the disk, and the heap that the allocator gives it.
+const COMMIT_BYTES: u64 = MIB / 2;
 
 /// Share of the peak that an allocator holds back in pages that are not full: a fifth, measured.
 const ALLOCATOR_SHARE: u64 = 5;
@@ -62,6 +67,8 @@ pub struct Facts {
     pub batch_bytes: u64,
     /// Encoded rows that are held before they are written.
     pub output_bytes: u64,
+    /// Commits that may be under way at one time.
+    pub commits: u64,
 }
 
 impl Facts {
@@ -76,6 +83,7 @@ impl Facts {
             decoder_bytes: self.decoder_bytes.max(other.decoder_bytes),
             batch_bytes: self.batch_bytes.max(other.batch_bytes),
             output_bytes: self.output_bytes.max(other.output_bytes),
+            commits: self.commits.max(other.commits),
         }
     }
 }
@@ -99,6 +107,8 @@ pub struct Footprint {
     pub batch_bytes: u64,
     /// Output that all threads hold before it is written.
     pub output_bytes: u64,
+    /// Commits that wait for the disk.
+    pub commit_bytes: u64,
     /// The threads themselves.
     pub thread_bytes: u64,
     /// Most memory that is used at one time.
@@ -117,6 +127,7 @@ impl Footprint {
         let decoder_bytes = each(facts.decoder_bytes.saturating_mul(2));
         let batch_bytes = each(facts.batch_bytes.saturating_mul(BATCH_COPIES));
         let output_bytes = each(facts.output_bytes.saturating_add(ENCODER_BYTES));
+        let commit_bytes = facts.commits.saturating_mul(COMMIT_BYTES);
         let thread_bytes = each(THREAD_BYTES);
         let parts = [
             PROCESS_BYTES,
@@ -126,10 +137,12 @@ impl Footprint {
             decoder_bytes,
             batch_bytes,
             output_bytes,
+            commit_bytes,
             thread_bytes,
         ];
         let working = parts.into_iter().fold(0, u64::saturating_add);
-        let loading = PROCESS_BYTES.saturating_add(facts.weights_bytes.saturating_mul(LOADING_COPIES));
+        let loading =
+            PROCESS_BYTES.saturating_add(facts.weights_bytes.saturating_mul(LOADING_COPIES));
         let peak_bytes = more(working.max(loading), ALLOCATOR_SHARE);
         Self {
             threads,
@@ -140,6 +153,7 @@ impl Footprint {
             decoder_bytes,
             batch_bytes,
             output_bytes,
+            commit_bytes,
             thread_bytes,
             peak_bytes,
             limit_bytes: more(peak_bytes, HEADROOM_SHARE).div_ceil(LIMIT_STEP) * LIMIT_STEP,
@@ -164,12 +178,16 @@ mod tests {
     use super::*;
 
     fn facts() -> impl Strategy<Value = Facts> {
-        let any = || any::<u64>();
-        (any(), any(), any(), any(), any(), any(), any()).prop_map(
-            |(weights_bytes, shards, shard_rows, footer_bytes, decoder_bytes, batch_bytes, output_bytes)| {
-                Facts { weights_bytes, shards, shard_rows, footer_bytes, decoder_bytes, batch_bytes, output_bytes }
-            },
-        )
+        prop::array::uniform8(any::<u64>()).prop_map(|it| Facts {
+            weights_bytes: it[0],
+            shards: it[1],
+            shard_rows: it[2],
+            footer_bytes: it[3],
+            decoder_bytes: it[4],
+            batch_bytes: it[5],
+            output_bytes: it[6],
+            commits: it[7],
+        })
     }
 
     #[test]
@@ -181,16 +199,16 @@ mod tests {
             output_bytes: 4 * MIB,
             ..Facts::default()
         };
-        // 16 + 10 + 2 × (2 × 2 + 3 × 1 + 4 + 2 + 2) = 56 MiB, and a fifth.
+        // 40 + 10 + 2 × (2 × 2 + 4 × 1 + 4 + 4 + 2) = 86 MiB, and a fifth.
         let two = Footprint::of(&facts, 2);
-        assert_eq!(two.peak_bytes, 56 * MIB + 56 * MIB / 5);
-        assert_eq!(two.limit(), "128Mi");
+        assert_eq!(two.peak_bytes, 86 * MIB + 86 * MIB / 5);
+        assert_eq!(two.limit(), "192Mi");
     }
 
     #[test]
     fn loading_large_weights_is_the_peak() {
         let facts = Facts { weights_bytes: 1000 * MIB, ..Facts::default() };
-        assert_eq!(Footprint::of(&facts, 1).peak_bytes, 3016 * MIB + 3016 * MIB / 5);
+        assert_eq!(Footprint::of(&facts, 1).peak_bytes, 3040 * MIB + 3040 * MIB / 5);
     }
 
     proptest! {

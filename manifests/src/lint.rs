@@ -79,8 +79,33 @@ pub struct Rule {
 pub struct Source {
     /// Its name in findings.
     pub name: String,
-    /// What is in it.
+    /// What is in it, as far as it is text.
     pub text: String,
+    /// Where the first byte is that is no UTF-8.
+    pub(crate) not_text: Option<Place>,
+}
+
+impl Source {
+    /// A file of text.
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { name: name.into(), text: text.into(), not_text: None }
+    }
+
+    /// A file of any bytes. One that is not UTF-8 is found to be unreadable, and never mended: the
+    /// bytes that are no text would be lost.
+    pub fn of_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Self {
+        let error = match String::from_utf8(bytes) {
+            Ok(text) => return Self::new(name, text),
+            Err(error) => error,
+        };
+        let offset = error.utf8_error().valid_up_to();
+        let mut bytes = error.into_bytes();
+        bytes.truncate(offset);
+        let text = String::from_utf8(bytes).unwrap_or_default();
+        let last = text.rsplit('\n').next().unwrap_or_default();
+        let (line, column) = (text.matches('\n').count() + 1, last.chars().count() + 1);
+        Self { name: name.into(), text, not_text: Some(Place { line, column, offset }) }
+    }
 }
 
 /// What the rules must know.
@@ -126,7 +151,7 @@ pub struct Report {
 
 /// Looks at all sources together: a volume claim in one may be used by a Job in another.
 pub fn lint(sources: &[Source], options: Options) -> Report {
-    let streams: Vec<Stream> = sources.iter().map(|source| read::read(&source.text)).collect();
+    let streams: Vec<Stream> = sources.iter().map(read::source).collect();
     let facts = Facts { options, claims: claims(&streams) };
     let mut report = Report::default();
     for (index, (source, stream)) in sources.iter().zip(&streams).enumerate() {

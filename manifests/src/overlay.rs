@@ -25,6 +25,35 @@ const MERGE_KEYS: [(&str, &str); 13] = [
     ("volumes", "name"),
 ];
 
+/// Why an overlay cannot be laid over the pod template of a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Dotted path of the field.
+    pub field: String,
+    /// What is wrong.
+    pub problem: &'static str,
+    /// What to write instead.
+    pub remedy: &'static str,
+}
+
+/// Finds what would vanish in the merge, or keep a Job from seeing how its workers end.
+pub fn fault(overlay: &Value) -> Option<Fault> {
+    let mut fields = overlay.as_object().into_iter().flat_map(Map::keys);
+    if let Some(unknown) = fields.find(|field| !["metadata", "spec"].contains(&field.as_str())) {
+        return Some(Fault {
+            field: unknown.clone(),
+            problem: "is no field of a pod template",
+            remedy: "put it below `spec` or `metadata`",
+        });
+    }
+    let policy = &overlay["spec"]["restartPolicy"];
+    (!policy.is_null() && policy != "Never").then(|| Fault {
+        field: "spec.restartPolicy".to_owned(),
+        problem: "can only be `Never`",
+        remedy: "remove it: a worker that ends is replaced by its Job",
+    })
+}
+
 /// `base` with `overlay` laid over it.
 ///
 /// An overlay of `{}` changes nothing, and laying the same overlay twice changes nothing more.

@@ -5,6 +5,8 @@ use serde_json::Value;
 use serde_saphyr::{Location, Spanned};
 use thiserror::Error;
 
+use crate::overlay;
+
 /// Name of the container that scores.
 pub const WORKER: &str = "worker";
 
@@ -110,6 +112,39 @@ impl JobTemplate {
             .map_err(|error| checker.yaml(&error))?;
         checker.fields(&job, &places)?;
         Ok(Self { job })
+    }
+
+    /// The same with a file laid over its pod template, by the rules of [`overlay`]: what an
+    /// installation adds to the pods of every run, such as a certificate or a queue.
+    ///
+    /// # Errors
+    /// What is wrong in the file, and what to write instead.
+    pub fn laid_over(mut self, file_name: &str, yaml: &str) -> Result<Self, TemplateError> {
+        let checker = Checker { file: file_name };
+        let refuse = |field: &str, problem: &str, remedy: &str| {
+            checker.error(Location::UNKNOWN, field, problem, remedy)
+        };
+        if yaml.len() > TEMPLATE_MAX_BYTES {
+            let problem = format!("{} bytes are more than {TEMPLATE_MAX_BYTES}", yaml.len());
+            return Err(refuse("", &problem, "name the YAML of a part of a pod"));
+        }
+        let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
+        let laid: Value = serde_saphyr::from_str_with_options(yaml, options)
+            .map_err(|error| checker.yaml(&error))?;
+        if !laid.is_object() {
+            return Err(refuse("", "this is no map", "write `metadata` or `spec` of a pod"));
+        }
+        if let Some(fault) = overlay::fault(&laid) {
+            return Err(refuse(&fault.field, fault.problem, fault.remedy));
+        }
+        let pod = &mut self.job["spec"]["template"];
+        *pod = overlay::merge(pod, &laid);
+        let containers = pod["spec"]["containers"].as_array();
+        if !containers.into_iter().flatten().any(|container| container["name"] == WORKER) {
+            let field = "spec.containers";
+            return Err(refuse(field, "it takes the container `worker` away", "leave it there"));
+        }
+        Ok(self)
     }
 
     /// The Job as it was written.

@@ -72,7 +72,9 @@ pub fn worker_job(template: &JobTemplate, order: &JobOrder<'_>) -> Result<Value,
     worker::image_and_resources(&mut pod, order)?;
     if let Some(fields) = &order.workers.pod_template {
         let laid = Value::Object(fields.clone().into_iter().collect());
-        check_overlay(&laid)?;
+        if let Some(fault) = overlay::fault(&laid) {
+            return Err(InvalidOrder::refused(fault));
+        }
         pod = overlay::merge(&pod, &laid);
     }
     worker::essentials(&mut pod, order)?;
@@ -106,26 +108,6 @@ pub fn scale_patch(slots: u32, rests: bool) -> Value {
         spec.insert("suspend".to_owned(), json!(true));
     }
     json!({ "apiVersion": "batch/v1", "kind": "Job", "spec": spec })
-}
-
-/// Finds what cannot be laid over a pod template, before it vanishes in the merge.
-fn check_overlay(overlay: &Value) -> Result<(), InvalidOrder> {
-    let fields = overlay.as_object().into_iter().flat_map(Map::keys);
-    if let Some(unknown) =
-        fields.clone().find(|field| !["metadata", "spec"].contains(&field.as_str()))
-    {
-        return Err(InvalidOrder::refused(
-            unknown,
-            "is no field of a pod template",
-            "put it below `spec` or `metadata`",
-        ));
-    }
-    let policy = &overlay["spec"]["restartPolicy"];
-    if !policy.is_null() && policy != "Never" {
-        let remedy = "remove it: a worker that ends is replaced by its Job";
-        return Err(InvalidOrder::refused("spec.restartPolicy", "can only be `Never`", remedy));
-    }
-    Ok(())
 }
 
 /// Says on an object, or a pod template, whose it is.

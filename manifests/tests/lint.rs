@@ -23,7 +23,7 @@ fn sample(rule: &str, name: &str) -> String {
 }
 
 fn look(text: &str) -> Report {
-    let source = Source { name: "x.yaml".to_owned(), text: text.to_owned() };
+    let source = Source::new("x.yaml", text);
     lint(&[source], Options::default())
 }
 
@@ -149,7 +149,7 @@ fn lists_and_other_kinds_are_read() {
 
 #[test]
 fn sarif_is_as_code_scanning_takes_it() {
-    let source = Source { name: "deploy/a b.yaml".into(), text: sample("overlap", "bad.yaml") };
+    let source = Source::new("deploy/a b.yaml", sample("overlap", "bad.yaml"));
     let report = lint(std::slice::from_ref(&source), Options::default());
     let document = sarif(&[source], &report.findings, "0.1.0");
     let run = &document["runs"][0];
@@ -176,8 +176,30 @@ fn the_manual_is_that_of_the_rules() {
 /// Bytes that mean something in YAML, and some that never should stand there.
 const NASTY: &[u8] = b"{}[]:-,&*!|>'\"%@`#?\n\r\t \0\xff<ae0";
 
+#[test]
+fn a_file_that_is_no_text_is_found_and_left_alone() {
+    let mut bytes = sample("overlap", "bad.yaml").into_bytes();
+    let at = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 3;
+    bytes[at] = 0xff;
+    let source = Source::of_bytes("latin1.yaml", bytes);
+    let report = lint(std::slice::from_ref(&source), Options::default());
+    let [finding] = &report.findings[..] else { panic!("{:?}", report.findings) };
+    assert_eq!((finding.rule.id, finding.at.line, finding.at.column), ("unreadable", 2, 3));
+    assert!(fix(&source.text, &report.findings).changes.is_empty());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 400 } else { 4000 }))]
+
+    /// Any bytes at all: no panic, and places that are in the file.
+    #[test]
+    fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..2_000)) {
+        let lines = bytes.iter().filter(|byte| **byte == b'\n').count() + 2;
+        let source = Source::of_bytes("any", bytes);
+        let report = lint(std::slice::from_ref(&source), Options::default());
+        prop_assert!(report.findings.iter().all(|it| it.at.line <= lines));
+        fix(&source.text, &report.findings);
+    }
 
     /// Whatever happens to a file: no panic, and what `fix` gives back mends to itself.
     #[test]

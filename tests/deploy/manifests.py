@@ -29,8 +29,25 @@ def name(document: dict) -> str:
     return f"{document.get('kind')} {metadata.get('name') or metadata.get('generateName')}"
 
 
+# Lists of a pod whose elements have a name, and what that is, as in docs/kubernetes.md#the-overlay.
+MERGE_KEYS = {"containers": "name", "initContainers": "name", "volumes": "name", "env": "name", "volumeMounts": "mountPath"}
+
+
+def overlaid(base, overlay, field: str = ""):
+    """What a coordinator makes of a part of its job template and an overlay."""
+    if isinstance(overlay, dict) and isinstance(base, dict):
+        return base | {name: overlaid(base.get(name), value, name) for name, value in overlay.items()}
+    if isinstance(overlay, list) and isinstance(base, list) and field in MERGE_KEYS:
+        key = MERGE_KEYS[field]
+        laid = {element[key]: element for element in overlay}
+        merged = [overlaid(element, laid.pop(element[key], {})) for element in base]
+        return merged + list(laid.values())
+    return overlay
+
+
 def with_embedded(documents: list[dict]) -> list[dict]:
-    """The documents, and the Jobs that lie as text in ConfigMaps, in the namespace of those."""
+    """The documents, and the Jobs that lie as text in ConfigMaps with the overlays beside them, in the
+    namespace of those."""
     embedded = []
     for document in documents:
         if document.get("kind") != "ConfigMap":
@@ -38,6 +55,10 @@ def with_embedded(documents: list[dict]) -> list[dict]:
         for key, text in document.get("data", {}).items():
             if key.endswith("-job.yaml"):
                 job = yaml.load(text, Strict)
+                for name_of, part in document["data"].items():
+                    if name_of.endswith("-overlay.yaml"):
+                        template = job["spec"]["template"]
+                        job["spec"]["template"] = overlaid(template, yaml.load(part, Strict))
                 job["metadata"]["namespace"] = document["metadata"].get("namespace")
                 embedded.append(job)
     return documents + embedded

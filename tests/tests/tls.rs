@@ -10,6 +10,7 @@
 use std::path::PathBuf;
 
 use nightshift_tests::bench::{Bench, SpecText};
+use nightshift_tests::binaries::repository;
 use nightshift_tests::http;
 use nightshift_tests::ports::free_port;
 use nightshift_tests::process::{Program, Running};
@@ -46,6 +47,11 @@ impl Secured {
         }
         write("ca.pem", ours.pem());
         write("other.pem", other.pem());
+        Self::serve(bench)
+    }
+
+    /// With `ca.pem` and the certificate `server` of the bench.
+    fn serve(bench: Bench) -> Self {
         let (grpc, web) = (free_port(), free_port());
         let path = |name: &str| bench.path(name);
         let coordinator = Program::coordinator()
@@ -99,6 +105,28 @@ fn a_run_goes_from_submit_to_its_verdict_over_tls() {
     worker.finish().expect(75);
     secured.coordinator.signal(rustix::process::Signal::TERM);
     secured.coordinator.finish().expect(0);
+}
+
+#[test]
+fn the_certificates_of_the_manifests_are_good_for_what_they_are_for() {
+    let bench = Bench::new();
+    let script = repository().join("deploy/components/grpc-tls/certificates.sh");
+    Program::new(script).arg(bench.path("made")).run().expect(0);
+    for (made, name) in [
+        ("ca.crt", "ca.pem"),
+        ("coordinator.crt", "server.pem"),
+        ("coordinator.key", "server.key"),
+        ("worker.crt", "client.pem"),
+        ("worker.key", "client.key"),
+    ] {
+        std::fs::rename(bench.path("made").join(made), bench.path(name)).unwrap();
+    }
+    let secured = Secured::serve(bench);
+    let status = || Program::nightshift().arg("status");
+    secured.told(status(), "ca.pem", Some("client")).run().expect(0);
+    secured.told(status(), "ca.pem", None).run().expect(69);
+    // The coordinator's own certificate says that it is for serving.
+    secured.told(status(), "ca.pem", Some("server")).run().expect(69);
 }
 
 #[test]

@@ -12,14 +12,16 @@ use nightshift_storage::input::parquet::read_footer;
 use nightshift_storage::input::{InputError, InputObject};
 
 use crate::engine::Engine;
+use crate::pool::COMMITS_MAX;
 use crate::read::{BATCH_BYTES, FOOTERS_BYTES_MAX};
 use crate::score::{BATCH_ROWS, read_columns};
 use crate::write::ROW_GROUP_BYTES_MAX;
 
 mod parquet;
 
-/// Blocks that a reader of text holds: one read ahead (128 KiB), one in a decompressor, one row.
-const TEXT_BLOCK_BYTES: u64 = 512 << 10;
+/// A reader of text: blocks read ahead (128 KiB) and in a decompressor, one row, and the columns
+/// that grow by doubling while they are filled. Measured: 8 MiB for flights as CSV.
+const TEXT_READER_BYTES: u64 = 8 << 20;
 
 /// Window of a zstd stream: that of `zstd -19`. Files made with `--long` take up to 128 MiB.
 const ZSTD_WINDOW_BYTES: u64 = 8 << 20;
@@ -75,6 +77,7 @@ pub fn weigh(plan: &Plan, engine: &dyn Engine) -> Result<Facts, InputError> {
         decoder_bytes: heaviest.decoder_bytes,
         batch_bytes: heaviest.batch_bytes + batch_rows * scores_bytes(engine),
         output_bytes: held_rows.saturating_mul(output_row_bytes).min(ROW_GROUP_BYTES_MAX as u64),
+        commits: (plan.shards.len() as u64).min(u64::from(COMMITS_MAX)),
     })
 }
 
@@ -105,7 +108,7 @@ fn weight(
     let text = row_bytes.saturating_mul(batch_rows).min(BATCH_BYTES as u64 + row_bytes);
     Ok(Weight {
         footer_bytes: 0,
-        decoder_bytes: TEXT_BLOCK_BYTES + row_bytes + window,
+        decoder_bytes: TEXT_READER_BYTES + row_bytes + window,
         batch_bytes: text + batch_rows * columns.len() as u64 * VALUE_BYTES,
         carried_row_bytes: row_bytes + carried.len() as u64 * VALUE_BYTES,
     })

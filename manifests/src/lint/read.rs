@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, StructureStyle};
 
+use super::Source;
 use super::tree::{Entry, Node, Place, Value};
 
 /// Largest file that is read.
@@ -52,6 +53,13 @@ pub(super) struct Stream {
     pub(super) documents: Vec<Document>,
     pub(super) comments: Vec<Comment>,
     pub(super) unread: Option<Unread>,
+}
+
+/// Reads a file, unless it is not text.
+pub(super) fn source(source: &Source) -> Stream {
+    let Some(at) = source.not_text else { return read(&source.text) };
+    let why = "this byte is no UTF-8; save the file as UTF-8".to_owned();
+    Stream { unread: Some(Unread { at, why, template: false }), ..Stream::default() }
 }
 
 /// Reads as many documents as can be read.

@@ -51,3 +51,27 @@ fn what_is_no_job_at_all_is_refused() {
     insta::assert_snapshot!(refused(&format!("{TEMPLATE}---\n{TEMPLATE}")), @"job.yaml:131:1: there is a second document after `---`; write one batch/v1 Job as in deploy/base/worker-job.yaml");
     insta::assert_snapshot!(refused(&with("kind: Job", "kind: Job\nkind: Job")), @"job.yaml:6:1: the key `kind` occurs twice; write one batch/v1 Job as in deploy/base/worker-job.yaml");
 }
+
+#[test]
+fn files_are_laid_over_the_pods() {
+    let laid = |yaml: &str| {
+        let template = JobTemplate::parse("worker-job.yaml", TEMPLATE).unwrap();
+        template.laid_over("queue.yaml", yaml)
+    };
+    let queue = laid(
+        "metadata: { labels: { kueue.x-k8s.io/queue-name: nightshift } }\nspec:\n  containers:\n    \
+         - name: worker\n      env: [{ name: A, value: b }]\n",
+    )
+    .unwrap();
+    let pod = &queue.job()["spec"]["template"];
+    assert_eq!(pod["metadata"]["labels"]["kueue.x-k8s.io/queue-name"], "nightshift");
+    assert_eq!(pod["metadata"]["labels"]["app.kubernetes.io/component"], "worker");
+    let env = pod["spec"]["containers"][0]["env"].as_array().unwrap();
+    assert!(env.iter().any(|variable| variable["name"] == "A") && env.len() > 1, "{env:?}");
+
+    let refused = |yaml: &str| laid(yaml).unwrap_err().to_string();
+    insta::assert_snapshot!(refused("kind: Job"), @"queue.yaml:1:1: kind: is no field of a pod template; put it below `spec` or `metadata`");
+    insta::assert_snapshot!(refused("- a"), @"queue.yaml:1:1: this is no map; write `metadata` or `spec` of a pod");
+    insta::assert_snapshot!(refused("spec: { restartPolicy: Always }"), @"queue.yaml:1:1: spec.restartPolicy: can only be `Never`; remove it: a worker that ends is replaced by its Job");
+    insta::assert_snapshot!(refused("spec: { containers: [{ name: worker, $patch: delete }] }"), @"queue.yaml:1:1: spec.containers: it takes the container `worker` away; leave it there");
+}

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::overlay::Fault;
+
 /// What stands against the Job of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidOrder {
@@ -17,9 +19,9 @@ pub enum InvalidOrder {
         /// Dotted path below `podTemplate`.
         field: String,
         /// What is wrong.
-        problem: String,
+        problem: &'static str,
         /// What to write instead.
-        remedy: String,
+        remedy: &'static str,
     },
     /// The worker's arguments say already what the coordinator has to say.
     #[error(
@@ -47,12 +49,9 @@ pub enum InvalidOrder {
 }
 
 impl InvalidOrder {
-    pub(super) fn refused(field: &str, problem: &str, remedy: &str) -> Self {
-        Self::Overlay {
-            field: field.to_owned(),
-            problem: problem.to_owned(),
-            remedy: remedy.to_owned(),
-        }
+    pub(super) fn refused(fault: Fault) -> Self {
+        let Fault { field, problem, remedy } = fault;
+        Self::Overlay { field, problem, remedy }
     }
 
     pub(super) fn not_a_map(field: &str) -> Self {

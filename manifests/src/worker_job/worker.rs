@@ -70,9 +70,9 @@ fn set_threads(worker: &mut Value) -> Result<(), InvalidOrder> {
 
 /// Whether arguments have `flag`, alone or with a value.
 fn says(args: &[Value], flag: &str) -> bool {
-    args.iter().filter_map(|arg| arg.as_str()?.strip_prefix(flag)).any(|rest| {
-        rest.is_empty() || rest.starts_with('=')
-    })
+    args.iter()
+        .filter_map(|arg| arg.as_str()?.strip_prefix(flag))
+        .any(|rest| rest.is_empty() || rest.starts_with('='))
 }
 
 /// The list at `field` of the worker, made where there is none.

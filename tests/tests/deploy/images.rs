@@ -20,6 +20,22 @@ fn program(size: u64) -> Vec<u8> {
     bytes
 }
 
+/// A program without an interpreter whose dynamic section has one entry of the kind `tag`.
+fn program_that_needs(tag: u8) -> Vec<u8> {
+    /// Where the program header and the section begin.
+    const HEADER: usize = 64;
+    const SECTION: usize = HEADER + 56;
+    let mut bytes = program(256);
+    bytes[32] = HEADER as u8;
+    bytes[54] = 56;
+    bytes[56] = 1;
+    bytes[HEADER] = 2;
+    bytes[HEADER + 8] = SECTION as u8;
+    bytes[HEADER + 32] = 32;
+    bytes[SECTION] = tag;
+    bytes
+}
+
 fn make(folder: &Path, out: &str) -> Finished {
     Program::new(tools::python())
         .arg(repository().join("deploy/images/oci.py"))
@@ -86,6 +102,11 @@ fn what_would_not_run_or_is_too_big_is_refused() {
     let dynamic = make(folder.path(), "out");
     assert_eq!(dynamic.code(), Some(1), "{dynamic}");
     assert!(dynamic.stderr.contains("linked dynamically"), "{dynamic}");
+    std::fs::write(&worker, program_that_needs(1)).unwrap();
+    let needy = make(folder.path(), "out");
+    assert!(needy.stderr.contains("needs shared libraries"), "{needy}");
+    std::fs::write(&worker, program_that_needs(0)).unwrap();
+    make(folder.path(), "out").expect(0);
 
     std::fs::write(&worker, program(64)).unwrap();
     let sidecar = folder.path().join("nightshift-sidecar");
@@ -115,5 +136,68 @@ fn every_image_that_is_deployed_is_made() {
         for line in ["FROM scratch", "USER 65532:65532", &format!("ENTRYPOINT [\"/{name}\"]")] {
             assert!(text.lines().any(|each| each == line), "{file}.Dockerfile lacks `{line}`");
         }
+    }
+}
+
+/// The lines of a Dockerfile, those that end with a backslash joined with the next.
+fn instructions(name: &str) -> Vec<String> {
+    let file = name.strip_prefix("nightshift-").unwrap_or(name);
+    let path = repository().join(format!("deploy/images/{file}.Dockerfile"));
+    let text = std::fs::read_to_string(path).unwrap().replace("\\\n", " ");
+    let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
+}
+
+#[test]
+fn dockerfiles_build_what_make_static_builds() {
+    let makefile = std::fs::read_to_string(repository().join("Makefile")).unwrap();
+    let flags = "RUSTFLAGS=\"-C target-feature=+crt-static\"";
+    assert!(makefile.contains(flags), "the Makefile builds with other flags");
+    let packages: Vec<String> = std::fs::read_to_string(repository().join("Cargo.toml"))
+        .unwrap()
+        .lines()
+        .find_map(|line| line.strip_prefix("members = "))
+        .map(|members| members.split('"').skip(1).step_by(2).map(str::to_owned).collect())
+        .unwrap();
+    let ignored = std::fs::read_to_string(repository().join(".dockerignore")).unwrap();
+    for package in packages {
+        let top = package.split('/').next().unwrap();
+        assert!(
+            ignored.lines().any(|line| line == format!("!{top}")),
+            "{top} is not in the context"
+        );
+    }
+    for name in IMAGES {
+        let lines = instructions(name);
+        let package = if name == "nightshift" { "nightshift-cli" } else { name };
+        assert!(makefile.contains(&format!("-p {package}")), "make static leaves {package} out");
+        let build = lines.iter().find(|line| line.contains("cargo build")).unwrap();
+        for part in [flags, "--release --locked --target", &format!("-p {package} ")] {
+            assert!(build.contains(part), "{name}: `{build}` lacks `{part}`");
+        }
+        assert!(build.contains(&format!("release/{name}\" /{name}")), "{name}: `{build}`");
+        for line in lines.iter().filter(|line| line.starts_with("COPY ")) {
+            let words: Vec<&str> = line.split(' ').collect();
+            match words[..] {
+                ["COPY", ".", "."] => {}
+                ["COPY", from, to] => {
+                    assert!(repository().join(from).exists(), "{name}: `{line}`: no such file");
+                    assert_eq!(to, format!("/{from}"), "{name}: `{line}`");
+                }
+                // Of the build: the program, its root, or the authorities of its base.
+                ["COPY", "--from=build", from, to] => {
+                    let known = ["/root-fs/".to_owned(), format!("/{name}")]
+                        .contains(&from.to_owned())
+                        || from == "/etc/ssl/certs/ca-certificates.crt";
+                    assert!(known && (from == to || from == "/root-fs/"), "{name}: `{line}`");
+                }
+                _ => panic!("{name}: `{line}` is not understood"),
+            }
+        }
+        // The same images have authorities, whoever makes them.
+        let made = std::fs::read_to_string(repository().join("deploy/images/oci.py")).unwrap();
+        let entry = made.lines().find(|line| line.contains(&format!("\"{name}\": ("))).unwrap();
+        let copied = lines.iter().any(|line| line.contains("ca-certificates.crt"));
+        assert_eq!(entry.contains("True"), copied, "{name}: {entry}");
     }
 }

@@ -88,3 +88,25 @@ fn every_rule_sees_what_it_is_there_for() {
         );
     }
 }
+
+#[test]
+fn components_that_add_to_the_pods_of_runs_go_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = rendering::with_components(&["kueue", "grpc-tls"]);
+    for part in ["queue", "tls"] {
+        let argument = format!("--job-overlay=/etc/nightshift/{part}-overlay.yaml");
+        assert!(text.contains(&argument), "{argument} is not in the output");
+        assert!(text.contains(&format!("  {part}-overlay.yaml: |")), "{part} is not mounted");
+    }
+    assert!(text.contains("appProtocol: https"), "the Service says h2c");
+    assert!(!text.contains("http://nightshift-coordinator:7070"), "workers are told http://");
+    let external = &["Secret/nightshift-coordinator-tls", "Secret/nightshift-worker-tls"];
+    let rendered = Rendered { name: "both".to_owned(), text, external };
+    let (_, said) = findings(&rendered, folder.path());
+    assert!(said.is_empty(), "{said:#?}");
+
+    // Without the Secret of the workers the pods of runs would wait for ever.
+    let rendered = Rendered { external: &external[..1], ..rendered };
+    let (_, said) = findings(&rendered, folder.path());
+    assert!(said.iter().any(|it| it.contains("Secret nightshift-worker-tls")), "{said:#?}");
+}

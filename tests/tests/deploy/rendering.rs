@@ -37,31 +37,40 @@ pub(crate) fn all() -> Vec<Rendered> {
     all
 }
 
-/// The quickstart with one component more. Kustomize follows relative paths only, so the folder
-/// is copied.
+/// The quickstart with one component more.
 fn with_component(name: &str) -> Rendered {
+    Rendered {
+        name: format!("with-{name}"),
+        text: with_components(&[name]),
+        external: external(name),
+    }
+}
+
+/// What the quickstart with these components renders to. Kustomize follows relative paths only, so
+/// the folder is copied.
+pub(crate) fn with_components(names: &[&str]) -> String {
     let copy = tempfile::tempdir().unwrap();
     copy_folder(&repository().join("deploy"), copy.path());
     let own = copy.path().join("overlays/tried");
     std::fs::create_dir(&own).unwrap();
     let quickstart = repository().join("deploy/overlays/quickstart/kustomization.yaml");
-    let line = format!("  - ../../components/{name}\n");
     let quickstart = std::fs::read_to_string(quickstart).unwrap();
-    let component =
-        if quickstart.contains(&line) { String::new() } else { format!("components:\n{line}") };
+    let lines = names.iter().map(|name| format!("  - ../../components/{name}\n"));
+    let new: String = lines.filter(|line| !quickstart.contains(line)).collect();
+    let components = if new.is_empty() { new } else { format!("components:\n{new}") };
     let text = format!(
         "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n\
-         namespace: nightshift\nresources:\n  - ../quickstart\n{component}"
+         namespace: nightshift\nresources:\n  - ../quickstart\n{components}"
     );
     std::fs::write(own.join("kustomization.yaml"), text).unwrap();
-    let text = tools::kustomize(&own);
-    Rendered { name: format!("with-{name}"), text, external: external(name) }
+    tools::kustomize(&own)
 }
 
 fn external(name: &str) -> &'static [&'static str] {
     match name {
         "production" => &["Secret/nightshift-redis"],
         "tls" => &["ConfigMap/nightshift-redis-ca"],
+        "grpc-tls" => &["Secret/nightshift-coordinator-tls", "Secret/nightshift-worker-tls"],
         _ => &[],
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use nightshift_tests::binaries::repository;
+use nightshift_tests::process::Program;
 use nightshift_tests::tools;
 use serde_json::Value;
 
@@ -62,13 +63,25 @@ fn damage_is_seen() {
 }
 
 #[test]
-fn with_kueue_the_job_template_has_a_queue_and_nothing_else_is_different() {
-    let read = |path: &str| std::fs::read_to_string(repository().join(path)).unwrap();
-    let component = "    app.kubernetes.io/component: worker\n";
-    let queued = format!("{component}    kueue.x-k8s.io/queue-name: nightshift\n");
-    assert_eq!(
-        read("deploy/components/kueue/worker-job.yaml"),
-        read("deploy/base/worker-job.yaml").replacen(component, &queued, 1),
-        "copy deploy/base/worker-job.yaml and add the label to the metadata of the Job"
-    );
+fn what_a_job_that_submits_needs_for_tls_fits_it() {
+    let deploy = repository().join("deploy");
+    let patched = Program::new("kubectl")
+        .args(["patch", "--local", "--type", "strategic", "-o", "json", "-f"])
+        .arg(deploy.join("samples/submit-job.yaml"))
+        .arg("--patch-file")
+        .arg(deploy.join("components/grpc-tls/submit-patch.yaml"))
+        .run()
+        .expect(0);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("submit.yaml");
+    std::fs::write(&file, &patched.stdout).unwrap();
+    let (checked, findings) = findings(&[file]);
+    assert!(checked >= 4 && findings.is_empty(), "{findings:#?}");
+    let job: Value = serde_json::from_str(&patched.stdout).unwrap();
+    let container = &job["spec"]["template"]["spec"]["containers"][0];
+    let addresses = container["env"].as_array().unwrap().iter();
+    let addresses: Vec<_> = addresses.filter(|it| it["name"] == "NIGHTSHIFT_COORDINATOR").collect();
+    assert_eq!(addresses.len(), 1, "{addresses:?}");
+    assert_eq!(addresses[0]["value"], "https://nightshift-coordinator:7070");
+    assert_eq!(container["volumeMounts"].as_array().unwrap().len(), 2);
 }

@@ -133,8 +133,7 @@ impl RunError {
     /// The run that it happened to, where the error names it.
     pub fn run(&self) -> Option<&RunId> {
         match self {
-            Self::ModelChanged { run, .. }
-            | Self::OtherShardCount { run, .. }
+            Self::OtherShardCount { run, .. }
             | Self::NoSuchShard { run, .. }
             | Self::Stopped { run, .. } => Some(run),
             _ => None,

@@ -71,10 +71,7 @@ fn source(path: &Path) -> Result<Source, Failure> {
         (path.display().to_string(), read)
     };
     read.map_err(|error| cannot("read", path, &error))?;
-    // Bytes that are no UTF-8 are shown as such; YAML refuses nothing less.
-    let text = String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-    Ok(Source { name, text })
+    Ok(Source::of_bytes(name, bytes))
 }
 
 /// Replaces a file: readers see the old text or the new one, never a part.

@@ -146,7 +146,7 @@ fn table(footprints: &[Footprint]) -> String {
     ]);
     for one in footprints {
         let bytes = [
-            one.process_bytes.saturating_add(one.thread_bytes),
+            one.process_bytes.saturating_add(one.thread_bytes).saturating_add(one.commit_bytes),
             one.weights_bytes,
             one.plan_bytes,
             one.footer_bytes.saturating_add(one.decoder_bytes),

@@ -93,6 +93,11 @@ pub(crate) struct Arguments {
     #[arg(long, env = "NIGHTSHIFT_JOB_TEMPLATE", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = WORKERS)]
     pub(crate) job_template: Option<PathBuf>,
 
+    /// With --launch kube: a part of a pod that is laid over the template's, as YAML, before the
+    /// spec's own; may be given more than once
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "job_template", help_heading = WORKERS)]
+    pub(crate) job_overlay: Vec<PathBuf>,
+
     /// With --launch kube: image of the workers instead of the template's; a spec's own image comes
     /// before both
     #[arg(long, env = "NIGHTSHIFT_WORKER_IMAGE", value_name = "IMAGE", help_heading = WORKERS)]

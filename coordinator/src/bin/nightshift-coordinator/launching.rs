@@ -34,7 +34,7 @@ impl Plan {
     pub(crate) async fn of(arguments: &Arguments) -> Result<Self, Failure> {
         let launch = arguments.launch;
         let template = match (launch, &arguments.job_template) {
-            (Launch::Kube, Some(file)) => Some(template(file)?),
+            (Launch::Kube, Some(file)) => Some(template(file, &arguments.job_overlay)?),
             (Launch::Kube, None) => {
                 let text = "--launch kube needs --job-template: name a Job as in deploy/base/worker-job.yaml";
                 return Err(Failure::new(Exit::Usage, text));
@@ -99,12 +99,25 @@ impl Plan {
     }
 }
 
-fn template(file: &Path) -> Result<JobTemplate, Failure> {
+/// The job template with every overlay laid over it, in their order.
+fn template(file: &Path, overlays: &[PathBuf]) -> Result<JobTemplate, Failure> {
+    let wrong = |error| Failure::new(Exit::Config, describe(&error));
+    let (name, text) = named_text("--job-template", file)?;
+    let mut template = JobTemplate::parse(&name, &text).map_err(wrong)?;
+    for file in overlays {
+        let (name, text) = named_text("--job-overlay", file)?;
+        template = template.laid_over(&name, &text).map_err(wrong)?;
+    }
+    Ok(template)
+}
+
+/// Name and text of the file that `flag` names.
+fn named_text(flag: &str, file: &Path) -> Result<(String, String), Failure> {
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        Failure::new(Exit::Config, format_args!("--job-template {name}: {error}"))
-    })?;
-    JobTemplate::parse(&name, &text).map_err(|error| Failure::new(Exit::Config, describe(&error)))
+    let text = std::fs::read_to_string(file);
+    let text =
+        text.map_err(|error| Failure::new(Exit::Config, format_args!("{flag} {name}: {error}")))?;
+    Ok((name, text))
 }
 
 /// What this replica calls itself in an election: its pod, and a random part for each life.

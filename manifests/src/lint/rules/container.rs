@@ -2,9 +2,9 @@
 
 use super::Found;
 use crate::lint::object::{Container, Section, Workload};
-use nightshift_core::quantity;
 use crate::lint::tree::Node;
 use crate::lint::{Rule, Severity};
+use nightshift_core::quantity;
 
 pub(in crate::lint) static MEMORY_LIMIT: Rule = Rule {
     id: "memory-limit",
@@ -94,6 +94,7 @@ fn image(container: &Container<'_>, found: &mut Found) {
     let last = text.rsplit('/').next().unwrap_or_default();
     let message = match last.split_once(':') {
         None => format!("`{text}` has no tag, which means latest"),
+        Some((_, "")) => format!("`{text}` has no tag behind its colon"),
         Some((_, "latest")) => format!("`{text}` is another image tomorrow"),
         Some(_) => return,
     };

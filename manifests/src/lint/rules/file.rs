@@ -7,7 +7,7 @@ use crate::lint::{Rule, Severity};
 pub(in crate::lint) static UNREADABLE: Rule = Rule {
     id: "unreadable",
     severity: Severity::Error,
-    what: "a file is no YAML, or is beyond the limits",
+    what: "a file is no YAML, is not UTF-8, or is beyond the limits",
     why: "What cannot be read is not checked, and kubectl refuses it too.",
     remedy: "Mend the YAML at this place. Limits: 10 MiB, 100 levels, a million values.",
     fixable: false,

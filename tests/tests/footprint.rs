@@ -1,0 +1,198 @@
+//! `nightshift plan --resources` against what a worker really takes: the prediction bounds the
+//! measured peak, and not by so much that it is of no use.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails, in its functions too"
+)]
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
+use arrow::datatypes::{Field, Schema};
+use nightshift_tests::bench::{Bench, SpecText};
+use nightshift_tests::process::Program;
+use nightshift_tests::{binaries, flights, tools};
+use serde_json::Value;
+
+/// How many times the measured peak the prediction may be. Most of it is what a decoder could hold
+/// and, with data as small as a test has, does not.
+const AT_MOST: f64 = 6.0;
+
+/// Rows that are made at a time.
+const PIECE_ROWS: u64 = 20_000;
+
+/// Data to score.
+struct Case {
+    name: &'static str,
+    file: &'static str,
+    rows: u64,
+    sharding: &'static str,
+    /// Columns of numbers, and of how many characters the texts are, that are carried over.
+    numbers: usize,
+    text_chars: usize,
+}
+
+const CASES: [Case; 6] = [
+    Case {
+        name: "flights",
+        file: "a.parquet",
+        rows: 200_000,
+        sharding: "rows: 5000",
+        numbers: 0,
+        text_chars: 0,
+    },
+    Case {
+        name: "one shard",
+        file: "a.parquet",
+        rows: 400_000,
+        sharding: "count: 1",
+        numbers: 0,
+        text_chars: 0,
+    },
+    Case {
+        name: "100 numbers",
+        file: "a.parquet",
+        rows: 60_000,
+        sharding: "rows: 20000",
+        numbers: 100,
+        text_chars: 0,
+    },
+    Case {
+        name: "text of 2,000",
+        file: "a.parquet",
+        rows: 40_000,
+        sharding: "rows: 10000",
+        numbers: 0,
+        text_chars: 2_000,
+    },
+    Case {
+        name: "flights, csv",
+        file: "a.csv",
+        rows: 200_000,
+        sharding: "rows: 5000",
+        numbers: 0,
+        text_chars: 0,
+    },
+    Case {
+        name: "flights, jsonl.gz",
+        file: "a.jsonl.gz",
+        rows: 100_000,
+        sharding: "rows: 5000",
+        numbers: 0,
+        text_chars: 0,
+    },
+];
+
+impl Case {
+    fn bench(&self) -> Bench {
+        let mut keep: Vec<&'static str> = Vec::new();
+        for column in 0..self.numbers {
+            keep.push(Box::leak(format!("n{column}").into_boxed_str()));
+        }
+        if self.text_chars > 0 {
+            keep.push("text");
+        }
+        let sharding = self.sharding.to_owned();
+        let bench = Bench::new();
+        bench.write_spec(&SpecText { sharding, keep, ..SpecText::default() }.yaml());
+        let real = flights::real();
+        let pieces = (0..self.rows).step_by(PIECE_ROWS as usize).map(|done| {
+            let rows = PIECE_ROWS.min(self.rows - done);
+            self.widened(&flights::numbered(&real, done + 1, rows), done)
+        });
+        flights::write_batches(&bench.path("in").join(self.file), pieces);
+        bench
+    }
+
+    /// The batch with the columns that are carried over; no two values are alike.
+    fn widened(&self, batch: &RecordBatch, first: u64) -> RecordBatch {
+        let rows = || (first..).take(batch.num_rows());
+        let mut fields: Vec<Arc<Field>> = batch.schema().fields().iter().cloned().collect();
+        let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+        let mut add = |name: String, column: ArrayRef| {
+            fields.push(Arc::new(Field::new(name, column.data_type().clone(), false)));
+            columns.push(column);
+        };
+        for column in 0..self.numbers {
+            let values = rows().map(|row| (row as f64 * 0.7 + column as f64).sin());
+            add(format!("n{column}"), Arc::new(Float64Array::from_iter_values(values)));
+        }
+        if self.text_chars > 0 {
+            let values = rows().map(|row| {
+                let mut text = format!("{:x}", row.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                while text.len() < self.text_chars {
+                    text = format!("{text}{:x}", text.len() as u64 * row * 31);
+                }
+                text
+            });
+            add("text".to_owned(), Arc::new(StringArray::from_iter_values(values)));
+        }
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+    }
+}
+
+/// Predicted footprints by threads.
+fn predicted(bench: &Bench) -> Value {
+    let plan = bench.command("plan").args(["--resources", "--output-format", "json"]);
+    serde_json::from_str(&plan.run().expect(0).stdout).unwrap()
+}
+
+fn measured_bytes(bench: &Bench, threads: u64) -> u64 {
+    let program = binaries::nightshift();
+    let (spec, threads) = (bench.spec(), threads.to_string());
+    let words = [program.as_os_str(), "run".as_ref(), spec.as_os_str(), "--force".as_ref()];
+    let words = words.into_iter().chain(["--workers".as_ref(), threads.as_ref()]);
+    let words: Vec<_> = words.map(ToOwned::to_owned).collect();
+    tools::script("read/peak.py", &words)["peak_kb"].as_u64().unwrap() * 1024
+}
+
+#[test]
+fn what_is_predicted_bounds_what_is_taken() {
+    for case in CASES {
+        let bench = case.bench();
+        let advice = predicted(&bench);
+        for threads in [1, 2, 4] {
+            let footprints = advice["footprints"].as_array().unwrap();
+            let footprint = footprints.iter().find(|it| it["threads"] == threads).unwrap();
+            let predicted = footprint["peak_bytes"].as_u64().unwrap();
+            let measured = measured_bytes(&bench, threads);
+            let ratio = predicted as f64 / measured as f64;
+            let (p, m) = (predicted >> 20, measured >> 20);
+            eprintln!(
+                "{:18} {threads} threads: predicted {p:4} MiB, measured {m:4} MiB ({ratio:.1})",
+                case.name
+            );
+            assert!(ratio >= 1.0, "{}: takes more than was predicted: {footprint}", case.name);
+            assert!(ratio <= AT_MOST, "{}: the prediction is of no use: {footprint}", case.name);
+        }
+    }
+}
+
+#[test]
+fn a_limit_that_is_too_low_is_warned_of() {
+    let bench = Bench::with(&SpecText::default(), "a.parquet", 1_000);
+    let spec = std::fs::read_to_string(bench.spec()).unwrap();
+    let limited = |memory: &str| {
+        let workers =
+            format!("  workers: {{ resources: {{ limits: {{ cpu: 2, memory: {memory} }} }} }}\n");
+        bench.write_spec(&format!("{spec}{workers}"));
+        bench.command("plan").arg("--resources").run().expect(0).stdout
+    };
+    let low = limited("32Mi");
+    assert!(low.contains("warning: ") && low.contains("2 threads, memory limit 32Mi"), "{low}");
+    let enough = limited("1Gi");
+    assert!(enough.contains("enough.") && !enough.contains("warning"), "{enough}");
+    assert!(enough.lines().all(|line| line.chars().count() <= 80), "{enough}");
+    let advice = predicted(&bench);
+    assert_eq!(
+        (&advice["worker"]["enough"], &advice["worker"]["threads"]),
+        (&true.into(), &2.into())
+    );
+    // What is suggested is what a spec takes, and is enough.
+    let suggested = advice["worker"]["suggested"].to_string();
+    bench.write_spec(&format!("{spec}  workers: {{ resources: {suggested} }}\n"));
+    assert_eq!(predicted(&bench)["worker"]["enough"], true, "{suggested}");
+    Program::nightshift().arg("doctor").arg(bench.spec()).run().expect(0);
+}
