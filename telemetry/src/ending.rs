@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use nightshift_core::exit::Exit;
@@ -44,12 +44,17 @@ pub fn end_now(program: &str, failure: Failure) -> ! {
     leave(&words(program, &failure));
     let code = i32::from(failure.exit().code());
     let (printed, done) = mpsc::channel();
+    let failure = Arc::new(failure);
+    let told = Arc::clone(&failure);
     let print = move || {
-        failure.print();
+        told.print();
         let _ = printed.send(());
     };
-    if std::thread::Builder::new().name("end".to_owned()).spawn(print).is_ok() {
-        let _ = done.recv_timeout(PRINT_MAX);
+    match std::thread::Builder::new().name("end".to_owned()).spawn(print) {
+        Ok(_) => {
+            let _ = done.recv_timeout(PRINT_MAX);
+        }
+        Err(_) => failure.print(),
     }
     signal_hook::low_level::exit(code)
 }

@@ -53,8 +53,9 @@ impl Failure {
             if colours(out.is_terminal()) { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
         // A message may repeat a file name: its control characters must not reach the terminal.
         let message: String = self.message.chars().map(visible).collect();
-        // Nobody is left to tell if standard error is gone.
-        let _ = writeln!(out, "{red}error:{plain} {message}");
+        // In one piece, so that lines of other threads do not come in between. Nobody is left to
+        // tell if standard error is gone.
+        let _ = out.write_all(format!("{red}error:{plain} {message}\n").as_bytes());
     }
 }
 

@@ -258,7 +258,7 @@ impl Shared {
         if *class == FailureClass::Preempted {
             tracing::info!("attempt given up");
         } else {
-            tracing::warn!(class = class.as_str(), reason, message, "attempt failed");
+            tracing::warn!(class = class.as_str(), reason, error = message, "attempt failed");
         }
         match self.pool.source.failed(attempt, failure) {
             Verdict::Handled => {}

@@ -74,7 +74,7 @@ impl Coordinator {
         self.perform(tasks);
         if freed > 0 {
             let class = class.as_str();
-            tracing::warn!(%run, host, class, reason, message, freed, "worker gone");
+            tracing::warn!(%run, host, class, reason, error = message, freed, "worker gone");
             self.changed.notify_waiters();
         }
     }

@@ -67,7 +67,7 @@ impl Coordinator {
         // The semaphore is never closed.
         let Ok(_permit) = self.quarantines.acquire().await else { return };
         let (class, reason) = (why.class.as_str(), why.reason.clone());
-        tracing::warn!(%run, %shard, class, reason, message = why.message, "shard given up");
+        tracing::warn!(%run, %shard, class, reason, error = why.message, "shard given up");
         if let Err(error) = self.write_quarantine(run, shard, why).await {
             let error = describe(&error);
             tracing::warn!(%run, %shard, error, "the shard could not be given up");

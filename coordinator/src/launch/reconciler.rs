@@ -126,7 +126,7 @@ impl Runs {
                 coordinator.set_launch_notice(&run, known.notice());
             }
             Sighting::CannotGoOn { run, class, reason, message } => {
-                tracing::warn!(%run, class = class.as_str(), reason, message, "workers cannot go on");
+                tracing::warn!(%run, class = class.as_str(), reason, error = message, "workers cannot go on");
                 coordinator.give_up(&run, class, &reason, message);
             }
             Sighting::Changed { run } => {

@@ -60,7 +60,7 @@ fn told_to_go(
         hold.let_go();
         gone(process, &what, told);
         let recorded = store::recorded(&bench.output(), RUN);
-        assert_eq!(recorded.len(), 1, "what was being committed was committed");
+        assert!(!recorded.is_empty(), "what was being committed was not committed");
     }
     tools::Audit::of(&bench.output()).open().passes();
     rest(bench);

@@ -194,7 +194,7 @@ fn open(shared: &Arc<Shared>, opener: &Arc<Opener>, runtime: &Handle, key: WorkK
 /// A run cannot be opened here: its leases have failed.
 fn unopened(shared: &Shared, key: &WorkKey, failure: Failure) {
     let Failure { class, reason, message, .. } = &failure;
-    tracing::warn!(run = %key.run(), class = class.as_str(), reason, message, "a run cannot be opened");
+    tracing::warn!(run = %key.run(), class = class.as_str(), reason, error = message, "a run cannot be opened");
     let mut state = shared.lock();
     state.works.opened(key, None);
     note(&mut state, &failure, Instant::now());
