@@ -43,7 +43,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::process::{Finished, Program};
+use crate::process::Finished;
+use crate::tools;
 use crate::waiting::wait_for;
 use faults::Faults;
 use resource::Resource;
@@ -116,7 +117,7 @@ impl Kubernetes {
 
     /// `kubectl` with these words, run to its end.
     pub fn kubectl(&self, words: &[&str]) -> Finished {
-        let mut program = Program::new("kubectl").args(words);
+        let mut program = tools::kubectl().args(words);
         for (name, value) in self.client_env() {
             program = program.env(name, value);
         }

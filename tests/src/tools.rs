@@ -48,15 +48,21 @@ pub fn script<A: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = A
     serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{error}: {done}"))
 }
 
-/// What the kustomization in `folder` renders to.
+/// The `kubectl` on the path.
 #[track_caller]
-pub fn kustomize(folder: &Path) -> String {
+pub fn kubectl() -> Program {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let kubectl = std::env::split_paths(&path).map(|folder| folder.join("kubectl"));
     let Some(kubectl) = kubectl.into_iter().find(|program| program.is_file()) else {
         panic!("kubectl is missing: run `make tools`, or install it (1.21 or newer)");
     };
-    Program::new(kubectl).arg("kustomize").arg(folder).run().expect(0).stdout
+    Program::new(kubectl)
+}
+
+/// What the kustomization in `folder` renders to.
+#[track_caller]
+pub fn kustomize(folder: &Path) -> String {
+    kubectl().arg("kustomize").arg(folder).run().expect(0).stdout
 }
 
 fn explain_missing(done: &Finished) {

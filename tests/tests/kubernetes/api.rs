@@ -11,7 +11,7 @@ use crate::stage::{DATES, FOREVER, NAMESPACE, SLOW, Setup, Stage, run_of};
 
 #[test]
 fn work_goes_on_while_the_api_server_is_away() {
-    let setup = Setup { dates: 2, lease_ttl: FOREVER, shards: 12, ..Setup::default() };
+    let setup = Setup { dates: 2, lease_ttl: FOREVER, shards: 20, ..Setup::default() };
     let mut stage = Stage::start(&setup);
     let run = stage.submit(&DATES[..1]).remove(0);
     let (pod, _) = stage.scoring_pod(&run);
@@ -39,7 +39,7 @@ fn work_goes_on_while_the_api_server_is_away() {
 
 #[test]
 fn watches_that_end_expire_or_forget_begin_again() {
-    let mut stage = Stage::start(&Setup { lease_ttl: FOREVER, shards: 12, ..Setup::default() });
+    let mut stage = Stage::start(&Setup { lease_ttl: FOREVER, shards: 20, ..Setup::default() });
     let run = stage.submit(&DATES[..1]).remove(0);
     let faults = stage.kubernetes.faults();
     for kill in 0..3 {
@@ -75,7 +75,7 @@ fn a_watch_that_is_never_answered_is_given_up_and_begun_again() {
     wait_for("four watches that wait", || (stage.kubernetes.faults().hits() >= 4).then_some(()));
     stage.kubernetes.faults().clear();
     stage.kubernetes.run_out_of_memory(NAMESPACE, &pod);
-    stage.wait_until_why_says(&run, &[&pod, "its limit of 1Gi"]);
+    stage.wait_for_event(&run, "OomKilled", &pod);
     stage.operator(&["cancel", &run, "--yes"]).run().expect(0);
     wait_for("the verdict", || store::verdict(&stage.output(), DATES[0], 1));
     stage.is_sound(1);

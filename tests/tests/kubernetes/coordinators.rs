@@ -9,8 +9,8 @@ use nightshift_tests::{log, store};
 
 use crate::stage::{DATES, NAMESPACE, Setup, Stage};
 
-fn twelve() -> Setup {
-    Setup { shards: 12, ..Setup::default() }
+fn twenty() -> Setup {
+    Setup { shards: 20, ..Setup::default() }
 }
 
 /// How often inference on each shard was started, over all pods.
@@ -32,32 +32,13 @@ fn nothing_again(stage: &Stage, recorded: &BTreeSet<u32>, before: &log::Shards) 
     assert!(again.is_empty(), "shards {again:?} had a record and were scored again");
 }
 
-#[test]
-fn a_coordinator_that_is_killed_finds_its_job_again() {
-    let mut stage = Stage::start(&twelve());
+/// A run whose coordinator ends as `end` says, and is started again.
+fn outlives(end: impl FnOnce(&mut Coordinator)) {
+    let mut stage = Stage::start(&twenty());
     let run = stage.submit(&DATES[..1]).remove(0);
     stage.wait_for_records(&run, 3);
     let job = object::uid(&stage.job(&run).unwrap()).to_owned();
-    stage.coordinator().kill();
-    let recorded = store::recorded(&stage.output(), &run);
-    let before = started(&stage);
-    stage.coordinator().restart();
-    stage.ends(DATES[0], 1, "succeeded");
-    nothing_again(&stage, &recorded, &before);
-    let jobs = stage.kubernetes.list("jobs", NAMESPACE);
-    assert_eq!(jobs.iter().map(object::uid).collect::<Vec<_>>(), [job]);
-    let made = stage.events(&run, "job-controller");
-    let made = made.iter().filter(|(reason, _)| reason == "SuccessfulCreate").count();
-    assert_eq!(made, 2, "no pod was replaced");
-    stage.is_sound(1);
-}
-
-#[test]
-fn a_coordinator_that_is_told_to_end_leaves_pods_and_leases_to_the_next() {
-    let mut stage = Stage::start(&twelve());
-    let run = stage.submit(&DATES[..1]).remove(0);
-    stage.wait_for_records(&run, 3);
-    stage.coordinator().terminate().expect(0);
+    end(stage.coordinator());
     let recorded = store::recorded(&stage.output(), &run);
     let before = started(&stage);
     for pod in stage.pods(&run) {
@@ -66,8 +47,22 @@ fn a_coordinator_that_is_told_to_end_leaves_pods_and_leases_to_the_next() {
     stage.coordinator().restart();
     stage.ends(DATES[0], 1, "succeeded");
     nothing_again(&stage, &recorded, &before);
-    assert_eq!(stage.kubernetes.list("jobs", NAMESPACE).len(), 1);
+    let jobs = stage.kubernetes.list("jobs", NAMESPACE);
+    assert_eq!(jobs.iter().map(object::uid).collect::<Vec<_>>(), [job]);
+    assert_eq!(stage.pods_made(&run), 2, "a pod was replaced");
     stage.is_sound(1);
+}
+
+#[test]
+fn a_coordinator_that_is_killed_finds_its_job_again() {
+    outlives(Coordinator::kill);
+}
+
+#[test]
+fn a_coordinator_that_is_told_to_end_leaves_pods_and_leases_to_the_next() {
+    outlives(|coordinator| {
+        coordinator.terminate().expect(0);
+    });
 }
 
 #[test]
@@ -93,7 +88,7 @@ fn the_coordinator_that_stands_by_takes_over_from_a_leader_that_is_killed() {
 
 #[test]
 fn a_job_that_is_deleted_ends_its_run() {
-    let mut stage = Stage::start(&twelve());
+    let mut stage = Stage::start(&twenty());
     let run = stage.submit(&DATES[..1]).remove(0);
     stage.wait_for_records(&run, 2);
     stage.kubernetes.kubectl(&["delete", "job", &run]).expect(0);
@@ -112,7 +107,7 @@ fn a_job_that_is_deleted_ends_its_run() {
 
 #[test]
 fn a_job_that_is_deleted_while_no_coordinator_looks_is_made_again() {
-    let mut stage = Stage::start(&twelve());
+    let mut stage = Stage::start(&twenty());
     let run = stage.submit(&DATES[..1]).remove(0);
     stage.wait_for_records(&run, 2);
     let job = object::uid(&stage.job(&run).unwrap()).to_owned();

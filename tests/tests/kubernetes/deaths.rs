@@ -10,13 +10,11 @@ use crate::stage::{DATES, FOREVER, NAMESPACE, Setup, Stage, WORKER_IMAGE, report
 
 /// `activeDeadlineSeconds` of the base.
 const DEADLINE: Duration = Duration::from_secs(86_400);
-/// Who writes the Events of the coordinator.
-const COORDINATOR: &str = "nightshift-coordinator";
 const LIMIT: &str = "used more memory than its limit of 1Gi";
 
 #[test]
 fn a_pod_out_of_memory_is_explained_and_its_shard_goes_to_another() {
-    let mut stage = Stage::start(&Setup { lease_ttl: FOREVER, shards: 12, ..Setup::default() });
+    let mut stage = Stage::start(&Setup { lease_ttl: FOREVER, shards: 20, ..Setup::default() });
     let run = stage.submit(&DATES[..1]).remove(0);
     let (pod, shard) = stage.scoring_pod(&run);
     stage.kubernetes.run_out_of_memory(NAMESPACE, &pod);
@@ -25,13 +23,7 @@ fn a_pod_out_of_memory_is_explained_and_its_shard_goes_to_another() {
     assert!(said.contains(LIMIT) && said.contains("oom_killed"), "{said}");
     let status = stage.operator(&["status", &run]).run().expect(0);
     assert!(status.stdout.contains(&pod), "status does not say it: {status}");
-    wait_for("an Event on the Job", || {
-        let events = stage.events(&run, COORDINATOR);
-        events
-            .iter()
-            .any(|(reason, text)| reason == "OomKilled" && text.contains(LIMIT))
-            .then_some(())
-    });
+    stage.wait_for_event(&run, "OomKilled", LIMIT);
     // Its lease lasts ten minutes; only the watch can have freed it.
     stage.ends(DATES[0], 1, "succeeded");
     let job = stage.wait_for_job(&run, |job| object::condition(job, "Complete").is_some());
@@ -41,7 +33,7 @@ fn a_pod_out_of_memory_is_explained_and_its_shard_goes_to_another() {
 
 #[test]
 fn what_ended_a_shard_is_in_the_report_and_a_retry_goes_on() {
-    let setup = Setup { lease_ttl: FOREVER, shards: 12, crashes: Some(0), ..Setup::default() };
+    let setup = Setup { lease_ttl: FOREVER, shards: 20, crashes: Some(0), ..Setup::default() };
     let mut stage = Stage::start(&setup);
     let run = stage.submit(&DATES[..1]).remove(0);
     let (pod, shard) = stage.scoring_pod(&run);
@@ -62,7 +54,7 @@ fn what_ended_a_shard_is_in_the_report_and_a_retry_goes_on() {
 
 #[test]
 fn evictions_count_nothing() {
-    let mut stage = Stage::start(&Setup { lease_ttl: FOREVER, shards: 12, ..Setup::default() });
+    let mut stage = Stage::start(&Setup { lease_ttl: FOREVER, shards: 20, ..Setup::default() });
     let run = stage.submit(&DATES[..1]).remove(0);
     // A drained node gives its pods time to end.
     let (drained, _) = stage.scoring_pod(&run);
@@ -84,9 +76,7 @@ fn evictions_count_nothing() {
     stage.ends(DATES[0], 1, "succeeded");
     let job = stage.wait_for_job(&run, |job| object::condition(job, "Complete").is_some());
     assert_eq!(job["status"]["failed"].as_i64().unwrap_or(0), 0, "{job}");
-    let made = stage.events(&run, "job-controller");
-    let made = made.iter().filter(|(reason, _)| reason == "SuccessfulCreate").count();
-    assert_eq!(made, 4, "two pods and two replacements");
+    assert_eq!(stage.pods_made(&run), 4, "two pods and two replacements");
     stage.is_sound(1);
 }
 

@@ -11,6 +11,9 @@ use nightshift_tests::waiting::wait_for;
 
 use crate::stage::{DATES, FOREVER, Setup, ends, report, script, submit, wait_until_why_says};
 
+/// A lease that a killed coordinator leaves behind for a short time.
+const LEASE: Duration = Duration::from_secs(2);
+
 /// A coordinator that starts `program` as its workers; none is the real one, slowed down.
 fn start(setup: &Setup, program: Option<&str>) -> (Coordinator, Bench) {
     let bench = setup.bench();
@@ -23,6 +26,22 @@ fn start(setup: &Setup, program: Option<&str>) -> (Coordinator, Bench) {
     let launch = ["--launch", "local", "--worker-program", program.to_str().unwrap()];
     let launch = launch.map(str::to_owned).to_vec();
     (setup.coordinator(&bench, launch), bench)
+}
+
+/// As [`start`], with workers under way in a run of twenty shards that has some records.
+fn under_way(lease_ttl: Duration) -> (Coordinator, Bench, String) {
+    let setup = Setup { lease_ttl, shards: 20, ..Setup::default() };
+    let (coordinator, bench) = start(&setup, None);
+    let run = submit(&coordinator, &bench, &DATES[..1]).remove(0);
+    wait_for("records", || (store::recorded(&bench.output(), &run).len() >= 2).then_some(()));
+    (coordinator, bench, run)
+}
+
+/// The run succeeds, and nothing is wrong with it.
+fn succeeds(coordinator: &mut Coordinator, bench: &Bench) {
+    ends(bench, DATES[0], 1, "succeeded");
+    coordinator.assert_sound();
+    Audit::of(&bench.output()).runs(1).passes();
 }
 
 /// The processes whose parent is `pid`.
@@ -63,15 +82,12 @@ fn workers_come_with_a_run_and_end_with_it() {
     wait_for_children(&coordinator, cores().min(2));
     ends(&bench, DATES[0], 1, "succeeded");
     wait_for_children(&coordinator, 0);
-    coordinator.assert_sound();
-    Audit::of(&bench.output()).runs(1).passes();
+    succeeds(&mut coordinator, &bench);
 }
 
 #[test]
 fn workers_end_with_a_coordinator_that_is_killed_and_the_next_starts_others() {
-    let (mut coordinator, bench) = start(&Setup { shards: 12, ..Setup::default() }, None);
-    let run = submit(&coordinator, &bench, &DATES[..1]).remove(0);
-    wait_for("records", || (store::recorded(&bench.output(), &run).len() >= 2).then_some(()));
+    let (mut coordinator, bench, _) = under_way(LEASE);
     let workers = children(coordinator.pid());
     assert!(!workers.is_empty());
     coordinator.kill();
@@ -79,39 +95,29 @@ fn workers_end_with_a_coordinator_that_is_killed_and_the_next_starts_others() {
         workers.iter().all(|worker| parent(*worker).is_none()).then_some(())
     });
     coordinator.restart();
-    ends(&bench, DATES[0], 1, "succeeded");
-    coordinator.assert_sound();
-    Audit::of(&bench.output()).runs(1).passes();
+    succeeds(&mut coordinator, &bench);
 }
 
 #[test]
 fn workers_are_drained_when_the_coordinator_is_told_to_end() {
-    let (mut coordinator, bench) = start(&Setup { shards: 12, ..Setup::default() }, None);
-    let run = submit(&coordinator, &bench, &DATES[..1]).remove(0);
-    wait_for("records", || (store::recorded(&bench.output(), &run).len() >= 2).then_some(()));
+    let (mut coordinator, bench, _) = under_way(LEASE);
     let workers = children(coordinator.pid());
     coordinator.terminate().expect(0);
     assert!(workers.iter().all(|worker| parent(*worker).is_none()), "a worker stayed behind");
     coordinator.restart();
-    ends(&bench, DATES[0], 1, "succeeded");
-    Audit::of(&bench.output()).runs(1).passes();
+    succeeds(&mut coordinator, &bench);
 }
 
 #[test]
 fn a_worker_that_crashes_is_explained_and_its_shard_goes_to_the_next() {
     // Only the end of the process can free its shards.
-    let setup = Setup { lease_ttl: FOREVER, shards: 12, ..Setup::default() };
-    let (mut coordinator, bench) = start(&setup, None);
-    let run = submit(&coordinator, &bench, &DATES[..1]).remove(0);
-    wait_for("records", || (store::recorded(&bench.output(), &run).len() >= 2).then_some(()));
+    let (mut coordinator, bench, run) = under_way(FOREVER);
     let victim = children(coordinator.pid())[0];
     let pid = rustix::process::Pid::from_raw(victim.cast_signed()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     let host = format!("local-{run}-");
     wait_until_why_says(&coordinator, &run, &[&host, "137, killed by signal 9"]);
-    ends(&bench, DATES[0], 1, "succeeded");
-    coordinator.assert_sound();
-    Audit::of(&bench.output()).runs(1).passes();
+    succeeds(&mut coordinator, &bench);
 }
 
 #[test]

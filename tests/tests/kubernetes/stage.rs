@@ -226,6 +226,20 @@ impl Stage {
         })
     }
 
+    /// Waits until the coordinator has written an Event on the Job of a run.
+    pub(crate) fn wait_for_event(&self, run: &str, reason: &str, text: &str) {
+        wait_for(&format!("an Event {reason}"), || {
+            let mut events = self.events(run, "nightshift-coordinator").into_iter();
+            events.find(|(is, says)| is == reason && says.contains(text)).map(|_| ())
+        });
+    }
+
+    /// How many pods were made for a run.
+    pub(crate) fn pods_made(&self, run: &str) -> usize {
+        let events = self.events(run, "job-controller").into_iter();
+        events.filter(|(reason, _)| reason == "SuccessfulCreate").count()
+    }
+
     /// Reasons and messages of the Events about the Job of a run that a component has written.
     pub(crate) fn events(&self, run: &str, component: &str) -> Vec<(String, String)> {
         let events = self.kubernetes.list("events", NAMESPACE).into_iter();
