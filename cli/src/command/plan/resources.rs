@@ -99,8 +99,9 @@ impl Worker {
 }
 
 fn text(advice: &Advice, file: &str) -> String {
+    let files = if advice.files == 1 { "file" } else { "files" };
     let mut out = format!(
-        "memory of one worker, from the model and {} rows in {} files:\n\n",
+        "memory of one worker, from the model and {} rows in {} {files}:\n\n",
         thousands(advice.rows),
         thousands(advice.files)
     );
