@@ -9,7 +9,8 @@
 //!    many workers that is worth.
 //! 4. [`settle`] decides a conditional create, which makes a [`record`] happen once; [`scores`]
 //!    is what a record says about the numbers in its output.
-//! 5. [`conclusion`] turns plan and records into the verdict of the run; [`report`] tells people.
+//! 5. [`conclusion`] turns plan and records into the verdict of the run, [`gates`] say whether
+//!    readers may see it; [`report`] tells people.
 //!
 //! [`layout`] makes every path under the output root, [`document`] and [`root`] say what stored
 //! documents have in common, and [`exit`] what exit codes mean.
@@ -25,6 +26,7 @@ pub mod slots;
 pub mod settle;
 pub mod scores;
 pub mod record;
+pub mod gates;
 pub mod conclusion;
 pub mod report;
 pub mod layout;

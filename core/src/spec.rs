@@ -12,6 +12,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::gates::Gates;
 use crate::ids::{Digest, Partition, SpecName};
 use crate::plan::{InputFormat, OutputFormat, Sharding};
 
@@ -56,6 +57,8 @@ pub struct Spec {
     pub workers: Workers,
     /// What the collector keeps.
     pub retention: Retention,
+    /// What a run must be like before readers see its output; nothing if absent.
+    pub gates: Option<Gates>,
 }
 
 /// `spec.input`.

@@ -15,7 +15,7 @@ use nightshift_core::record::{
     Committed, FailureClass, Quarantined, Record, StoredFile, Timing, Verdict,
 };
 
-use crate::concluding::publications;
+use crate::concluding::publish_won;
 use crate::documents::Committed as Contest;
 use crate::opening::{OpenRun, Opener, decision_for, open_run};
 use crate::root::{OutputRoot, Probed};
@@ -92,6 +92,7 @@ pub(crate) fn plan(shards: u32, model: u8) -> Plan {
         shards: cut(&[ROWS], Sharding::Count(shards)).unwrap(),
         inherits: None,
         workers: None,
+        gate: None,
     }
 }
 
@@ -143,7 +144,7 @@ pub(crate) async fn work(root: &Probed, plan: &Plan, shard: u32, publish: bool) 
     };
     match root.commit(&sealed, &record).await.unwrap() {
         Contest::Won(permit) if publish => {
-            root.publish(&permit, &publications(&record)).await.unwrap();
+            publish_won(root, plan, &permit, &record).await.unwrap();
             record
         }
         Contest::Won(_) => record,

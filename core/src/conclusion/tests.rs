@@ -33,6 +33,7 @@ fn plan(rows: u64, shards: u32) -> Plan {
         shards: cut(&[rows], Sharding::Count(shards)).unwrap(),
         inherits: None,
         workers: None,
+        gate: None,
     }
 }
 
@@ -185,6 +186,7 @@ fn all_at_once(plan: &Plan, records: &BTreeMap<ShardIndex, Record>) -> Result<Fi
             })
             .collect(),
         scores: None,
+        gate: None,
     })
 }
 

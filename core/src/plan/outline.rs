@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer};
 use super::{
     Inheritance, InputFile, ModelIdentity, Plan, Planned, SHARDS_MAX, Shard, TaskSettings,
 };
+use crate::gates::GatePlan;
 use crate::ids::{Digest, RunId, ShardIndex};
 use crate::report::InputSummary;
 use crate::spec::Workers;
@@ -43,6 +44,8 @@ pub struct Outline {
     pub inherits: Option<Inheritance>,
     /// How many workers, and what their pods look like.
     pub workers: Option<Workers>,
+    /// What the run must be like before readers see its output.
+    pub gate: Option<GatePlan>,
     shard_rows: ShardRows,
 }
 
@@ -64,6 +67,7 @@ impl Outline {
             input: plan.input(),
             inherits: plan.inherits.clone(),
             workers: plan.workers.clone(),
+            gate: plan.gate.clone(),
             shard_rows: shard_rows.fitted(),
         }
     }
@@ -143,6 +147,10 @@ impl Planned for Outline {
     fn shard_rows(&self, shard: ShardIndex) -> Option<u64> {
         self.shard_rows.get(shard)
     }
+
+    fn gate(&self) -> Option<&GatePlan> {
+        self.gate.as_ref()
+    }
 }
 
 /// Rows of every shard: 4 bytes each, or 8 as soon as one shard has more than 4 billion.
@@ -210,6 +218,7 @@ impl<'de> Deserialize<'de> for Outline {
             input: InputSummary { rows: stored.rows, ..stored.inputs },
             inherits: stored.inherits,
             workers: stored.workers,
+            gate: stored.gate,
             shard_rows: stored.shards.fitted(),
         })
     }
@@ -234,6 +243,8 @@ struct Stored {
     inherits: Option<Inheritance>,
     #[serde(default)]
     workers: Option<Workers>,
+    #[serde(default)]
+    gate: Option<GatePlan>,
 }
 
 fn summed_inputs<'de, D: Deserializer<'de>>(from: D) -> Result<InputSummary, D::Error> {

@@ -10,6 +10,10 @@ use super::{
 };
 use crate::plan::{OutputFormat, SHARDS_MAX, Sharding};
 
+mod gates;
+
+pub(super) use gates::RawGates;
+
 const API_VERSION: &str = "nightshift.dev/v1";
 const KIND: &str = "BatchInference";
 /// Longest backfill window, in days: ten years.
@@ -137,6 +141,7 @@ impl Checker<'_> {
             backfill: self.backfill(&body.backfill)?,
             workers: self.workers(body.workers)?,
             retention: self.retention(&body.retention)?,
+            gates: body.gates.map(|gates| self.gates(gates)).transpose()?,
         };
         if spec.model.version.is_none()
             && (spec.output.uri.has_model_version() || spec.model.uri.has_model_version())

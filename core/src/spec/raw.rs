@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
+use super::check::RawGates;
 use crate::plan::{InputFormat, OutputFormat};
 
 #[derive(Debug, Deserialize)]
@@ -40,6 +41,7 @@ pub(super) struct Body {
     pub(super) workers: Workers,
     #[serde(default)]
     pub(super) retention: Retention,
+    pub(super) gates: Option<RawGates>,
 }
 
 #[derive(Debug, Deserialize)]
