@@ -7,12 +7,14 @@ use nightshift_worker::front::rehearsal::RehearsalArgs;
 
 mod coordinator;
 mod example;
+mod judge;
 mod lint;
 mod plan;
 mod render;
 
 pub(crate) use coordinator::{CancelArgs, RetryArgs, StatusArgs, SubmitArgs, WhyArgs};
 pub(crate) use example::ExampleArgs;
+pub(crate) use judge::JudgeArgs;
 pub(crate) use lint::{LintArgs, LintFormatArg};
 pub(crate) use plan::PlanArgs;
 pub(crate) use render::RenderArgs;
@@ -95,6 +97,17 @@ pub(crate) enum Command {
     /// As a new generation, which takes over what is committed. For runs that ended partial or
     /// failed.
     Retry(RetryArgs),
+    /// Let readers see an output that a gate withheld
+    ///
+    /// Records who decided and why, then publishes the files and `_SUCCESS`. The first decision
+    /// about a run counts; approving again goes on where an earlier call ended. Works on the
+    /// output itself, whoever ran the run.
+    Approve(JudgeArgs),
+    /// Keep an output that a gate withheld out of sight for good
+    ///
+    /// Records who decided and why. The date is not run again by itself; `run --force` makes a
+    /// new generation of it.
+    Reject(JudgeArgs),
     /// Show the report of a finished run
     Report(LookArgs),
     /// Re-hash and re-count the output of finished runs against plan and records

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use clap::CommandFactory;
 use nightshift_core::exit::Exit;
+use nightshift_core::gates::Judgement;
 use serde::Serialize;
 
 use crate::args::{Cli, Command};
@@ -12,6 +13,7 @@ use nightshift_worker::front::failure::Failure;
 mod cancel;
 mod doctor;
 mod example;
+mod judge;
 mod lint;
 mod plan;
 mod render;
@@ -49,6 +51,8 @@ pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Cancel(args) => cancel::perform(&handle, &args),
         Command::Retry(args) => retry::perform(&handle, &args),
         Command::Status(args) => status::perform(&handle, &args),
+        Command::Approve(args) => judge::perform(&handle, &args, Judgement::Approved),
+        Command::Reject(args) => judge::perform(&handle, &args, Judgement::Rejected),
         Command::Report(args) => report::perform(handle, &args),
         Command::Verify(args) => verify::perform(&handle, &args),
         Command::Doctor(args) => doctor::perform(handle, &args),
@@ -72,6 +76,16 @@ pub(crate) fn print_while_read(text: &str) -> Result<bool, Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// A folder from the command line, relative to the current one, or a URI as it is.
+pub(crate) fn place(output: &str) -> Result<String, Failure> {
+    if output.contains("://") {
+        return Ok(output.to_owned());
+    }
+    let absolute = std::path::absolute(output)
+        .map_err(|error| Failure::new(Exit::Usage, format_args!("--output {output}: {error}")))?;
+    Ok(absolute.to_string_lossy().into_owned())
 }
 
 /// Writes one JSON document to standard output.

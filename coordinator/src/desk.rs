@@ -10,9 +10,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use nightshift_core::gates::Canary;
 use nightshift_core::ids::{RunId, ShardIndex};
 use nightshift_core::lease::{Event, Moment};
-use nightshift_core::record::FailureClass;
+use nightshift_core::record::{CANARY_FAILED, FailureClass};
 
 pub mod active;
 pub mod book;
@@ -76,6 +77,11 @@ pub enum Task {
         reason: String,
         /// What happened and what to do.
         message: String,
+    },
+    /// Judge the record of a run's canary.
+    JudgeCanary {
+        /// The run.
+        run: RunId,
     },
     /// Make the verdict of a run whose shards are all decided.
     Conclude {
@@ -150,6 +156,8 @@ impl Desk {
         let run = self.runs.entry(id).or_insert(run);
         if done {
             run.conclude(&mut tasks);
+        } else if run.table.awaits_judgement() {
+            tasks.push(Task::JudgeCanary { run: run.facts.run().clone() });
         }
         Ok(tasks)
     }
@@ -222,6 +230,21 @@ impl Desk {
             }
         }
         tasks
+    }
+
+    /// The canary of a run was judged: the other shards are granted, or given up.
+    pub fn canary_judged(&mut self, now: Moment, run: &RunId, canary: Canary) -> Vec<Task> {
+        match canary {
+            Canary::Failed { message } => {
+                self.give_up(now, run, FailureClass::Data, CANARY_FAILED, message)
+            }
+            Canary::None | Canary::Awaited(_) | Canary::Passed => {
+                if let Some(active) = self.runs.get_mut(run) {
+                    active.table.apply(now, Event::CanaryPassed);
+                }
+                Vec::new()
+            }
+        }
     }
 
     /// A record that gives a shard up could not be written.

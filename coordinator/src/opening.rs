@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use nightshift_core::conclusion::QuarantinedShard;
+use nightshift_core::gates::canary_shard;
 use nightshift_core::lease::{LeaseTable, Moment};
 use nightshift_core::plan::{Planned, ShardSet};
 use nightshift_core::record::{Record, Verdict};
@@ -50,6 +51,9 @@ pub(crate) async fn take_over(
     } else {
         LeaseTable::new(rules, epoch, shards, &decided, long)
     };
+    if let Some(shard) = canary_shard(&outline) {
+        table = table.with_canary(shard);
+    }
     let now = now();
     if epoch > 1 {
         // At least one: the last shard of a run is most likely being scored.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::gates::GateOutcome;
 use crate::ids::{Digest, RunId, ShardIndex};
 use crate::plan::Planned;
 use crate::record::{FailureClass, InvalidRecord, Record};
@@ -48,6 +49,9 @@ pub struct Final {
     /// Statistics of the numeric output columns of all committed shards whose records have them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scores: Option<Scores>,
+    /// What the gate of the plan says, where the plan has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GateOutcome>,
 }
 
 /// Verdicts of a run.

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use jiff::Timestamp;
 
-use crate::conclusion::FinalState;
+use crate::conclusion::{Final, FinalState};
+use crate::gates::Judgement;
 use crate::ids::{Digest, Generation, Partition, RunId, SpecName};
 
 /// `claims/<partition>/g<n>.json`: who decided to execute this generation, and why.
@@ -73,6 +74,39 @@ pub struct PartitionFacts {
     pub claimed: Option<Generation>,
     /// The highest generation that has a final, and the final's state.
     pub concluded: Option<(Generation, FinalState)>,
+    /// Whether the output of that generation may be seen.
+    pub release: Release,
+}
+
+/// Whether readers may see the output of a generation that succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Release {
+    /// No gate keeps it.
+    #[default]
+    Open,
+    /// A gate keeps it, and nobody has decided yet.
+    Waiting,
+    /// A gate kept it, and a person approved it.
+    Approved,
+    /// A gate kept it, and a person rejected it.
+    Rejected,
+}
+
+impl Release {
+    /// What a final and what a person decided about it come to.
+    pub fn of(verdict: &Final, judgement: Option<Judgement>) -> Self {
+        match judgement {
+            _ if !verdict.waits_for_approval() => Self::Open,
+            None => Self::Waiting,
+            Some(Judgement::Approved) => Self::Approved,
+            Some(Judgement::Rejected) => Self::Rejected,
+        }
+    }
+
+    /// Whether readers may see it, once it has succeeded.
+    pub fn is_accepted(self) -> bool {
+        matches!(self, Self::Open | Self::Approved)
+    }
 }
 
 /// What to do about one partition.
@@ -80,6 +114,11 @@ pub struct PartitionFacts {
 pub enum Decision {
     /// This generation succeeded; there is nothing to do.
     Done(Generation),
+    /// This generation succeeded, a gate withheld it, and a person is to decide.
+    Withheld(Generation),
+    /// This generation succeeded, a gate withheld it, and a person rejected it. It is not
+    /// executed again by itself: the same rows and the same model would give the same scores.
+    Rejected(Generation),
     /// This generation is claimed and undecided; help to finish it.
     Join(Generation),
     /// Claim and execute this generation, taking over what `inherit` committed.
@@ -95,7 +134,7 @@ pub enum Decision {
 ///
 /// A succeeded date is never executed again unless `force` asks for it (I7); a claimed one is
 /// joined, never doubled; one that ended partial or failed starts the next generation, which
-/// inherits the committed shards. `force` starts a generation that inherits nothing.
+/// inherits the committed shards. What a gate withheld waits for a person. `force` starts a generation that inherits nothing.
 pub fn decide(facts: PartitionFacts, force: bool) -> Decision {
     let latest = facts.claimed.max(facts.concluded.map(|(generation, _)| generation));
     let Some(latest) = latest else {
@@ -105,7 +144,11 @@ pub fn decide(facts: PartitionFacts, force: bool) -> Decision {
         return Decision::Start { generation: latest.next(), inherit: None };
     }
     match facts.concluded {
-        Some((generation, FinalState::Succeeded)) if generation == latest => Decision::Done(latest),
+        Some((generation, FinalState::Succeeded)) if generation == latest => match facts.release {
+            Release::Open | Release::Approved => Decision::Done(latest),
+            Release::Waiting => Decision::Withheld(latest),
+            Release::Rejected => Decision::Rejected(latest),
+        },
         Some((generation, _)) if generation == latest => {
             Decision::Start { generation: latest.next(), inherit: Some(latest) }
         }
@@ -153,6 +196,7 @@ mod tests {
         PartitionFacts {
             claimed: Generation::new(claimed),
             concluded: concluded.map(|(n, state)| (generation(n), state)),
+            release: Release::Open,
         }
     }
 
@@ -179,6 +223,25 @@ mod tests {
         ];
         for (facts, force, expected) in cases {
             assert_eq!(decide(facts, force), expected, "{facts:?} force={force}");
+        }
+    }
+
+    #[test]
+    fn what_a_gate_withheld_waits_for_a_person() {
+        let (now, next) = (generation(2), generation(3));
+        let again = Decision::Start { generation: next, inherit: None };
+        let cases = [
+            (Release::Open, Decision::Done(now)),
+            (Release::Waiting, Decision::Withheld(now)),
+            (Release::Approved, Decision::Done(now)),
+            (Release::Rejected, Decision::Rejected(now)),
+        ];
+        for (release, expected) in cases {
+            let facts = PartitionFacts { release, ..facts(2, Some((2, FinalState::Succeeded))) };
+            assert_eq!(decide(facts, false), expected);
+            assert_eq!(decide(facts, true), again);
+            let claimed = PartitionFacts { claimed: Some(next), ..facts };
+            assert_eq!(decide(claimed, false), Decision::Join(next), "a later claim goes on");
         }
     }
 }

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::conclusion::Final;
 use crate::decide::{Claim, Epoch};
+use crate::gates::Approval;
 use crate::plan::{Outline, Plan};
 use crate::record::Record;
 use crate::report::Report;
@@ -28,6 +29,8 @@ pub enum Kind {
     Record,
     /// Verdict of a run.
     Final,
+    /// What a person decided about a withheld run.
+    Approval,
     /// Report of a run, also the content of `_SUCCESS`.
     Report,
 }
@@ -43,6 +46,7 @@ impl Kind {
             Self::Epoch => "epoch",
             Self::Record => "record",
             Self::Final => "final",
+            Self::Approval => "approval",
             Self::Report => "report",
         }
     }
@@ -53,7 +57,7 @@ impl Kind {
         const MIB: u64 = 1 << 20;
         match self {
             // A handful of identifiers, and room for the requester's words.
-            Self::Root | Self::Served | Self::Claim | Self::Epoch => 64 * KIB,
+            Self::Root | Self::Served | Self::Claim | Self::Epoch | Self::Approval => 64 * KIB,
             // Bounded by what a worker may report in one message.
             Self::Record => 64 * KIB,
             // 1,000,000 shards at some 150 bytes, and as many input files with long names.
@@ -95,5 +99,6 @@ documents! {
     Epoch => Epoch,
     Record => Record,
     Final => Final,
+    Approval => Approval,
     Report => Report,
 }

@@ -7,6 +7,7 @@
 //! _nightshift/v1/runs/<run>/epoch/<n>.json           Object::Epoch
 //! _nightshift/v1/runs/<run>/records/0000017.json     Object::Record     <- the commit point
 //! _nightshift/v1/finals/<partition>/g<n>.json        Object::Final
+//! _nightshift/v1/approvals/<partition>/g<n>.json     Object::Approval
 //! _nightshift/v1/attempts/<run>/0000017/<attempt>/…  Object::Staged
 //! _nightshift/v1/served/<name>.json                  Object::Served   (under a coordinator's home)
 //! date=<date>/gen=<n>/part-00017-of-00200.parquet    Object::Part       (all/gen=<n>/… when undated)
@@ -72,6 +73,13 @@ pub enum Object {
         /// The date, or `all`.
         partition: Partition,
         /// The generation decided.
+        generation: Generation,
+    },
+    /// What a person decided about a run whose output was withheld.
+    Approval {
+        /// The date, or `all`.
+        partition: Partition,
+        /// The generation decided about.
         generation: Generation,
     },
     /// A file that an attempt wrote before its record decides.
@@ -271,11 +279,12 @@ impl Object {
         }
     }
 
-    /// The generation of a claim, a final or a visible file.
+    /// The generation of a claim, a final, an approval or a visible file.
     pub fn generation(&self) -> Option<Generation> {
         match self {
             Self::Claim { generation, .. }
             | Self::Final { generation, .. }
+            | Self::Approval { generation, .. }
             | Self::Part { generation, .. }
             | Self::Rejects { generation, .. }
             | Self::Success { generation, .. } => Some(*generation),
@@ -299,6 +308,9 @@ impl fmt::Display for Object {
             }
             Self::Final { partition, generation } => {
                 write!(f, "{base}/finals/{partition}/{generation}.json")
+            }
+            Self::Approval { partition, generation } => {
+                write!(f, "{base}/approvals/{partition}/{generation}.json")
             }
             Self::Staged { run, shard: ShardIndex(shard), attempt, file } => {
                 write!(f, "{base}/attempts/{run}/{shard:0INDEX_WIDTH$}/{attempt}/{file}")
@@ -370,6 +382,10 @@ fn parse_private(rest: &str) -> Option<Object> {
             generation: file.strip_suffix(".json")?.parse().ok()?,
         },
         ["", "finals", partition, file] => Object::Final {
+            partition: partition.parse().ok()?,
+            generation: file.strip_suffix(".json")?.parse().ok()?,
+        },
+        ["", "approvals", partition, file] => Object::Approval {
             partition: partition.parse().ok()?,
             generation: file.strip_suffix(".json")?.parse().ok()?,
         },

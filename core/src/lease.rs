@@ -23,6 +23,9 @@
 //! - **Adoption**: a lease of an older epoch, named in a heartbeat, goes on if its shard is
 //!   undecided and free. [`LeaseTable::awaiting_adoption`] holds grants back for one TTL, all of
 //!   them or, with [`LeaseTable::keeping_back`], those of the last shards of the queue.
+//! - **Canary** ([`LeaseTable::with_canary`]): one shard is granted before any other. When it
+//!   has a record the owner is asked to judge it ([`Effect::JudgeCanary`]); until it says
+//!   [`Event::CanaryPassed`] nothing else is granted.
 //! - **Drain** (the run, or one worker) and **retire** (one worker) end grants; what is being
 //!   committed is committed all the same.
 //!
@@ -190,6 +193,8 @@ pub struct LeaseTable {
     adopting_spare: u64,
     draining: bool,
     stopped: bool,
+    /// The shard that is granted before any other, until it has passed.
+    canary: Option<ShardIndex>,
 }
 
 impl LeaseTable {
@@ -217,6 +222,7 @@ impl LeaseTable {
             adopting_spare: u64::MAX,
             draining: false,
             stopped: false,
+            canary: None,
         }
     }
 
@@ -235,6 +241,19 @@ impl LeaseTable {
     pub fn keeping_back(mut self, spare: u64) -> Self {
         self.adopting_spare = spare;
         self
+    }
+
+    /// The same table, which grants nothing but `shard` until [`Event::CanaryPassed`]. If the shard
+    /// has a record already, the owner is to judge it at once: [`LeaseTable::awaits_judgement`].
+    #[must_use]
+    pub fn with_canary(mut self, shard: ShardIndex) -> Self {
+        self.canary = Some(shard);
+        self
+    }
+
+    /// Whether the canary has a record and has not passed yet.
+    pub fn awaits_judgement(&self) -> bool {
+        self.canary.is_some_and(|shard| self.place(shard) == Some(ShardPlace::Decided))
     }
 
     /// Shards without a record.
@@ -301,6 +320,7 @@ impl LeaseTable {
                 self.batch_rows = Some(self.batch_rows.map_or(rows, |least| least.min(rows)));
                 self.workers.learned(worker, rows);
             }
+            Event::CanaryPassed => self.canary = None,
             Event::TimePassed => self.time_passed(now, &mut effects),
             Event::DrainRequested => self.draining = true,
             Event::WorkerDrainRequested { worker } => {

@@ -11,7 +11,8 @@
 //!    many workers that is worth; [`footprint`] and [`demand`] what each takes of a machine.
 //! 4. [`settle`] decides a conditional create, which makes a [`record`] happen once; [`scores`]
 //!    is what a record says about the numbers in its output.
-//! 5. [`conclusion`] turns plan and records into the verdict of the run; [`report`] tells people.
+//! 5. [`conclusion`] turns plan and records into the verdict of the run, [`gates`] say whether
+//!    readers may see it; [`report`] tells people.
 //!
 //! [`window`] is in which hours any of it may happen, [`quantity`] an amount as Kubernetes writes
 //! it. [`layout`] makes every path under the output root, [`document`] and [`root`] say what stored
@@ -35,6 +36,7 @@ pub mod demand;
 pub mod settle;
 pub mod scores;
 pub mod record;
+pub mod gates;
 pub mod conclusion;
 pub mod report;
 pub mod layout;

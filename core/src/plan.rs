@@ -9,6 +9,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::gates::GatePlan;
 use crate::ids::{Digest, Generation, Partition, RunId, ShardIndex, SpecName};
 use crate::model::PinnedModel;
 use crate::spec::Workers;
@@ -64,6 +65,10 @@ pub struct Plan {
     /// fingerprint either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
+    /// What the run must be like before readers see its output. No part of the fingerprint, since
+    /// it changes no result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GatePlan>,
 }
 
 impl Plan {

@@ -19,6 +19,9 @@ pub const RECORD_MAX_BYTES: usize = 64 << 10;
 /// Longest message kept in a record, in characters; leaves ample room under [`RECORD_MAX_BYTES`].
 pub const MESSAGE_MAX_CHARS: usize = 2_000;
 
+/// Reason of shards that were given up because the canary of their run failed.
+pub const CANARY_FAILED: &str = "canary_failed";
+
 /// `runs/<run>/records/<shard>.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

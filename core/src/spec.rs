@@ -12,6 +12,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::gates::Gates;
 use crate::ids::{Digest, Partition, SpecName};
 use crate::plan::{InputFormat, OutputFormat, Sharding};
 use crate::window::Window;
@@ -59,6 +60,8 @@ pub struct Spec {
     pub retention: Retention,
     /// In which hours shards may be begun; at any time if absent.
     pub window: Option<Window>,
+    /// What a run must be like before readers see its output; nothing if absent.
+    pub gates: Option<Gates>,
 }
 
 /// `spec.input`.

@@ -64,6 +64,7 @@ impl Documents {
             inherits: None,
             workers: None,
             window: None,
+            gate: None,
         };
         Self { plan }
     }

@@ -1,4 +1,5 @@
-//! Concluding a run: every committed shard visible → final → report and `_SUCCESS`.
+//! Concluding a run: every committed shard visible → final → report and `_SUCCESS`; with a gate
+//! the final comes first, and what it lets through becomes visible after it.
 
 use std::collections::BTreeMap;
 
@@ -46,8 +47,9 @@ pub enum ConcludeError {
 /// bounded memory: any number of shards costs a bit each, and a few records at a time.
 ///
 /// Visible files that a dead worker left unpublished are made from the records first, so that
-/// nothing new appears after the final (I6). Several processes may do this at the same time:
-/// they write the same bytes.
+/// nothing new appears after the final (I6). If the plan has a gate, nothing is visible before the
+/// final: what passes, or what a person approved, is published after it, and `_SUCCESS` comes
+/// last all the same. Several processes may do this at the same time: they write the same bytes.
 ///
 /// # Errors
 /// See [`ConcludeError`]. Some visible files may have been made; they are the committed
@@ -66,7 +68,7 @@ pub async fn conclude_stored<P: Planned + Sync>(
         if let Some(record) = &record {
             tally.add(shard, record)?;
         }
-        Ok::<_, ConcludeError>(record)
+        Ok::<_, ConcludeError>(record.filter(|_| plan.gate().is_none()))
     });
     counted
         .try_filter_map(async |record| Ok(record))
@@ -82,20 +84,22 @@ pub async fn conclude_stored<P: Planned + Sync>(
 ///
 /// # Errors
 /// See [`ConcludeError`].
-pub async fn conclude(
+pub async fn conclude<P: Planned + Sync>(
     root: &Probed,
-    plan: &impl Planned,
+    plan: &P,
     records: &BTreeMap<ShardIndex, Record>,
 ) -> Result<Report, ConcludeError> {
     let verdict = Final::conclude(plan, records)?;
-    publish_all(root, records).await?;
+    if plan.gate().is_none() {
+        publish_all(root, records).await?;
+    }
     decide(root, plan, verdict).await
 }
 
-/// Creates the final, or finds that somebody has created the same, and marks a success.
-async fn decide(
+/// Creates the final, or finds that somebody has created the same, and releases its output.
+async fn decide<P: Planned + Sync>(
     root: &Probed,
-    plan: &impl Planned,
+    plan: &P,
     verdict: Final,
 ) -> Result<Report, ConcludeError> {
     let RunId { partition, generation, .. } = *plan.run();
@@ -105,29 +109,56 @@ async fn decide(
     {
         return Err(ConcludeError::FinalDiffers { path: object.path() });
     }
-    let output = Prefix::Visible(partition, generation).path();
-    let report = Report::new(plan, verdict, output);
-    mark_success(root, &report).await?;
-    Ok(report)
+    complete(root, plan, verdict).await
 }
 
-/// Writes `_SUCCESS` beside the visible files of a run that succeeded, if it is not there yet.
+/// Does what is left to do for a run that has its `verdict`: publishes what a gate held back and
+/// lets through now, and writes `_SUCCESS` beside the files of a run that succeeded.
 ///
-/// It comes after the final, so a process may die in between; whoever finds the final without
-/// it calls this with the report of the stored documents, which gives the same bytes.
+/// Both come after the final, so a process may die in between; whoever finds the final without
+/// `_SUCCESS` calls this, which ends the same way. What a gate withholds stays out of sight,
+/// unless a person has approved it.
 ///
 /// # Errors
 /// See [`ConcludeError`].
-pub async fn mark_success(root: &Probed, report: &Report) -> Result<(), ConcludeError> {
-    if report.verdict.state != FinalState::Succeeded {
-        return Ok(());
+pub async fn complete<P: Planned + Sync>(
+    root: &Probed,
+    plan: &P,
+    verdict: Final,
+) -> Result<Report, ConcludeError> {
+    let RunId { partition, generation, .. } = *plan.run();
+    let published = root.is_published(plan, Some(&verdict)).await?;
+    let accepted = verdict.state == FinalState::Succeeded && published;
+    let output = Prefix::Visible(partition, generation).path();
+    let report = Report::new(plan, verdict, output);
+    if !accepted {
+        return Ok(report);
     }
-    let RunId { partition, generation, .. } = report.verdict.run;
-    let mut bytes = serde_json::to_vec_pretty(report)?;
+    if plan.gate().is_some() {
+        publish_stored(root, plan).await?;
+    }
+    let mut bytes = serde_json::to_vec_pretty(&report)?;
     bytes.push(b'\n');
     // Whoever wrote it: its bytes follow from plan and records, like the final's.
     let _ = root.put_once(&Object::Success { partition, generation }, bytes).await?;
-    Ok(())
+    Ok(report)
+}
+
+/// Makes the files of a record visible whose permit has just been won, unless the plan has a
+/// gate: then they wait for the verdict of the run.
+///
+/// # Errors
+/// As [`Probed::publish`].
+pub async fn publish_won(
+    root: &Probed,
+    plan: &impl Planned,
+    permit: &CommitPermit,
+    record: &Record,
+) -> Result<(), StoreError> {
+    if plan.gate().is_some() {
+        return Ok(());
+    }
+    root.publish(permit, &publications(record)).await
 }
 
 /// Sees to it that every committed shard has its visible files.
@@ -138,6 +169,17 @@ async fn publish_all(
     stream::iter(records.values())
         .map(|record| publish_record(root, record))
         .buffer_unordered(CHECKS_MAX)
+        .try_collect()
+        .await
+}
+
+/// The same from the stored records, a few at a time.
+async fn publish_stored<P: Planned + Sync>(root: &Probed, plan: &P) -> Result<(), StoreError> {
+    let shards = (0..plan.shard_count()).map(ShardIndex);
+    root.records_in_order(plan.run(), shards)
+        .try_filter_map(async |(_, record)| Ok(record))
+        .map_ok(|record| async move { publish_record(root, &record).await })
+        .try_buffer_unordered(CHECKS_MAX)
         .try_collect()
         .await
 }

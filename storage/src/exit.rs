@@ -11,6 +11,7 @@ use crate::error::{Class, StoreError};
 use crate::input::InputError;
 use crate::model::ModelError;
 use crate::opening::OpenError;
+use crate::releasing::JudgeError;
 
 impl StoreError {
     /// The exit code of a process that this error ends.
@@ -81,6 +82,19 @@ impl ConcludeError {
         match self {
             Self::Store(error) => error.exit(),
             _ => Exit::Io,
+        }
+    }
+}
+
+impl JudgeError {
+    /// The exit code of a process that this error ends.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::NoVerdict { .. } => Exit::NoInput,
+            Self::NotWithheld { .. } => Exit::Usage,
+            Self::Incomplete { .. } | Self::DecidedOtherwise { .. } => Exit::Data,
+            Self::Store(error) => error.exit(),
+            Self::Conclude(error) => error.exit(),
         }
     }
 }

@@ -10,7 +10,8 @@
 //!    [`partition`] and [`standing`] read them as facts, [`opening`] opens a run from them.
 //! 6. [`staged`]: an attempt writes its files, and seals them.
 //! 7. [`publish`]: with the permit that its record gives, they get their visible names.
-//! 8. [`concluding`]: when every shard is decided, the final and the report are made.
+//! 8. [`concluding`]: when every shard is decided, the final and the report are made; with a gate,
+//!    files become visible after it, or after a person's approval ([`releasing`]).
 //!
 //! Underneath, `settling` performs the decisions of [`nightshift_core::settle`], `volume` makes
 //! conditional creates on a file system, and [`sync`] makes things durable. Nothing here
@@ -30,6 +31,7 @@ pub mod opening;
 pub mod staged;
 pub mod publish;
 pub mod concluding;
+pub mod releasing;
 pub mod verifying;
 pub mod error;
 mod exit;

@@ -23,9 +23,11 @@ use crate::root::{Probed, Reader};
 
 mod inherit;
 mod outlined;
+mod reference;
 
 use inherit::{inheritance, take_over};
 pub use outlined::{OpenOutline, open_outline, reopen};
+use reference::pin_reference;
 
 /// Claims that are tried before the store counts as unusable: each lost one means that another
 /// process went one generation further in between.
@@ -185,7 +187,10 @@ async fn claim(
         let (generation, inherit) = match decision {
             // A run that was concluded since the decision is opened like any other: all of its
             // records exist, so there is nothing left to do in it.
-            Decision::Join(generation) | Decision::Done(generation) => {
+            Decision::Join(generation)
+            | Decision::Done(generation)
+            | Decision::Withheld(generation)
+            | Decision::Rejected(generation) => {
                 // Its claimant may have died before it stored a plan: what it meant to inherit
                 // stands in the claim.
                 let object = Object::Claim { partition, generation };
@@ -228,6 +233,7 @@ async fn stored_plan(
         let from = RunId { generation, ..run.clone() };
         fresh.inherits = inheritance(root, from, &Outline::of(&fresh)).await?;
     }
+    pin_reference(root, &run, &mut fresh).await?;
     fresh.run = run;
     match root.create_once(&object, &fresh).await? {
         Settled::Created => Ok(fresh),

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
-use nightshift_core::conclusion::Final;
-use nightshift_core::decide::PartitionFacts;
+use nightshift_core::conclusion::{Final, FinalState};
+use nightshift_core::decide::{PartitionFacts, Release};
+use nightshift_core::gates::{Approval, Judgement};
 use nightshift_core::ids::{Generation, Partition, RunId, ShardIndex};
 use nightshift_core::layout::{Object, Prefix};
-use nightshift_core::plan::ShardSet;
+use nightshift_core::plan::{Planned, ShardSet};
 use nightshift_core::record::Record;
 
 use crate::error::StoreError;
@@ -27,15 +28,50 @@ impl Reader {
         partition: Partition,
     ) -> Result<PartitionFacts, StoreError> {
         let claimed = self.newest(&Prefix::Claims(partition)).await?;
-        let concluded = match self.newest(&Prefix::Finals(partition)).await? {
-            None => None,
-            Some(generation) => {
-                let found: Option<Final> =
-                    self.read(&Object::Final { partition, generation }).await?;
-                found.map(|found| (generation, found.state))
-            }
+        let mut facts = PartitionFacts { claimed, ..PartitionFacts::default() };
+        let Some(generation) = self.newest(&Prefix::Finals(partition)).await? else {
+            return Ok(facts);
         };
-        Ok(PartitionFacts { claimed, concluded })
+        let verdict: Option<Final> = self.read(&Object::Final { partition, generation }).await?;
+        if let Some(verdict) = verdict {
+            facts.concluded = Some((generation, verdict.state));
+            facts.release = Release::of(&verdict, self.judgement(&verdict).await?);
+        }
+        Ok(facts)
+    }
+
+    /// Whether readers may see the files of a run, by the `verdict` that it has: always without a
+    /// gate, and with one as soon as it succeeded and was accepted.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn is_published(
+        &self,
+        plan: &impl Planned,
+        verdict: Option<&Final>,
+    ) -> Result<bool, StoreError> {
+        match (plan.gate(), verdict) {
+            (None, _) => Ok(true),
+            (Some(_), Some(verdict)) if verdict.state == FinalState::Succeeded => {
+                Ok(Release::of(verdict, self.judgement(verdict).await?).is_accepted())
+            }
+            (Some(_), _) => Ok(false),
+        }
+    }
+
+    /// What a person decided about a run that a gate withheld; none if nobody has yet, or if there
+    /// is nothing to decide.
+    ///
+    /// # Errors
+    /// If the store does not answer, or the approval cannot be read.
+    pub async fn judgement(&self, verdict: &Final) -> Result<Option<Judgement>, StoreError> {
+        if !verdict.waits_for_approval() {
+            return Ok(None);
+        }
+        let RunId { partition, generation, .. } = verdict.run;
+        let approval: Option<Approval> =
+            self.read(&Object::Approval { partition, generation }).await?;
+        Ok(approval.map(|approval| approval.judgement))
     }
 
     /// Every partition that was ever claimed or concluded.

@@ -3,6 +3,7 @@
 use arrow::datatypes::Schema;
 use jiff::Timestamp;
 use nightshift_core::decide::{FingerprintParts, run_id};
+use nightshift_core::gates::GatePlan;
 use nightshift_core::ids::{Generation, Partition};
 use nightshift_core::plan::{
     CutError, InputFile, InputFormat, Mark, ModelIdentity, Plan, Sharding, TaskSettings, cut,
@@ -130,6 +131,8 @@ pub fn make_plan(
         rows,
         shards,
         inherits: None,
+        // Which run to compare with, the output says when the run is opened.
+        gate: spec.gates.clone().map(|rules| GatePlan { rules, reference: None }),
         workers: (spec.workers != Workers::default()).then(|| spec.workers.clone()),
         window: spec.window.clone(),
     })

@@ -15,7 +15,7 @@ use nightshift_core::record::{
     Committed, FailureClass, Quarantined, Record, StoredFile, Timing, Verdict,
 };
 
-use crate::concluding::publications;
+use crate::concluding::publish_won;
 use crate::documents::Committed as Contest;
 use crate::opening::{OpenRun, Opener, decision_for, open_run};
 use crate::root::{OutputRoot, Probed};
@@ -100,6 +100,7 @@ pub(crate) fn plan(shards: u32, model: u8) -> Plan {
         inherits: None,
         workers: None,
         window: None,
+        gate: None,
     }
 }
 
@@ -151,7 +152,7 @@ pub(crate) async fn work(root: &Probed, plan: &Plan, shard: u32, publish: bool) 
     };
     match root.commit(&sealed, &record).await.unwrap() {
         Contest::Won(permit) if publish => {
-            root.publish(&permit, &publications(&record)).await.unwrap();
+            publish_won(root, plan, &permit, &record).await.unwrap();
             record
         }
         Contest::Won(_) => record,

@@ -52,7 +52,7 @@ impl Verification {
     }
 }
 
-/// Verifies `run`: every visible file has the bytes and the rows that its record names, every
+/// Verifies `run`: every visible file (or the staged one, if a gate keeps it from readers) has the bytes and the rows that its record names, every
 /// record fits the plan, the final follows from them, and nothing else is visible.
 ///
 /// # Errors
@@ -75,7 +75,10 @@ pub async fn verify_run(root: &Reader, run: &RunId) -> Result<Verification, Stor
     let decided = root.decided_shards(run).await?;
     let records = root.records(run, &decided).await?;
     found.shards = records.len() as u64;
-    let mut expected = BTreeSet::new();
+    let RunId { partition, generation, .. } = *run;
+    let stored = root.read::<Final>(&Object::Final { partition, generation }).await?;
+    let published = root.is_published(&plan, stored.as_ref()).await?;
+    let mut expected = Expected { published, visible: BTreeSet::new() };
     for (&shard, record) in &records {
         if let Err(error) = record.check(&plan, shard) {
             found.fault(format!("the record of shard {shard}: {error}"));
@@ -83,8 +86,16 @@ pub async fn verify_run(root: &Reader, run: &RunId) -> Result<Verification, Stor
         check_shard(root, record, &plan, &mut found, &mut expected).await?;
     }
     check_verdict(root, &plan, &records, &mut found, &mut expected).await?;
-    check_visible(root, run, &expected, &mut found).await?;
+    check_visible(root, run, &expected.visible, &mut found).await?;
     Ok(found)
+}
+
+/// What is to be seen of a run.
+struct Expected {
+    /// Whether readers may see its files; they stay where they were staged otherwise.
+    published: bool,
+    /// The visible files.
+    visible: BTreeSet<String>,
 }
 
 async fn check_shard(
@@ -92,7 +103,7 @@ async fn check_shard(
     record: &Record,
     plan: &Plan,
     found: &mut Verification,
-    expected: &mut BTreeSet<String>,
+    expected: &mut Expected,
 ) -> Result<(), StoreError> {
     let Verdict::Committed(committed) = &record.verdict else { return Ok(()) };
     let shard = record.shard;
@@ -118,18 +129,21 @@ async fn check_shard(
     Ok(())
 }
 
-/// Hashes and counts one visible file; its rows, if it can be read.
+/// Hashes and counts one file where readers see it, or where it was staged if a gate keeps it; its rows, if it can be read.
 async fn check_file(
     root: &Reader,
     file: &StoredFile,
     shard: ShardIndex,
     format: InputFormat,
     found: &mut Verification,
-    expected: &mut BTreeSet<String>,
+    expected: &mut Expected,
 ) -> Result<Option<u64>, StoreError> {
-    let visible = file.visible.path();
-    expected.insert(visible.clone());
-    match root.digest(&file.visible).await? {
+    let object = if expected.published { &file.visible } else { &file.staged };
+    let visible = object.path();
+    if expected.published {
+        expected.visible.insert(visible.clone());
+    }
+    match root.digest(object).await? {
         None => {
             found.fault(format!("shard {shard}: {visible} does not exist"));
             return Ok(None);
@@ -144,7 +158,7 @@ async fn check_file(
         }
     }
     let source = Found {
-        uri: root.path_of(&file.visible).display().to_string(),
+        uri: root.path_of(object).display().to_string(),
         format,
         compression: Compression::None,
         partition_columns: Vec::new(),
@@ -164,14 +178,14 @@ async fn check_verdict(
     plan: &Plan,
     records: &BTreeMap<ShardIndex, Record>,
     found: &mut Verification,
-    expected: &mut BTreeSet<String>,
+    expected: &mut Expected,
 ) -> Result<(), StoreError> {
     let (partition, generation) = (plan.partition(), plan.generation());
     let stored = root.read::<Final>(&Object::Final { partition, generation }).await?;
     match (Final::conclude(plan, records), stored) {
         (Ok(computed), Some(stored)) if computed == stored => {
-            if stored.state == FinalState::Succeeded {
-                expected.insert(Object::Success { partition, generation }.path());
+            if stored.state == FinalState::Succeeded && expected.published {
+                expected.visible.insert(Object::Success { partition, generation }.path());
             }
         }
         (Ok(_), Some(_)) => found.fault("the final does not follow from the records".to_owned()),

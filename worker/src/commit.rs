@@ -1,4 +1,4 @@
-//! Committing one attempt: seal → record → publish.
+//! Committing one attempt: seal → record → publish, unless a gate has to see the run first.
 //!
 //! The record is the commit point. Before it, everything can be thrown away; after it, nothing
 //! has to be done again: a visible file that this process no longer gets to make is made by
@@ -10,7 +10,7 @@ use nightshift_core::plan::Plan;
 use nightshift_core::record::{
     Committed, MESSAGE_MAX_CHARS, Quarantined, Record, StoredFile, Verdict,
 };
-use nightshift_storage::concluding::publications;
+use nightshift_storage::concluding::publish_won;
 use nightshift_storage::documents::{Committed as Contest, Settled};
 use nightshift_storage::error::StoreError;
 use nightshift_storage::root::Probed;
@@ -86,7 +86,7 @@ pub async fn commit(
     };
     match root.commit(&sealed, &record).await? {
         Contest::Won(permit) => {
-            root.publish(&permit, &publications(&record)).await?;
+            publish_won(root, plan, &permit, &record).await?;
             Ok(Outcome { record, won: true })
         }
         Contest::Lost(record) => Ok(Outcome { record, won: false }),

@@ -15,7 +15,7 @@ use nightshift_core::layout::{Object, StagedName};
 use nightshift_core::plan::{OutputFormat, Plan};
 use nightshift_core::record::{Record, Timing};
 use nightshift_core::settle::CommitPermit;
-use nightshift_storage::concluding::publications;
+use nightshift_storage::concluding::publish_won;
 use nightshift_storage::error::StoreError;
 use nightshift_storage::root::{OutputRoot, Reader as RootReader};
 use nightshift_storage::staged::{StagedObject, Staging};
@@ -204,7 +204,7 @@ pub async fn hand_in(hand_in: &HandIn, who: &Identity) -> Result<HandedIn, HandI
         if record.attempt == attempt {
             // An earlier call may have died before the files became visible.
             let permit = CommitPermit::from_stored_record(run.clone(), *shard, attempt.clone());
-            root.publish(&permit, &publications(&record)).await?;
+            publish_won(&root, &plan, &permit, &record).await?;
         }
         return Ok(HandedIn { attempt, winner: record.attempt });
     }

@@ -11,15 +11,16 @@ use std::time::Instant;
 
 use jiff::tz::TimeZone;
 use nightshift_core::decide::{Decision, run_id};
+use nightshift_core::gates::Canary;
 use nightshift_core::ids::{Partition, RunId, ShardIndex};
 use nightshift_core::layout::Object;
 use nightshift_core::model::ModelUri;
-use nightshift_core::plan::{ModelIdentity, Plan, Shard, Sharding};
+use nightshift_core::plan::{ModelIdentity, Outline, Plan, Shard, Sharding};
 use nightshift_core::record::{Record, Verdict};
 use nightshift_core::report::Report;
 use nightshift_core::spec::{Bound, Spec};
 use nightshift_core::window::{Hours, UnknownZone};
-use nightshift_storage::concluding::{ConcludeError, conclude, mark_success};
+use nightshift_storage::concluding::{ConcludeError, complete, conclude};
 use nightshift_storage::error::StoreError;
 use nightshift_storage::model::{Models, Resolved};
 use nightshift_storage::opening::{OpenRun, Opener, decision_for, open_epoch, open_run};
@@ -36,6 +37,7 @@ use crate::score::Scorer;
 use crate::source::{Drain, InProcess, RunWork, ShardSource, StaticIndex};
 
 mod alone;
+mod canary;
 mod check;
 mod collected;
 mod error;
@@ -91,6 +93,9 @@ pub struct Task {
 pub enum Outcome {
     /// It had succeeded before; nothing was done.
     AlreadyDone(Box<Report>),
+    /// It had succeeded before, and a gate withheld it; nothing was done. It waits for a person,
+    /// or was rejected by one.
+    Held(Box<Report>, Decision),
     /// It is concluded now.
     Concluded(Box<Report>, Effort),
     /// It was drained, or other processes still work on it.
@@ -176,8 +181,7 @@ impl Session {
     pub fn run(&self, task: &Task) -> Result<Outcome, RunError> {
         let opener = self.opener(task)?;
         let (root, open, loaded) = match self.open(task, &opener)? {
-            Opened::Done(report) => return Ok(Outcome::AlreadyDone(report)),
-            Opened::Closed(why) => return Ok(Outcome::Paused { undecided: 0, why }),
+            Opened::Over(outcome) => return Ok(outcome),
             Opened::Work { root, open, loaded } => (root, open, loaded),
         };
         let epoch = self.runtime.block_on(open_epoch(&root, &opener, &open.plan.run))?;
@@ -217,9 +221,11 @@ impl Session {
     /// # Errors
     /// See [`RunError`].
     pub fn run_shard(&self, task: &Task, shard: ShardIndex) -> Result<Outcome, RunError> {
+        if task.spec.gates.as_ref().is_some_and(|gates| gates.canary.is_some()) {
+            return Err(RunError::CanaryWithoutOrder);
+        }
         let (root, open, loaded) = match self.open(task, &self.opener(task)?)? {
-            Opened::Done(report) => return Ok(Outcome::AlreadyDone(report)),
-            Opened::Closed(why) => return Ok(Outcome::Paused { undecided: 0, why }),
+            Opened::Over(outcome) => return Ok(outcome),
             Opened::Work { root, open, loaded } => (root, open, loaded),
         };
         let shards = open.plan.shard_count();
@@ -251,6 +257,10 @@ impl Session {
         let OpenRun { plan, mut records, .. } = open;
         let done = records.keys().filter_map(|shard| plan.shard(*shard)).map(Shard::rows).sum();
         self.observer.planned(&plan, done);
+        if let Canary::Failed { message } = canary::standing(&plan, &records) {
+            self.give_up_rest(&root, &plan, &mut records, message)?;
+            return self.finish(&root, &plan, records, Effort::default());
+        }
         let scorer = Scorer::for_plan(Arc::clone(&plan), loaded.engine);
         let collected = Arc::new(Collected::new(Arc::clone(&self.observer)));
         let pool = Pool {
@@ -264,6 +274,9 @@ impl Session {
         };
         let worked = pool.run(self.threads);
         records.append(&mut collected.take());
+        if let Canary::Failed { message } = canary::standing(&plan, &records) {
+            self.give_up_rest(&root, &plan, &mut records, message)?;
+        }
         let finished = self.finish(&root, &plan, records, worked.effort)?;
         match (finished, worked.stopped) {
             (Outcome::Open { run, .. }, Some(failure)) => Err(RunError::Stopped { run, failure }),
@@ -307,15 +320,11 @@ impl Session {
     /// Everything up to the first shard.
     fn open(&self, task: &Task, opener: &Opener) -> Result<Opened, RunError> {
         let decision = self.decide(task)?;
-        if let Decision::Done(generation) = decision {
-            let run = run_id(&task.spec.name, task.partition, generation);
-            if let Some(report) = self.report(task, &run)? {
-                self.complete(task, &report)?;
-                return Ok(Opened::Done(Box::new(report)));
-            }
+        if let Some(outcome) = self.over(task, decision)? {
+            return Ok(Opened::Over(outcome));
         }
         if let Some(why) = self.why_closed(task)? {
-            return Ok(Opened::Closed(why));
+            return Ok(Opened::Over(Outcome::Paused { undecided: 0, why }));
         }
         let (plan, loaded) = match self.planned(task, decision)? {
             // The stored plan says what there is to do; the input need not be surveyed again.
@@ -369,6 +378,23 @@ impl Session {
         if self.drain.is_requested() { Err(RunError::Drained) } else { Ok(()) }
     }
 
+    /// The outcome of a date about which there is nothing to do.
+    fn over(&self, task: &Task, decision: Decision) -> Result<Option<Outcome>, RunError> {
+        let (Decision::Done(generation)
+        | Decision::Withheld(generation)
+        | Decision::Rejected(generation)) = decision
+        else {
+            return Ok(None);
+        };
+        let run = run_id(&task.spec.name, task.partition, generation);
+        let Some(report) = self.report(task, &run)? else { return Ok(None) };
+        if decision != Decision::Done(generation) {
+            return Ok(Some(Outcome::Held(Box::new(report), decision)));
+        }
+        self.complete(task, &report)?;
+        Ok(Some(Outcome::AlreadyDone(Box::new(report))))
+    }
+
     fn opener(&self, task: &Task) -> Result<Opener, RunError> {
         Ok(Opener {
             name: task.spec.name.clone(),
@@ -391,7 +417,8 @@ impl Session {
         Ok(self.runtime.block_on(stored)?)
     }
 
-    /// Writes the `_SUCCESS` of a concluded run whose process died just before it.
+    /// Publishes what is left to publish of a run that succeeded, and writes its `_SUCCESS`: its
+    /// process may have died just before.
     fn complete(&self, task: &Task, report: &Report) -> Result<(), RunError> {
         let RunId { partition, generation, .. } = report.verdict.run;
         self.runtime.block_on(async {
@@ -400,8 +427,13 @@ impl Session {
             if reader.exists(&Object::Success { partition, generation }).await? {
                 return Ok(());
             }
+            let run = report.verdict.run.clone();
+            let Some(plan) = reader.read::<Outline>(&Object::Plan { run }).await? else {
+                return Ok(());
+            };
             let root = OutputRoot::open(&task.bound.output, self.durability).await?;
-            Ok(mark_success(&root.probe().await?, report).await?)
+            complete(&root.probe().await?, &plan, report.verdict.clone()).await?;
+            Ok(())
         })
     }
 
@@ -494,12 +526,6 @@ impl Session {
 }
 
 enum Opened {
-    Done(Box<Report>),
-    /// Outside of its window, for the reason given.
-    Closed(String),
-    Work {
-        root: Probed,
-        open: OpenRun,
-        loaded: Loaded,
-    },
+    Over(Outcome),
+    Work { root: Probed, open: OpenRun, loaded: Loaded },
 }

@@ -84,6 +84,7 @@ pub(crate) async fn planned(output: &Path, shards: u32) -> (Probed, Outline) {
         inherits: None,
         workers: None,
         window: None,
+        gate: None,
     };
     assert_eq!(plan.version(), Plan::VERSION);
     let object = Object::Plan { run: plan.run.clone() };

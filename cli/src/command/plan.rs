@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nightshift_core::decide::Decision;
 use nightshift_core::exit::Exit;
-use nightshift_core::ids::Partition;
+use nightshift_core::ids::{Generation, Partition};
 use nightshift_worker::pool::NoObserver;
 use nightshift_worker::session::Session;
 use nightshift_worker::source::Drain;
@@ -97,20 +97,21 @@ fn line(
     let mut task = workspace.task(partition)?;
     task.force = force.then(|| "dry run".to_owned());
     let decision = session.decide(&task)?;
+    let skip = |generation: Generation, why: &str| Line {
+        partition,
+        action: "skip",
+        reason: format!("{generation} {why}"),
+        generation: generation.get(),
+        files: 0,
+        rows: 0,
+        shards: 0,
+    };
     let (action, reason, generation) = match decision {
-        Decision::Done(generation) => {
-            let reason = format!("{generation} has succeeded");
-            let skip = Line {
-                partition,
-                action: "skip",
-                reason,
-                generation: generation.get(),
-                files: 0,
-                rows: 0,
-                shards: 0,
-            };
-            return Ok(skip);
+        Decision::Done(generation) => return Ok(skip(generation, "has succeeded")),
+        Decision::Withheld(generation) => {
+            return Ok(skip(generation, "is withheld by its gate and waits for approval"));
         }
+        Decision::Rejected(generation) => return Ok(skip(generation, "was rejected")),
         Decision::Join(generation) => {
             ("continue", format!("{generation} is unfinished"), generation)
         }

@@ -94,6 +94,11 @@ fn render(report: &Report) -> String {
     for (reason, count) in &totals.rejects_by_reason {
         lines.push(("rejects", format!("{} {reason}", thousands(*count))));
     }
+    if let Some(gate) = &verdict.gate {
+        let state = if verdict.is_withheld() { "withheld" } else { "passed" };
+        lines.push(("gate", format!("{state}, {} checks", gate.checks.len())));
+        lines.extend(gate.failed().map(|check| ("failed", check.text.clone())));
+    }
     for shard in verdict.quarantined.iter().take(20) {
         let text = format!("shard {}: {}: {}", shard.shard, shard.reason, shard.message);
         lines.push(("given up", text));

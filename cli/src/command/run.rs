@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use nightshift_core::conclusion::FinalState;
+use nightshift_core::decide::Decision;
 use nightshift_core::exit::Exit;
+use nightshift_core::gates::GateOutcome;
 use nightshift_core::ids::Partition;
 use nightshift_core::report::Report;
 use nightshift_storage::sync::Durability;
@@ -117,7 +119,15 @@ fn one(
     let outcome = session.run(&task)?;
     let elapsed = started.elapsed().as_secs_f64();
     let line = match outcome {
-        Outcome::AlreadyDone(report) => Line { state: "done", ..line_of(&report, elapsed) },
+        Outcome::AlreadyDone(report) => {
+            let (troubles, exit) = (Vec::new(), Exit::Done);
+            Line { state: "done", troubles, exit, ..line_of(&report, elapsed) }
+        }
+        Outcome::Held(report, decision) => {
+            let state =
+                if matches!(decision, Decision::Rejected(_)) { "rejected" } else { "withheld" };
+            Line { state, ..line_of(&report, elapsed) }
+        }
         Outcome::Concluded(report, effort) => {
             let parts = Some(Parts::new(&report, effort));
             Line { parts, ..line_of(&report, elapsed) }
@@ -166,10 +176,15 @@ fn line_of(report: &Report, seconds: f64) -> Line {
     let troubles = verdict.quarantined.iter().take(3).map(|shard| {
         format!("shard {} of {}: {}: {}", shard.shard, verdict.run, shard.reason, shard.message)
     });
+    let withheld = verdict.waits_for_approval().then(|| {
+        let why = verdict.gate.as_ref().map(GateOutcome::reasons).unwrap_or_default();
+        format!("{} is withheld by its gate: {why}", verdict.run)
+    });
+    let passed = verdict.state == FinalState::Succeeded && withheld.is_none();
     Line {
         partition: verdict.run.partition,
         run: None,
-        state: verdict.state.as_str(),
+        state: if withheld.is_some() { "withheld" } else { verdict.state.as_str() },
         rows_in: totals.rows_in,
         rows_out: totals.rows_out,
         rows_rejected: totals.rows_rejected,
@@ -178,8 +193,8 @@ fn line_of(report: &Report, seconds: f64) -> Line {
         seconds,
         parts: None,
         output: Some(report.output.clone()),
-        troubles: troubles.collect(),
-        exit: if verdict.state == FinalState::Succeeded { Exit::Done } else { Exit::Data },
+        troubles: troubles.chain(withheld).collect(),
+        exit: if passed { Exit::Done } else { Exit::Data },
     }
 }
 

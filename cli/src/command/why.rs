@@ -12,6 +12,7 @@ use crate::args::{OutputFormatArg, WhyArgs};
 use crate::coordinator::Coordinator;
 use crate::prose;
 
+mod gate;
 mod run;
 mod shard;
 mod stored;

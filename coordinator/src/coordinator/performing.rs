@@ -7,7 +7,10 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use nightshift_core::conclusion::NotConcluded;
 use nightshift_core::describe::describe;
+use nightshift_core::gates::{Canary, canary, canary_shard};
 use nightshift_core::ids::{RunId, ShardIndex};
+use nightshift_core::layout::Object;
+use nightshift_core::plan::Outline;
 use nightshift_core::record::{FailureClass, MESSAGE_MAX_CHARS, Quarantined, Record, Verdict};
 use nightshift_core::report::Report;
 use nightshift_storage::concluding::{ConcludeError, conclude_stored};
@@ -15,7 +18,7 @@ use nightshift_storage::documents::Settled;
 use nightshift_telemetry::story;
 
 use super::{Coordinator, QUARANTINES_MAX};
-use crate::desk::{Decided, Desk, Task};
+use crate::desk::{Decided, Desk, RunFacts, Task};
 use crate::identity::fresh_id;
 use crate::opening::quarantined;
 use crate::refusal::Refusal;
@@ -51,6 +54,11 @@ impl Coordinator {
                     let why = GivenUp { class, reason, message, attempts: 0 };
                     nightshift_telemetry::spawn("give-up", async move {
                         this.give_up_all(&run, why).await;
+                    });
+                }
+                Task::JudgeCanary { run } => {
+                    nightshift_telemetry::spawn("canary", async move {
+                        this.judge_canary(&run).await;
                     });
                 }
                 Task::Conclude { run } => {
@@ -156,6 +164,46 @@ impl Coordinator {
         }
     }
 
+    /// Judges the canary of a run by its stored record, however long it takes to read that.
+    async fn judge_canary(self: &Arc<Self>, run: &RunId) {
+        let mut pause = PAUSE_MIN;
+        while let Some(facts) = self.facts(run) {
+            match self.stored_canary(run, &facts.outline).await {
+                // The record was there a moment ago.
+                Ok(Canary::Awaited(shard)) => {
+                    tracing::error!(%run, %shard, "the record of the canary has vanished");
+                }
+                Ok(canary) => {
+                    tracing::info!(%run, ?canary, "canary judged");
+                    let now = self.clock.now();
+                    let tasks = self.desk().canary_judged(now, run, canary);
+                    self.perform(tasks);
+                    self.changed.notify_waiters();
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(%run, error = describe(&error), "the canary cannot be read yet");
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    async fn stored_canary(&self, run: &RunId, plan: &Outline) -> Result<Canary, Refusal> {
+        let record = match (canary_shard(plan), self.root_of(run)) {
+            (Some(shard), Some(served)) => {
+                served.root.read::<Record>(&Object::Record { run: run.clone(), shard }).await?
+            }
+            _ => None,
+        };
+        Ok(canary(plan, record.as_ref()))
+    }
+
+    fn facts(&self, run: &RunId) -> Option<Arc<RunFacts>> {
+        self.look(|desk, _| desk.run(run).map(|active| Arc::clone(&active.facts)))
+    }
+
     /// Makes the verdict of a run whose shards are all decided, however long that takes.
     async fn conclude(self: &Arc<Self>, run: &RunId) {
         let mut pause = PAUSE_MIN;
@@ -206,8 +254,7 @@ impl Coordinator {
     }
 
     async fn conclude_once(&self, served: &ServedRoot, run: &RunId) -> Result<Report, Refusal> {
-        let facts = self.look(|desk, _| desk.run(run).map(|active| Arc::clone(&active.facts)));
-        let facts = facts.ok_or_else(|| Refusal::UnknownRun { run: run.clone() })?;
+        let facts = self.facts(run).ok_or_else(|| Refusal::UnknownRun { run: run.clone() })?;
         Ok(conclude_stored(&served.root, &facts.outline).await?)
     }
 }

@@ -9,10 +9,9 @@ use nightshift_core::conclusion::{Final, FinalState};
 use nightshift_core::decide::{Decision, decide, run_id};
 use nightshift_core::describe::describe;
 use nightshift_core::ids::{Generation, Partition, RunId};
-use nightshift_core::layout::{Object, Prefix};
+use nightshift_core::layout::Object;
 use nightshift_core::plan::{Outline, Planned};
-use nightshift_core::report::Report;
-use nightshift_storage::concluding::mark_success;
+use nightshift_storage::concluding::complete;
 use nightshift_storage::opening::{OpenOutline, reopen};
 use nightshift_telemetry::story;
 
@@ -86,7 +85,7 @@ impl Coordinator {
                 self.resume(served, &run).await
             }
             Decision::Done(generation) => self.complete(served, partition, generation).await,
-            Decision::Start { .. } => Ok(()),
+            Decision::Start { .. } | Decision::Withheld(_) | Decision::Rejected(_) => Ok(()),
         }
     }
 
@@ -147,7 +146,8 @@ impl Coordinator {
         Ok(())
     }
 
-    /// Writes the `_SUCCESS` of a concluded run whose process died just before it.
+    /// Publishes what is left to publish of a run that succeeded, and writes its `_SUCCESS`: its
+    /// process may have died just before.
     pub(super) async fn complete(
         &self,
         served: &ServedRoot,
@@ -164,8 +164,7 @@ impl Coordinator {
         if let (Some(plan), Some(verdict)) = (plan, verdict)
             && verdict.state == FinalState::Succeeded
         {
-            let output = Prefix::Visible(partition, generation).path();
-            mark_success(&served.root, &Report::new(&plan, verdict, output)).await?;
+            complete(&served.root, &plan, verdict).await?;
         }
         Ok(())
     }

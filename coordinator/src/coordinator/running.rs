@@ -78,7 +78,10 @@ impl Coordinator {
         let decision =
             self.decision(&served, start.partition, start.request.as_str(), start.forced.is_some());
         let decision = decision.await?;
-        if let Decision::Done(generation) = decision {
+        if let Decision::Done(generation)
+        | Decision::Withheld(generation)
+        | Decision::Rejected(generation) = decision
+        {
             self.complete(&served, start.partition, generation).await?;
             let run = run_id(name, start.partition, generation);
             return Ok(StartedRun { decision: Shown::Done, run: self.status(&run).await? });
@@ -250,6 +253,13 @@ fn explained(decision: Decision, force: bool) -> (Shown, Generation, Option<Gene
     match decision {
         Decision::Done(generation) => {
             (Shown::Done, generation, None, format!("{generation} has succeeded"))
+        }
+        Decision::Withheld(generation) => {
+            let why = format!("{generation} was withheld by a gate; approve or reject it");
+            (Shown::Done, generation, None, why)
+        }
+        Decision::Rejected(generation) => {
+            (Shown::Done, generation, None, format!("{generation} was rejected"))
         }
         Decision::Join(generation) => {
             (Shown::Join, generation, None, format!("{generation} is unfinished"))

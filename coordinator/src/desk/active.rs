@@ -309,6 +309,7 @@ impl ActiveRun {
                     self.notice.clear();
                     tracing::info!(run = %self.facts.run(), "grants go on");
                 }
+                Effect::JudgeCanary { .. } => tasks.push(Task::JudgeCanary { run: run.clone() }),
                 Effect::AllDecided => self.conclude(tasks),
                 Effect::Grant { .. }
                 | Effect::Wait { .. }

@@ -54,6 +54,7 @@ fn run(name: &str, shards: u32, epoch: u64) -> ActiveRun {
         inherits: None,
         workers: None,
         window: None,
+        gate: None,
     };
     let facts = RunFacts {
         outline: Arc::new(Outline::of(&plan)),

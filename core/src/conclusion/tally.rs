@@ -2,6 +2,7 @@
 //! for one.
 
 use super::{Final, FinalState, NotConcluded, QUARANTINED_SHOWN_MAX, QuarantinedShard, Totals};
+use crate::gates::judge_run;
 use crate::ids::ShardIndex;
 use crate::plan::Planned;
 use crate::record::{Record, Verdict};
@@ -38,6 +39,7 @@ impl<'p, P: Planned> Tally<'p, P> {
             totals,
             quarantined: Vec::new(),
             scores: None,
+            gate: None,
         };
         Self { plan, verdict, next: 0, missing: 0, first_missing: None }
     }
@@ -89,6 +91,7 @@ impl<'p, P: Planned> Tally<'p, P> {
             return Err(NotConcluded::Undecided { undecided, shards: shards.into(), first });
         }
         self.verdict.state = self.verdict.totals.state();
+        self.verdict.gate = judge_run(self.plan, &self.verdict);
         Ok(self.verdict)
     }
 

@@ -35,6 +35,7 @@ fn plan(rows: u64, shards: u32) -> Plan {
         inherits: None,
         workers: None,
         window: None,
+        gate: None,
     }
 }
 
@@ -187,6 +188,7 @@ fn all_at_once(plan: &Plan, records: &BTreeMap<ShardIndex, Record>) -> Result<Fi
             })
             .collect(),
         scores: None,
+        gate: None,
     })
 }
 

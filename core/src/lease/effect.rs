@@ -82,6 +82,11 @@ pub enum Effect {
         /// What is wrong and what to do.
         message: String,
     },
+    /// Judge the record of the canary: nothing else is granted before it has passed.
+    JudgeCanary {
+        /// The canary.
+        shard: ShardIndex,
+    },
     /// Every shard is decided.
     AllDecided,
 }

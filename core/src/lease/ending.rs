@@ -48,6 +48,8 @@ impl LeaseTable {
         self.end_all(shard);
         if self.undecided() == 0 {
             effects.push(Effect::AllDecided);
+        } else if self.canary == Some(shard) {
+            effects.push(Effect::JudgeCanary { shard });
         }
     }
 

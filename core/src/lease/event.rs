@@ -73,6 +73,8 @@ pub enum Event {
         /// Rows of the largest batch that went through.
         rows: NonZeroU32,
     },
+    /// The canary has a record, and it passed: the other shards may be granted.
+    CanaryPassed,
     /// Time passed; to be told at least every few seconds.
     TimePassed,
     /// No more leases are to be granted; workers are to stop and come back another time.

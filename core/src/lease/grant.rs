@@ -80,7 +80,11 @@ impl LeaseTable {
         let most = (max.min(GRANTS_MAX) as usize).min(room);
         let mut tokens = Vec::new();
         while tokens.len() < most.min(free) {
-            let Some(shard) = self.shards.take_next() else { break };
+            let next = match self.canary {
+                Some(canary) => self.shards.take_ready(canary),
+                None => self.shards.take_next(),
+            };
+            let Some(shard) = next else { break };
             tokens.push(self.grant_one(now, worker, shard, false, effects));
         }
         if tokens.is_empty()

@@ -94,6 +94,9 @@ impl LeaseTable {
         if self.is_ending() || self.paused_until().is_some_and(|until| now < until) {
             return 0;
         }
+        if let Some(canary) = self.canary {
+            return u64::from(self.place(canary) == Some(ShardPlace::Ready));
+        }
         let kept = self.adopting_until(now).map_or(0, |_| self.adopting_spare);
         self.ready().saturating_sub(kept)
     }

@@ -127,6 +127,15 @@ impl Shards {
         None
     }
 
+    /// Takes one shard out of the queue, if it waits there.
+    pub(super) fn take_ready(&mut self, shard: ShardIndex) -> Option<ShardIndex> {
+        let ready = self.get(shard).is_some_and(|slot| slot.place == Place::Ready);
+        ready.then(|| {
+            self.set(shard, Place::Out);
+            shard
+        })
+    }
+
     /// Takes a shard out of wherever it waits, because somebody works on it already.
     pub(super) fn take(&mut self, shard: ShardIndex) {
         if self.is_open(shard) {

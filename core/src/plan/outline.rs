@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer};
 use super::{
     Inheritance, InputFile, ModelIdentity, Plan, Planned, SHARDS_MAX, Shard, TaskSettings,
 };
+use crate::gates::GatePlan;
 use crate::ids::{Digest, RunId, ShardIndex};
 use crate::report::InputSummary;
 use crate::spec::Workers;
@@ -46,6 +47,8 @@ pub struct Outline {
     pub workers: Option<Workers>,
     /// In which hours shards may be begun.
     pub window: Option<Window>,
+    /// What the run must be like before readers see its output.
+    pub gate: Option<GatePlan>,
     shard_rows: ShardRows,
 }
 
@@ -68,6 +71,7 @@ impl Outline {
             inherits: plan.inherits.clone(),
             workers: plan.workers.clone(),
             window: plan.window.clone(),
+            gate: plan.gate.clone(),
             shard_rows: shard_rows.fitted(),
         }
     }
@@ -147,6 +151,10 @@ impl Planned for Outline {
     fn shard_rows(&self, shard: ShardIndex) -> Option<u64> {
         self.shard_rows.get(shard)
     }
+
+    fn gate(&self) -> Option<&GatePlan> {
+        self.gate.as_ref()
+    }
 }
 
 /// Rows of every shard: 4 bytes each, or 8 as soon as one shard has more than 4 billion.
@@ -215,6 +223,7 @@ impl<'de> Deserialize<'de> for Outline {
             inherits: stored.inherits,
             workers: stored.workers,
             window: stored.window,
+            gate: stored.gate,
             shard_rows: stored.shards.fitted(),
         })
     }
@@ -241,6 +250,8 @@ struct Stored {
     workers: Option<Workers>,
     #[serde(default)]
     window: Option<Window>,
+    #[serde(default)]
+    gate: Option<GatePlan>,
 }
 
 fn summed_inputs<'de, D: Deserializer<'de>>(from: D) -> Result<InputSummary, D::Error> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{ModelIdentity, Plan, Shard, TaskSettings};
+use crate::gates::GatePlan;
 use crate::ids::{Digest, RunId, ShardIndex};
 use crate::report::InputSummary;
 
@@ -37,6 +38,9 @@ pub trait Planned {
 
     /// Rows of one shard, if the plan has it.
     fn shard_rows(&self, shard: ShardIndex) -> Option<u64>;
+
+    /// What the run must be like before readers see its output, if anything.
+    fn gate(&self) -> Option<&GatePlan>;
 }
 
 impl Planned for Plan {
@@ -75,6 +79,10 @@ impl Planned for Plan {
     fn shard_rows(&self, shard: ShardIndex) -> Option<u64> {
         self.shard(shard).map(Shard::rows)
     }
+
+    fn gate(&self) -> Option<&GatePlan> {
+        self.gate.as_ref()
+    }
 }
 
 impl<P: Planned + ?Sized> Planned for Arc<P> {
@@ -112,5 +120,9 @@ impl<P: Planned + ?Sized> Planned for Arc<P> {
 
     fn shard_rows(&self, shard: ShardIndex) -> Option<u64> {
         (**self).shard_rows(shard)
+    }
+
+    fn gate(&self) -> Option<&GatePlan> {
+        (**self).gate()
     }
 }

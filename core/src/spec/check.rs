@@ -11,6 +11,10 @@ use super::{
 use crate::plan::{OutputFormat, SHARDS_MAX, Sharding};
 use crate::window::{InvalidWindow, Window};
 
+mod gates;
+
+pub(super) use gates::RawGates;
+
 const API_VERSION: &str = "nightshift.dev/v1";
 const KIND: &str = "BatchInference";
 /// Longest backfill window, in days: ten years.
@@ -139,6 +143,7 @@ impl Checker<'_> {
             workers: self.workers(body.workers)?,
             retention: self.retention(&body.retention)?,
             window: self.window(body.window.as_ref())?,
+            gates: body.gates.map(|gates| self.gates(gates)).transpose()?,
         };
         if spec.model.version.is_none()
             && (spec.output.uri.has_model_version() || spec.model.uri.has_model_version())

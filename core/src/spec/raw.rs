@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
+use super::check::RawGates;
 use crate::plan::{InputFormat, OutputFormat};
 
 #[derive(Debug, Deserialize)]
@@ -41,6 +42,7 @@ pub(super) struct Body {
     #[serde(default)]
     pub(super) retention: Retention,
     pub(super) window: Option<Spanned<String>>,
+    pub(super) gates: Option<RawGates>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -28,6 +28,7 @@ pub(crate) fn table(words: &[&str]) -> Parsed<LeaseTable> {
         breaker: None,
     };
     let (mut shards, mut epoch, mut decided, mut adopting) = (1, 1, BTreeSet::new(), false);
+    let mut canary = None;
     for word in words {
         let (key, value) = word.split_once('=').unwrap_or((word, ""));
         match key {
@@ -41,11 +42,16 @@ pub(crate) fn table(words: &[&str]) -> Parsed<LeaseTable> {
             }
             "backup" => settings.backup = Some(BackupRules::DEFAULT),
             "breaker" => settings.breaker = Some(BreakerRules::DEFAULT),
+            "canary" => canary = Some(ShardIndex(number(value)?)),
             "adopting" => adopting = true,
             _ => return Err(format!("`{word}` is not a setting of a table")),
         }
     }
     let table = LeaseTable::new(settings, epoch, shards, &decided, (0..shards).map(ShardIndex));
+    let table = match canary {
+        Some(shard) => table.with_canary(shard),
+        None => table,
+    };
     Ok(if adopting { table.awaiting_adoption(Moment(0)) } else { table })
 }
 
@@ -81,6 +87,7 @@ pub(crate) fn event(text: &str) -> Parsed<Event> {
         ["learned", worker, rows] => {
             Event::BatchLearned { worker: worker_id(worker)?, rows: number(rows)? }
         }
+        ["canary", "passed"] => Event::CanaryPassed,
         ["pass"] => Event::TimePassed,
         ["drain"] => Event::DrainRequested,
         ["drain", worker] => Event::WorkerDrainRequested { worker: worker_id(worker)? },
@@ -159,6 +166,7 @@ pub(crate) fn written_event(event: &Event) -> String {
         }
         Event::QuarantineFailed { shard } => format!("quarantine-failed {shard}"),
         Event::BatchLearned { worker, rows } => format!("learned w{} {rows}", worker.0),
+        Event::CanaryPassed => "canary passed".to_owned(),
         Event::TimePassed => "pass".to_owned(),
         Event::DrainRequested => "drain".to_owned(),
         Event::WorkerDrainRequested { worker } => format!("drain w{}", worker.0),
@@ -214,6 +222,7 @@ pub(crate) fn written_effect(effect: &Effect) -> String {
         ),
         Effect::ReportGrantsResumed => "grants resumed".to_owned(),
         Effect::StopRun { reason, .. } => format!("stop run {reason}"),
+        Effect::JudgeCanary { shard } => format!("judge canary {shard}"),
         Effect::AllDecided => "all decided".to_owned(),
     }
 }

@@ -117,6 +117,7 @@ pub(crate) fn verdict(run: &RunId) -> Final {
         totals: Totals { rows_in: 1000 + u64::from(run.generation.get()), ..Totals::default() },
         quarantined: Vec::new(),
         scores: None,
+        gate: None,
     }
 }
 

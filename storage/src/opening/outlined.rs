@@ -7,7 +7,7 @@ use nightshift_core::ids::{Digest, Generation, Partition, RunId};
 use nightshift_core::layout::Object;
 use nightshift_core::plan::{Outline, Plan, ShardSet};
 
-use super::{OpenError, Opener, claim, inheritance, take_over};
+use super::{OpenError, Opener, claim, inheritance, pin_reference, take_over};
 use crate::documents::{Settled, digest, parse_hashed, to_bytes};
 use crate::error::StoreError;
 use crate::root::{Probed, blocking};
@@ -86,6 +86,8 @@ async fn stored_outline(
         fresh.inherits = inheritance(root, from, &outline).await?;
         outline.inherits.clone_from(&fresh.inherits);
     }
+    pin_reference(root, &run, &mut fresh).await?;
+    outline.gate.clone_from(&fresh.gate);
     fresh.run.clone_from(&run);
     outline.run = run;
     let path = object.clone();

@@ -97,6 +97,11 @@ pub enum RunError {
     /// The verdict could not be made.
     #[error(transparent)]
     Conclude(#[from] ConcludeError),
+    /// A canary needs somebody who decides which shard comes first.
+    #[error(
+        "spec.gates.canary: processes with a fixed shard each have no order, so none can be the canary; remove it, use a coordinator, or run the date in one process"
+    )]
+    CanaryWithoutOrder,
     /// The shard is not one of the plan's.
     #[error("run {run} has no shard {shard}; its shards are 0 to {}", shards.saturating_sub(1))]
     NoSuchShard {
@@ -148,6 +153,7 @@ impl RunError {
             | Self::NoSuchColumn(_)
             | Self::Zone(_)
             | Self::OutputColumnTaken { .. }
+            | Self::CanaryWithoutOrder
             | Self::Plan(_) => Exit::Config,
             Self::Model(error) => error.exit(),
             Self::Load(error) => engine_exit(error.class()),

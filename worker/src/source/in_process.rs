@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use nightshift_core::gates::{Canary, canary, canary_shard};
 use nightshift_core::ids::ShardIndex;
 use nightshift_core::lease::{
     Effect, Event, LeaseSettings, LeaseTable, Moment, RequestId, RetryRules, WorkerId,
@@ -51,7 +52,12 @@ impl InProcess {
         let retry = RetryRules::with_crash_budget(work.plan().task.crash_budget);
         // No backups, as one process cannot race itself; no breaker, as a person sees what fails.
         let settings = LeaseSettings { ttl_ms: TTL_MS, retry, backup: None, breaker: None };
-        let table = LeaseTable::new(settings, epoch, work.plan().shard_count(), decided, order);
+        let mut table = LeaseTable::new(settings, epoch, work.plan().shard_count(), decided, order);
+        // Whoever opened the run has judged the canary if it was decided before.
+        if let Some(canary) = canary_shard(&**work.plan()).filter(|shard| !decided.contains(shard))
+        {
+            table = table.with_canary(canary);
+        }
         Self {
             work,
             table: Mutex::new(table),
@@ -117,8 +123,15 @@ impl ShardSource for InProcess {
         }
     }
 
-    fn decided(&self, attempt: &Attempt, _record: &Record, _won: bool) {
-        self.apply(Event::ShardDecided { shard: attempt.lease.shard, by: None });
+    fn decided(&self, attempt: &Attempt, record: &Record, _won: bool) {
+        let effects = self.apply(Event::ShardDecided { shard: attempt.lease.shard, by: None });
+        if effects.iter().any(|effect| matches!(effect, Effect::JudgeCanary { .. })) {
+            // What failed is given up by the session, which finds the same record.
+            self.apply(match canary(&**self.work.plan(), Some(record)) {
+                Canary::Failed { .. } => Event::DrainRequested,
+                _ => Event::CanaryPassed,
+            });
+        }
     }
 
     fn failed(&self, attempt: &Attempt, failure: Failure) -> Verdict {

@@ -1,6 +1,7 @@
 //! `nightshift status SPEC`: the state of each date in the output; looks, changes nothing.
 
 use nightshift_core::conclusion::Final;
+use nightshift_core::decide::Release;
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::{Generation, Partition, RunId};
 use nightshift_core::layout::Object;
@@ -21,7 +22,7 @@ use nightshift_worker::front::workspace::Workspace;
 #[derive(Debug, Serialize)]
 struct Line {
     partition: Partition,
-    /// `missing`, `open`, or the verdict.
+    /// `missing`, `open`, or the verdict; `withheld` or `rejected` where a gate keeps the output.
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     run: Option<RunId>,
@@ -97,7 +98,7 @@ async fn line(
         if let Some(verdict) = root.read::<Final>(&object).await? {
             let totals = &verdict.totals;
             return Ok(Line {
-                state: verdict.state.as_str(),
+                state: state_of(&verdict, facts.release),
                 run: Some(run),
                 shards: totals.shards,
                 decided: totals.shards,
@@ -120,6 +121,15 @@ async fn line(
         rows_in: plan.map_or(0, |plan| plan.rows),
         ..missing
     })
+}
+
+/// The verdict, unless it is one that readers may not see yet.
+fn state_of(verdict: &Final, release: Release) -> &'static str {
+    match release {
+        Release::Waiting => "withheld",
+        Release::Rejected => "rejected",
+        Release::Open | Release::Approved => verdict.state.as_str(),
+    }
 }
 
 fn run_of(workspace: &Workspace, partition: Partition, generation: Generation) -> RunId {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use nightshift_core::conclusion::Final;
 use nightshift_core::decide::Claim;
 use nightshift_core::exit::Exit;
+use nightshift_core::gates::Approval;
 use nightshift_core::ids::{RunId, ShardIndex};
 use nightshift_core::layout::Object;
 use nightshift_core::plan::Plan;
@@ -15,7 +16,8 @@ use nightshift_storage::root::Reader;
 use nightshift_worker::front::failure::Failure;
 use serde::Serialize;
 
-use super::{count, paragraph, run};
+use super::{count, gate, paragraph, run};
+use crate::command::place;
 use crate::prose;
 use crate::table::thousands;
 
@@ -38,14 +40,7 @@ pub(super) async fn tell(
     run: &RunId,
     shard: Option<ShardIndex>,
 ) -> Result<Told, Failure> {
-    let place = if output.contains("://") {
-        output.to_owned()
-    } else {
-        let absolute = std::path::absolute(output).map_err(|error| {
-            Failure::new(Exit::Usage, format_args!("--output {output}: {error}"))
-        })?;
-        absolute.to_string_lossy().into_owned()
-    };
+    let place = place(output)?;
     let root = Reader::open(&place).await?;
     let (partition, generation) = (run.partition, run.generation);
     let claim = root.read::<Claim>(&Object::Claim { partition, generation }).await?;
@@ -85,8 +80,11 @@ pub(super) async fn tell(
         }
         None => match &verdict {
             Some(verdict) => {
-                let again = again(run);
-                (run::describe(&concluded(verdict), Timestamp::now(), &again), None)
+                let approval: Option<Approval> =
+                    root.read(&Object::Approval { partition, generation }).await?;
+                let mut text = run::describe(&concluded(verdict), Timestamp::now(), &again(run));
+                text.push_str(&gate::describe(verdict, approval.as_ref()));
+                (text, None)
             }
             None => {
                 let decided = root.decided_shards(run).await?.len() as u64;

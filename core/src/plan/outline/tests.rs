@@ -43,6 +43,7 @@ fn plan(files: &[u64], sharding: Sharding) -> Plan {
         inherits: None,
         workers: None,
         window: None,
+        gate: None,
     }
 }
 

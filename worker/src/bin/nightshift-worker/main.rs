@@ -4,8 +4,9 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use nightshift_core::conclusion::FinalState;
+use nightshift_core::conclusion::{Final, FinalState};
 use nightshift_core::exit::Exit;
+use nightshift_core::gates::GateOutcome;
 use nightshift_core::ids::ShardIndex;
 use nightshift_core::model::ModelUri;
 use nightshift_storage::model::Models;
@@ -109,6 +110,10 @@ fn shard_of(
             println_err(&format!("{} has succeeded already", report.verdict.run));
             Ok(Exit::Done)
         }
+        Outcome::Held(report, _) => Err(withheld(&report.verdict)),
+        Outcome::Concluded(report, _) if report.verdict.waits_for_approval() => {
+            Err(withheld(&report.verdict))
+        }
         Outcome::Concluded(report, _) => {
             let verdict = &report.verdict;
             let given_up = verdict.quarantined.iter().find(|given_up| given_up.shard == shard);
@@ -143,6 +148,12 @@ fn shard_of(
             }
         }
     }
+}
+
+/// The shard is done, and nobody may see its output yet: a Job has to look failed for that.
+fn withheld(verdict: &Final) -> Failure {
+    let why = verdict.gate.as_ref().map(GateOutcome::reasons).unwrap_or_default();
+    Failure::new(Exit::Data, format_args!("{} is withheld by its gate: {why}", verdict.run))
 }
 
 /// One line for people; nobody is left to tell if standard error is gone.

@@ -64,6 +64,7 @@ fn plan(generation: u32) -> Plan {
         inherits: None,
         workers: None,
         window: None,
+        gate: None,
     }
 }
 

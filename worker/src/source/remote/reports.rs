@@ -13,7 +13,7 @@ use nightshift_proto::leases::LeaseId;
 use nightshift_proto::leases::report::{
     Counts, Outcome as ReportedOutcome, Report, ReportState, Reported,
 };
-use nightshift_storage::concluding::publications;
+use nightshift_storage::concluding::publish_won;
 use nightshift_storage::documents::Settled;
 use nightshift_storage::error::StoreError;
 use tokio::runtime::Handle;
@@ -143,7 +143,7 @@ async fn settle_again(
         if won && found.committed().is_some() {
             let (run, attempt) = (found.run.clone(), found.attempt.clone());
             let permit = CommitPermit::from_stored_record(run, found.shard, attempt);
-            work.root.publish(&permit, &publications(&found)).await?;
+            publish_won(&work.root, &**work.plan(), &permit, &found).await?;
         }
         Ok(Outcome::Decided { work, record: Box::new(found), won })
     };
