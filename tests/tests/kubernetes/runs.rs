@@ -79,27 +79,29 @@ fn several_dates_have_a_job_each() {
 
 #[test]
 fn slots_follow_the_shards_that_are_left_and_come_back_with_a_retry() {
-    let setup = Setup { parallelism: 4, shards: 7, ..Setup::default() };
+    // Two seconds for each shard: slots are looked at every half second, later on a busy machine.
+    let rows_per_second = SLOW / 4;
+    let setup = Setup { parallelism: 4, shards: 5, rows_per_second, ..Setup::default() };
     let mut stage = Stage::start(&setup);
     // One pod does all the work, the one of the lowest index; the others have no room.
     stage.kubernetes.set_room(1);
     let run = stage.submit(&DATES[..1]).remove(0);
     let mut seen = BTreeSet::new();
-    wait_for("a single slot is left", || {
+    wait_for("half of the slots are gone", || {
         let job = stage.job(&run)?;
         let slots = job["spec"]["completions"].as_u64().unwrap();
         assert_eq!(job["spec"]["parallelism"], slots, "the two go together");
         assert!(seen.iter().all(|before| slots <= *before), "{slots} after {seen:?}");
         seen.insert(slots);
-        (slots == 1).then_some(())
+        (slots <= 2).then_some(())
     });
     assert!(seen.contains(&4), "{seen:?}");
-    let left = wait_for("the pods without a slot are gone", || {
+    wait_for("the pods of the highest indexes are gone", || {
         let pods = stage.pods(&run);
         let index = "batch.kubernetes.io/job-completion-index";
-        (pods.len() == 1).then(|| object::annotation(&pods[0], index).unwrap().to_owned())
+        let mut indexes = pods.iter().map(|pod| object::annotation(pod, index).unwrap());
+        indexes.all(|index| ["0", "1"].contains(&index)).then_some(())
     });
-    assert_eq!(left, "0");
     stage.operator(&["cancel", &run, "--yes"]).run().expect(0);
     let verdict = wait_for("the verdict", || store::verdict(&stage.output(), DATES[0], 1));
     if verdict["state"] == "succeeded" {
