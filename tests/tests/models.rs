@@ -105,7 +105,7 @@ fn a_run_takes_its_model_from_a_hub() {
 
     let doctor = with(bench.command("doctor"), &environment).run().expect(0);
     assert!(doctor.stdout.contains(&format!("is hf://org/model@{commit}")), "{doctor}");
-    let ran = with(bench.run(), &environment).args(["--log", "debug"]).run().expect(0);
+    let ran = with(bench.command("run"), &environment).args(["--log", "trace"]).run().expect(0);
     tools::audit(&bench.output(), 1);
     assert_no_secret(&bench, &ran);
     let model = &plan(&bench, "flights-all-g1")["model"];
