@@ -45,6 +45,7 @@ fn plan(gate: Option<GatePlan>, rows: u64, shards: u32) -> Plan {
         model: ModelIdentity {
             uri: "/m".into(),
             version: None,
+            pinned: None,
             digest: Digest([2; 32]),
             files: Vec::new(),
         },
@@ -62,6 +63,7 @@ fn plan(gate: Option<GatePlan>, rows: u64, shards: u32) -> Plan {
         shards: cut(&[rows], Sharding::Count(shards)).unwrap(),
         inherits: None,
         workers: None,
+        window: None,
         gate,
     }
 }
