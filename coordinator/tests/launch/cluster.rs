@@ -194,6 +194,7 @@ pub(crate) fn wanted_with(undecided: u64, busy: &[&str], workers: Workers) -> Wa
         inherits: None,
         workers: Some(workers),
         window: None,
+        gate: None,
     };
     let facts = RunFacts {
         outline: Arc::new(Outline::of(&plan)),
