@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nightshift_storage::sync::Durability;
+use nightshift_worker::forced::Forced;
 use nightshift_worker::identity::Identity;
 use nightshift_worker::member::work;
 use nightshift_worker::pace::Pace;
@@ -55,8 +56,9 @@ impl Worker {
         let Self { settings, pace } = self;
         let pace = pace.and_then(NonZeroU64::new).map(Pace::new);
         let who = Identity::of_this_process();
-        let thread =
-            std::thread::spawn(move || work(settings, who, pace, for_worker, handle).unwrap());
+        let thread = std::thread::spawn(move || {
+            work(settings, who, pace, Forced::default(), for_worker, handle).unwrap()
+        });
         Running { drain, thread }
     }
 }
