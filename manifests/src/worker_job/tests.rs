@@ -82,7 +82,7 @@ fn with_a_long_name() {
     let run = format!("{}-2013-01-31-g4294967295", "a".repeat(45));
     let job = job_of(&order(&run, &Workers::default())).unwrap();
     insta::assert_snapshot!(yaml::text(&job["metadata"]));
-    assert_eq!(worker_of(&job)["args"][5], run);
+    assert_eq!(worker_of(&job)["args"][3], run);
 }
 
 #[test]
