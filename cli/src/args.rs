@@ -5,12 +5,14 @@ use clap_complete::Shell;
 use nightshift_worker::front::args::{DateArgs, LogArgs, SpecArgs};
 
 mod coordinator;
+mod diff_models;
 mod example;
 mod judge;
 mod lint;
 mod render;
 
 pub(crate) use coordinator::{CancelArgs, RetryArgs, StatusArgs, SubmitArgs, WhyArgs};
+pub(crate) use diff_models::DiffModelsArgs;
 pub(crate) use example::ExampleArgs;
 pub(crate) use judge::JudgeArgs;
 pub(crate) use lint::{LintArgs, LintFormatArg};
@@ -90,6 +92,12 @@ pub(crate) enum Command {
     /// As a new generation, which takes over what is committed. For runs that ended partial or
     /// failed.
     Retry(RetryArgs),
+    /// Score the same rows with two models and say how far they agree; writes no output
+    ///
+    /// For a look at a new model before it is used: how many rows agree, how many change sides,
+    /// how the scores move. The shards are drawn by the spec's name and the date, so that the
+    /// same command draws the same ones. One date, or a spec without dates.
+    DiffModels(DiffModelsArgs),
     /// Let readers see an output that a gate withheld
     ///
     /// Records who decided and why, then publishes the files and `_SUCCESS`. The first decision

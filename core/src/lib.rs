@@ -12,7 +12,7 @@
 //! 5. [`conclusion`] turns plan and records into the verdict of the run, [`gates`] say whether
 //!    readers may see it; [`report`] tells people.
 //!
-//! [`layout`] makes every path under the output root, [`document`] and [`root`] say what stored
+//! [`agreement`] compares two models. [`layout`] makes every path under the output root, [`document`] and [`root`] say what stored
 //! documents have in common, and [`exit`] what exit codes mean.
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -29,6 +29,7 @@ pub mod record;
 pub mod gates;
 pub mod conclusion;
 pub mod report;
+pub mod agreement;
 pub mod layout;
 pub mod document;
 pub mod root;
