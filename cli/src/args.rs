@@ -6,6 +6,7 @@ use nightshift_worker::front::args::{DateArgs, LogArgs, SpecArgs};
 use nightshift_worker::front::rehearsal::RehearsalArgs;
 
 mod coordinator;
+mod diff_models;
 mod example;
 mod judge;
 mod lint;
@@ -13,6 +14,7 @@ mod plan;
 mod render;
 
 pub(crate) use coordinator::{CancelArgs, RetryArgs, StatusArgs, SubmitArgs, WhyArgs};
+pub(crate) use diff_models::DiffModelsArgs;
 pub(crate) use example::ExampleArgs;
 pub(crate) use judge::JudgeArgs;
 pub(crate) use lint::{LintArgs, LintFormatArg};
@@ -97,6 +99,12 @@ pub(crate) enum Command {
     /// As a new generation, which takes over what is committed. For runs that ended partial or
     /// failed.
     Retry(RetryArgs),
+    /// Score the same rows with two models and say how far they agree; writes no output
+    ///
+    /// For a look at a new model before it is used: how many rows agree, how many change sides,
+    /// how the scores move. The shards are drawn by the spec's name and the date, so that the
+    /// same command draws the same ones. One date, or a spec without dates.
+    DiffModels(DiffModelsArgs),
     /// Let readers see an output that a gate withheld
     ///
     /// Records who decided and why, then publishes the files and `_SUCCESS`. The first decision

@@ -11,6 +11,7 @@ use crate::args::{Cli, Command};
 use nightshift_worker::front::failure::Failure;
 
 mod cancel;
+mod diff_models;
 mod doctor;
 mod example;
 mod judge;
@@ -51,6 +52,7 @@ pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Cancel(args) => cancel::perform(&handle, &args),
         Command::Retry(args) => retry::perform(&handle, &args),
         Command::Status(args) => status::perform(&handle, &args),
+        Command::DiffModels(args) => diff_models::perform(handle, &args),
         Command::Approve(args) => judge::perform(&handle, &args, Judgement::Approved),
         Command::Reject(args) => judge::perform(&handle, &args, Judgement::Rejected),
         Command::Report(args) => report::perform(handle, &args),

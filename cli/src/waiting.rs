@@ -183,17 +183,21 @@ async fn concluded(coordinator: &Coordinator, watched: &WatchedRun) -> Line {
     let line = of_status(&watched.run);
     let Some(verdict) = &watched.verdict else { return line };
     let totals = &verdict.totals;
+    let passed = verdict.state == FinalState::Succeeded && verdict.withheld.is_empty();
     let mut line = Line {
-        state: verdict.state.as_str(),
+        state: if verdict.withheld.is_empty() { verdict.state.as_str() } else { "withheld" },
         rows_in: totals.rows_in,
         rows_out: totals.rows_out,
         rows_rejected: totals.rows_rejected,
         shards: totals.shards,
         quarantined: totals.quarantined,
-        exit: if verdict.state == FinalState::Succeeded { Exit::Done } else { Exit::Data },
+        exit: if passed { Exit::Done } else { Exit::Data },
         ..line
     };
-    if totals.quarantined > 0 {
+    if !verdict.withheld.is_empty() {
+        let why = prose::one_line(&verdict.withheld);
+        line.troubles = vec![format!("{} is withheld by its gate: {why}", watched.run.run)];
+    } else if totals.quarantined > 0 {
         line.troubles = troubles(coordinator, watched).await;
     }
     line

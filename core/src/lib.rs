@@ -15,8 +15,8 @@
 //!    readers may see it; [`report`] tells people.
 //!
 //! [`window`] is in which hours any of it may happen, [`quantity`] an amount as Kubernetes writes
-//! it. [`layout`] makes every path under the output root, [`document`] and [`root`] say what stored
-//! documents have in common, [`exit`] what exit codes mean and [`last_words`] what a program that
+//! it, [`agreement`] how far two models agree. [`layout`] makes every path under the output root,
+//! [`document`] and [`root`] say what stored documents have in common, [`exit`] what exit codes mean and [`last_words`] what a program that
 //! ends leaves to be read.
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -39,6 +39,7 @@ pub mod record;
 pub mod gates;
 pub mod conclusion;
 pub mod report;
+pub mod agreement;
 pub mod layout;
 pub mod document;
 pub mod root;

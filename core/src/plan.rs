@@ -18,12 +18,14 @@ use crate::window::Window;
 mod cut;
 mod outline;
 mod planned;
+mod sample;
 mod set;
 mod slices;
 
 pub use cut::{CutError, Sharding, cut};
 pub use outline::{LONG_MEDIANS, Outline};
 pub use planned::Planned;
+pub use sample::sample_shards;
 pub use set::{ShardSet, Shards};
 pub use slices::Slices;
 

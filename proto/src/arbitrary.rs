@@ -350,6 +350,7 @@ legal_struct!(RunVerdict {
     fingerprint: digest(),
     model_digest: digest(),
     totals: Totals::legal(),
+    withheld: prose(),
 });
 
 legal_struct!(QuarantinedShard {

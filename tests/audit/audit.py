@@ -11,7 +11,8 @@ Every run that has a plan is checked:
   I3  with `--memory FILE`: no document that an earlier audit saw is changed or gone
   I4  with `--redis HOST:PORT`: the ledger is not ahead of the store; see ledger.py
   I5  one final, and its totals are the sums over the records
-  I6  visible files are exactly the committed attempts' bytes, one a shard, nothing else
+  I6  visible files are exactly the committed attempts' bytes, one a shard, nothing else;
+      under a gate there are none unless the verdict was accepted
 
 Prints one JSON line, and exits 1 when anything is wrong. `--open-ok` accepts a run that has
 no final yet (and then only checks what is there), and one that goes on during the audit.
@@ -23,6 +24,7 @@ import gzip
 import hashlib
 import io
 import json
+import math
 import pathlib
 import re
 import sys
@@ -75,7 +77,7 @@ class Audit:
     def check_memory(self, path):
         """Compares all documents with those that an earlier audit saw, and remembers them."""
         earlier = json.loads(path.read_text()) if path.is_file() else {}
-        kinds = ("root", "claims/*/*", "runs/*/plan", "runs/*/epoch/*", "runs/*/records/*", "finals/*/*")
+        kinds = ("root", "claims/*/*", "runs/*/plan", "runs/*/epoch/*", "runs/*/records/*", "finals/*/*", "approvals/*/*")
         now = {
             str(document.relative_to(self.meta)): hashlib.sha256(document.read_bytes()).hexdigest()
             for kind in kinds
@@ -87,8 +89,8 @@ class Audit:
         self.counts["documents_kept"] = len(earlier)
         path.write_text(json.dumps({**now, **earlier}))
 
-    def check_file(self, run, stored, what, published):
-        for place in ("staged", "visible"):
+    def check_file(self, run, stored, what, published, hidden):
+        for place in ("staged",) if hidden else ("staged", "visible"):
             path = self.root / stored[place]
             if not path.is_file():
                 # A record comes before its visible file.
@@ -104,6 +106,35 @@ class Audit:
             if hashlib.sha256(data).hexdigest() != stored["sha256"]:
                 self.fault(run, f"{what}: {stored[place]} has another digest than its record")
 
+    def check_scores(self, run, index, done, output_format):
+        """Compares the statistics in a record with the numbers in its file."""
+        for scores in done.get("scores", []):
+            column = f"shard {index}: column {scores['column']}"
+            if scores["rows"] != done["rows_out"]:
+                self.fault(run, f"{column} has statistics of {scores['rows']} rows")
+            if output_format != "parquet" or "mean" not in scores:
+                continue
+            table = pq.read_table(self.root / done["output"]["staged"], columns=[scores["column"]], partitioning=None)
+            values = [v for v in table.column(0).to_pylist() if v is not None and math.isfinite(v)]
+            real = {"min": min(values), "max": max(values), "mean": math.fsum(values) / len(values)}
+            for name, value in real.items():
+                if not math.isclose(scores[name], value, rel_tol=1e-9, abs_tol=1e-9):
+                    self.fault(run, f"{column}: {name} is {value}, the record says {scores[name]}")
+            counts = [n for n in scores["sketch"]["counts"] if n > 0]
+            if sum(counts) != len(values):
+                self.fault(run, f"{column}: the sketch counts {sum(counts)} of {len(values)} values")
+
+    def accepted(self, plan, final, partition, generation):
+        """Whether readers may see the run, as the stored documents say."""
+        if "gate" not in plan:
+            return True
+        if final is None or final["state"] != "succeeded":
+            return False
+        if final["gate"]["verdict"] == "passed":
+            return True
+        path = self.meta / "approvals" / partition / f"g{generation}.json"
+        return path.is_file() and self.read_json(path)["judgement"] == "approved"
+
     def check_run(self, run_dir, open_ok):
         plan = self.read_json(run_dir / "plan.json")
         run = plan["run"]
@@ -117,6 +148,13 @@ class Audit:
         final_path = self.meta / "finals" / partition / f"g{generation}.json"
         final = self.read_json(final_path) if final_path.is_file() else None
         found = {p.name for p in visible_dir.iterdir() if "#" not in p.name} if visible_dir.is_dir() else set()
+        gated = "gate" in plan
+        if gated and final_path.is_file():
+            # Under a gate files come after the final, so it is read after them.
+            final = self.read_json(final_path)
+        # Nobody takes an acceptance back, so what is read here holds for all files that were seen.
+        accepted = self.accepted(plan, final, partition, generation)
+        hidden = gated and (open_ok or not accepted)
         records = {}
         for path in sorted((run_dir / "records").glob("*.json")):
             record = self.read_json(path)
@@ -154,12 +192,13 @@ class Audit:
                 continue
             done = verdict["committed"]
             sums["committed"] += 1
-            self.check_file(run, done["output"], f"shard {index}", final is not None)
+            self.check_file(run, done["output"], f"shard {index}", final is not None, hidden)
             expected_visible.add(pathlib.Path(done["output"]["visible"]).name)
+            self.check_scores(run, index, done, plan["task"]["output_format"])
             out = self.output_ids(self.root / done["output"]["staged"], plan["task"]["output_format"])
             rejected = []
             if done.get("rejects"):
-                self.check_file(run, done["rejects"], f"rejects of shard {index}", final is not None)
+                self.check_file(run, done["rejects"], f"rejects of shard {index}", final is not None, hidden)
                 expected_visible.add(pathlib.Path(done["rejects"]["visible"]).name)
                 for line in (self.root / done["rejects"]["staged"]).read_text().splitlines():
                     reject = json.loads(line)
@@ -182,6 +221,8 @@ class Audit:
         self.counts["rows_out"] += sums["rows_out"]
         self.counts["rows_rejected"] += sums["rows_rejected"]
 
+        if gated and not accepted:
+            expected_visible = set()
         if final is None:
             if not open_ok:
                 self.fault(run, f"no final; {len(plan['shards']) - len(records)} shards are undecided")
@@ -201,12 +242,20 @@ class Audit:
         if final["state"] != state:
             self.fault(run, f"the final says {final['state']}, the records say {state}")
         success = visible_dir / "_SUCCESS"
-        if state == "succeeded":
+        if gated != ("gate" in final):
+            self.fault(run, "plan and final disagree about a gate")
+        elif gated:
+            passed = all(check["passed"] for check in final["gate"]["checks"])
+            if (final["gate"]["verdict"] == "passed") != passed:
+                self.fault(run, "the gate's verdict is not that of its checks")
+        if state == "succeeded" and accepted:
             expected_visible.add("_SUCCESS")
             if open_ok:
                 found.add("_SUCCESS")  # It comes after the final.
             if success.is_file() and self.read_json(success)["verdict"] != final:
                 self.fault(run, "_SUCCESS tells another story than the final")
+        if gated and open_ok and found <= expected_visible:
+            return  # Publishing goes on after the final.
         if found != expected_visible:
             self.fault(run, f"visible files differ from the records: {sorted(found ^ expected_visible)[:3]}")
 

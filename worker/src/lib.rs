@@ -18,7 +18,7 @@
 //! after shard, at a [`pace`] if need be, [`drain`] how they end in time, [`forced`] how they fail
 //! in a rehearsal, [`session`] a whole run in one process from spec to report, [`weigh`] what it will
 //! take of memory, [`member`] a worker of a coordinator, and [`single`] the path of one file to
-//! another, without a run. [`hand_in`] commits what a program in another language has scored.
+//! another, without a run. [`comparing`] puts the same rows through two models. [`hand_in`] commits what a program in another language has scored.
 //! [`identity`] is who this process is, and [`front`] what its command line shares with
 //! `nightshift`.
 //!
@@ -42,6 +42,7 @@ pub mod session;
 pub mod weigh;
 pub mod member;
 pub mod single;
+pub mod comparing;
 pub mod hand_in;
 pub mod identity;
 pub mod front;

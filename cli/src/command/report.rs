@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nightshift_core::decide::run_id;
+use nightshift_core::decide::{Release, run_id};
 use nightshift_core::exit::Exit;
 use nightshift_core::report::Report;
 use nightshift_storage::root::Reader;
@@ -20,7 +20,7 @@ use nightshift_worker::front::workspace::Workspace;
 pub(crate) fn perform(runtime: Handle, args: &LookArgs) -> Result<Exit, Failure> {
     let workspace = Workspace::open(&args.spec)?;
     let session = Session::new(runtime.clone(), 1, Drain::default(), Arc::new(NoObserver));
-    let mut reports = Vec::new();
+    let (mut reports, mut releases) = (Vec::new(), Vec::new());
     for partition in workspace.partitions(&args.dates)? {
         let task = workspace.task(partition)?;
         let facts = runtime.block_on(async {
@@ -34,16 +34,18 @@ pub(crate) fn perform(runtime: Handle, args: &LookArgs) -> Result<Exit, Failure>
         let (generation, _) = facts.concluded.ok_or_else(none)?;
         let run = run_id(&workspace.spec.name, partition, generation);
         reports.push(session.report(&task, &run)?.ok_or_else(none)?);
+        releases.push(facts.release);
     }
     if args.format.output_format == OutputFormatArg::Json {
         print_json(&reports)?;
     } else {
-        print(&reports.iter().map(render).collect::<Vec<_>>().join("\n"))?;
+        let shown = reports.iter().zip(releases).map(|(report, release)| render(report, release));
+        print(&shown.collect::<Vec<_>>().join("\n"))?;
     }
     Ok(Exit::Done)
 }
 
-fn render(report: &Report) -> String {
+fn render(report: &Report, release: Release) -> String {
     let verdict = &report.verdict;
     let totals = &verdict.totals;
     let mut lines = vec![
@@ -95,7 +97,13 @@ fn render(report: &Report) -> String {
         lines.push(("rejects", format!("{} {reason}", thousands(*count))));
     }
     if let Some(gate) = &verdict.gate {
-        let state = if verdict.is_withheld() { "withheld" } else { "passed" };
+        let state = match release {
+            Release::Open if verdict.is_withheld() => "withheld",
+            Release::Open => "passed",
+            Release::Waiting => "withheld, waits for a person",
+            Release::Approved => "withheld, then approved",
+            Release::Rejected => "withheld, then rejected",
+        };
         lines.push(("gate", format!("{state}, {} checks", gate.checks.len())));
         lines.extend(gate.failed().map(|check| ("failed", check.text.clone())));
     }

@@ -121,7 +121,8 @@ fn one(
     let line = match outcome {
         Outcome::AlreadyDone(report) => {
             let (troubles, exit) = (Vec::new(), Exit::Done);
-            Line { state: "done", troubles, exit, ..line_of(&report, elapsed) }
+            let output = Some(report.output.clone());
+            Line { state: "done", troubles, exit, output, ..line_of(&report, elapsed) }
         }
         Outcome::Held(report, decision) => {
             let state =
@@ -192,7 +193,8 @@ fn line_of(report: &Report, seconds: f64) -> Line {
         quarantined: totals.quarantined,
         seconds,
         parts: None,
-        output: Some(report.output.clone()),
+        // What a gate keeps has no folder that anybody could look into.
+        output: (passed || verdict.gate.is_none()).then(|| report.output.clone()),
         troubles: troubles.chain(withheld).collect(),
         exit: if passed { Exit::Done } else { Exit::Data },
     }

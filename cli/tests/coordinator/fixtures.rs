@@ -75,8 +75,13 @@ pub(crate) fn ended(run: &RunId, quarantined: u32, total: u32) -> WatchedRun {
         rows_quarantined: rows(quarantined),
         ..Totals::default()
     };
-    let verdict =
-        RunVerdict { state, fingerprint: Digest([1; 32]), model_digest: Digest([2; 32]), totals };
+    let verdict = RunVerdict {
+        state,
+        fingerprint: Digest([1; 32]),
+        model_digest: Digest([2; 32]),
+        totals,
+        withheld: String::new(),
+    };
     WatchedRun { run: status, verdict: Some(verdict) }
 }
 

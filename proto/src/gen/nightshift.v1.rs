@@ -1157,6 +1157,10 @@ pub struct Verdict {
     /// Sums over the records.
     #[prost(message, optional, tag = "4")]
     pub totals: ::core::option::Option<Totals>,
+    /// Why a gate keeps the output from readers, which checks it failed; empty if none does. What a
+    /// person decides about it stands in the output.
+    #[prost(string, tag = "5")]
+    pub withheld: ::prost::alloc::string::String,
 }
 /// Sums over the records of a run.
 #[derive(Clone, PartialEq, ::prost::Message)]

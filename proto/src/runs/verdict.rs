@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use nightshift_core::conclusion::{Final, FinalState, QuarantinedShard, Totals};
+use nightshift_core::gates::GateOutcome;
 use nightshift_core::ids::{Digest, InvalidId};
 use thiserror::Error;
 
@@ -11,7 +12,7 @@ use crate::field::{
     self, InvalidPart, InvalidSeconds, InvalidText, OutOfRange, UnknownValue, invalid_message,
 };
 use crate::leases;
-use crate::limits::{ID_MAX_BYTES, QUARANTINED_SHOWN_MAX, REJECT_REASONS_MAX};
+use crate::limits::{ID_MAX_BYTES, MESSAGE_MAX_CHARS, QUARANTINED_SHOWN_MAX, REJECT_REASONS_MAX};
 use crate::wire;
 
 /// The verdict of a run without the list of its quarantined shards.
@@ -25,6 +26,8 @@ pub struct RunVerdict {
     pub model_digest: Digest,
     /// Sums over the records.
     pub totals: Totals,
+    /// Why a gate keeps the output from readers; empty if none does.
+    pub withheld: String,
 }
 
 /// Counts of rejected rows by reason cannot be taken in.
@@ -51,6 +54,7 @@ invalid_message!(InvalidRunVerdict of "the verdict" {
     Fingerprint: InvalidId = "fingerprint",
     ModelSha256: InvalidId = "model_sha256",
     Totals: InvalidPart<InvalidTotals> = "totals",
+    Withheld: InvalidText = "withheld",
 });
 
 invalid_message!(InvalidTotals of "the totals" {
@@ -78,9 +82,17 @@ impl RunVerdict {
             fingerprint: verdict.fingerprint,
             model_digest: verdict.model_digest,
             totals: verdict.totals.clone(),
+            withheld: withheld(verdict),
         };
         (short, shown)
     }
+}
+
+/// The failed checks of a withheld run, as long as a message may be.
+fn withheld(verdict: &Final) -> String {
+    let gate = verdict.gate.as_ref().filter(|_| verdict.waits_for_approval());
+    let reasons = gate.map(GateOutcome::reasons).unwrap_or_default();
+    reasons.chars().take(MESSAGE_MAX_CHARS).collect()
 }
 
 impl From<RunVerdict> for wire::Verdict {
@@ -90,6 +102,7 @@ impl From<RunVerdict> for wire::Verdict {
             fingerprint: verdict.fingerprint.to_string(),
             model_sha256: verdict.model_digest.to_string(),
             totals: Some(verdict.totals.into()),
+            withheld: verdict.withheld,
         }
     }
 }
@@ -113,6 +126,7 @@ impl TryFrom<wire::Verdict> for RunVerdict {
                 .parse()
                 .map_err(|source| Invalid::ModelSha256 { source })?,
             totals: field::part(wire.totals).map_err(|source| Invalid::Totals { source })?,
+            withheld: field::prose(wire.withheld).map_err(|source| Invalid::Withheld { source })?,
         })
     }
 }

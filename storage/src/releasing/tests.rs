@@ -178,12 +178,14 @@ async fn of_racing_decisions_one_counts_and_the_others_are_told() {
         let racing = (0..8).map(|n| {
             let says = if n % 2 == 0 { Judgement::Approved } else { Judgement::Rejected };
             let (stage, run) = (&stage, &run);
-            async move { (says, judge(&stage.another().await, asked(run, says)).await) }
+            // The same words by the same person would be one decision.
+            let asked = Asked { who: format!("person {n}"), ..asked(run, says) };
+            async move { (says, judge(&stage.another().await, asked).await) }
         });
         let answers = join_all(racing).await;
         let first = answers.iter().filter(|(_, a)| a.as_ref().is_ok_and(|judged| judged.first));
         let winners: Vec<Judgement> = first.map(|(says, _)| *says).collect();
-        assert_eq!(winners.len(), 1, "{answers:?}");
+        assert_eq!(winners.len(), 1, "one is the first");
         for (says, answer) in &answers {
             match answer {
                 Ok(judged) => assert_eq!(judged.approval.judgement, *says),
@@ -264,7 +266,7 @@ proptest! {
         passes in any::<bool>(),
         steps in prop::collection::vec(step(), 1..16),
     ) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         runtime.unwrap().block_on(async {
             let stage = Stage::new().await;
             let rules = if passes { open_gate() } else { closed_gate() };

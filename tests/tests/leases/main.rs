@@ -6,6 +6,7 @@
     reason = "a panic is how a test fails, in its functions too"
 )]
 
+mod gates;
 mod runs;
 mod sharing;
 mod workers;

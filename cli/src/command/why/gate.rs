@@ -1,4 +1,4 @@
-//! What a gate said of a run, and what a person decided about it, as sentences.
+//! What a person decided about a run that a gate withheld, as a sentence.
 
 use nightshift_core::conclusion::Final;
 use nightshift_core::gates::Approval;
@@ -13,21 +13,19 @@ pub(super) fn describe(verdict: &Final, approval: Option<&Approval>) -> String {
         let checks = count(gate.checks.len() as u64, "check", "checks");
         return format!(" {}", paragraph(&[format!("Its gate passed, with {checks}")]));
     }
-    let why = prose::one_line(&gate.reasons());
-    let mut sentences = vec![format!("Its gate withheld the output: {why}")];
-    match approval {
-        Some(approval) => sentences.push(format!(
+    let sentence = match approval {
+        Some(approval) => format!(
             "It was {} at {} by {}: {}",
             approval.judgement,
             approval.decided_at,
             prose::one_line(&approval.decided_by),
             prose::one_line(&approval.reason)
-        )),
-        None if verdict.waits_for_approval() => sentences.push(format!(
+        ),
+        None if verdict.waits_for_approval() => format!(
             "It waits for a person: nightshift approve {run} SPEC --reason TEXT, or nightshift reject",
             run = verdict.run
-        )),
-        None => {}
-    }
-    format!(" {}", paragraph(&sentences))
+        ),
+        None => return String::new(),
+    };
+    format!(" {}", paragraph(&[sentence]))
 }

@@ -31,8 +31,15 @@ pub(super) fn describe(found: &FoundRun, now: Timestamp, again: &str) -> String 
     }
     sentences.extend(given_up(&found.quarantined, run.shards.quarantined));
     sentences.extend(rejects(found));
+    sentences.extend(withheld(found));
     sentences.push(next(found, again));
     paragraph(&sentences)
+}
+
+/// Why a gate keeps the output from readers, if one does.
+fn withheld(found: &FoundRun) -> Option<String> {
+    let why = &found.verdict.as_ref()?.withheld;
+    (!why.is_empty()).then(|| format!("Its gate withheld the output: {}", prose::one_line(why)))
 }
 
 /// The state, and since when.
