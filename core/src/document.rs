@@ -10,6 +10,7 @@ use crate::decide::{Claim, Epoch};
 use crate::plan::{Outline, Plan};
 use crate::record::Record;
 use crate::report::Report;
+use crate::report::telling::{Told, Try};
 
 /// The kinds of stored documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,6 +31,10 @@ pub enum Kind {
     Final,
     /// Report of a run, also the content of `_SUCCESS`.
     Report,
+    /// A try to tell others of a run.
+    Try,
+    /// A mark that others were told of a run.
+    Told,
 }
 
 impl Kind {
@@ -44,6 +49,8 @@ impl Kind {
             Self::Record => "record",
             Self::Final => "final",
             Self::Report => "report",
+            Self::Try => "try to tell",
+            Self::Told => "told mark",
         }
     }
 
@@ -53,7 +60,12 @@ impl Kind {
         const MIB: u64 = 1 << 20;
         match self {
             // A handful of identifiers, and room for the requester's words.
-            Self::Root | Self::Served | Self::Claim | Self::Epoch => 64 * KIB,
+            Self::Root
+            | Self::Served
+            | Self::Claim
+            | Self::Epoch
+            | Self::Try
+            | Self::Told => 64 * KIB,
             // Bounded by what a worker may report in one message.
             Self::Record => 64 * KIB,
             // 1,000,000 shards at some 150 bytes, and as many input files with long names.
@@ -96,4 +108,6 @@ documents! {
     Record => Record,
     Final => Final,
     Report => Report,
+    Try => Try,
+    Told => Told,
 }

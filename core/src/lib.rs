@@ -11,7 +11,8 @@
 //! 5. [`conclusion`] turns plan and records into the verdict of the run; [`report`] tells people.
 //!
 //! [`layout`] makes every path under the output root, [`document`] and [`root`] say what stored
-//! documents have in common, and [`exit`] what exit codes mean.
+//! documents have in common, and [`exit`] what exit codes mean. [`endpoint`] is an address on the
+//! network that a spec may name, [`figures`] are numbers for people.
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -30,3 +31,5 @@ pub mod document;
 pub mod root;
 pub mod exit;
 pub mod describe;
+pub mod endpoint;
+pub mod figures;

@@ -15,12 +15,14 @@ use crate::spec::Workers;
 mod cut;
 mod outline;
 mod planned;
+mod reporting;
 mod set;
 mod slices;
 
 pub use cut::{CutError, Sharding, cut};
 pub use outline::{LONG_MEDIANS, Outline};
 pub use planned::Planned;
+pub use reporting::{Column, Lineage, LineageTarget, Reporting, SecretName, Webhook};
 pub use set::{ShardSet, Shards};
 pub use slices::Slices;
 
@@ -58,6 +60,10 @@ pub struct Plan {
     /// the fingerprint, since it changes no result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workers: Option<Workers>,
+    /// Who is told of the run, where the spec names anybody. Part of the plan so that whoever
+    /// concludes the run can tell them; no part of the fingerprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reporting: Option<Reporting>,
 }
 
 impl Plan {

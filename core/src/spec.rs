@@ -20,10 +20,12 @@ mod check;
 mod error;
 mod overlap;
 mod raw;
+mod report;
 mod template;
 
 pub use bind::{Bound, Overrides};
 pub use error::SpecError;
+pub use report::{LineagePlace, LineageSpec, ReportSpec};
 pub use template::{Template, TemplateError};
 
 /// Largest spec file, in bytes: a spec is a page, not a data file.
@@ -56,6 +58,8 @@ pub struct Spec {
     pub workers: Workers,
     /// What the collector keeps.
     pub retention: Retention,
+    /// Who is told of a run.
+    pub report: ReportSpec,
 }
 
 /// `spec.input`.

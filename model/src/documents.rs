@@ -62,6 +62,7 @@ impl Documents {
             shards: cut(&[rows], Sharding::Count(shards.into())).expect("shards of five rows"),
             inherits: None,
             workers: None,
+            reporting: None,
         };
         Self { plan }
     }

@@ -131,5 +131,6 @@ pub fn make_plan(
         shards,
         inherits: None,
         workers: (spec.workers != Workers::default()).then(|| spec.workers.clone()),
+        reporting: None,
     })
 }

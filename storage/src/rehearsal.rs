@@ -92,6 +92,7 @@ pub(crate) fn plan(shards: u32, model: u8) -> Plan {
         shards: cut(&[ROWS], Sharding::Count(shards)).unwrap(),
         inherits: None,
         workers: None,
+        reporting: None,
     }
 }
 

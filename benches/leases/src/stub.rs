@@ -78,6 +78,7 @@ pub(crate) async fn planned(output: &Path, shards: u32) -> (Probed, Outline) {
         shards: cut(&[shards.into()], Sharding::Rows(1)).unwrap(),
         inherits: None,
         workers: None,
+        reporting: None,
     };
     assert_eq!(plan.version(), Plan::VERSION);
     let object = Object::Plan { run: plan.run.clone() };

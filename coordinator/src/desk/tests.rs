@@ -52,6 +52,7 @@ fn run(name: &str, shards: u32, epoch: u64) -> ActiveRun {
         shards: shards_of(shards).collect(),
         inherits: None,
         workers: None,
+        reporting: None,
     };
     let facts = RunFacts {
         outline: Arc::new(Outline::of(&plan)),

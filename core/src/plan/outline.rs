@@ -12,7 +12,7 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::{
-    Inheritance, InputFile, ModelIdentity, Plan, Planned, SHARDS_MAX, Shard, TaskSettings,
+    Inheritance, InputFile, ModelIdentity, Plan, Planned, Reporting, SHARDS_MAX, Shard, TaskSettings,
 };
 use crate::ids::{Digest, RunId, ShardIndex};
 use crate::report::InputSummary;
@@ -43,6 +43,8 @@ pub struct Outline {
     pub inherits: Option<Inheritance>,
     /// How many workers, and what their pods look like.
     pub workers: Option<Workers>,
+    /// Who is told of the run.
+    pub reporting: Option<Reporting>,
     shard_rows: ShardRows,
 }
 
@@ -64,6 +66,7 @@ impl Outline {
             input: plan.input(),
             inherits: plan.inherits.clone(),
             workers: plan.workers.clone(),
+            reporting: plan.reporting.clone(),
             shard_rows: shard_rows.fitted(),
         }
     }
@@ -143,6 +146,10 @@ impl Planned for Outline {
     fn shard_rows(&self, shard: ShardIndex) -> Option<u64> {
         self.shard_rows.get(shard)
     }
+
+    fn reporting(&self) -> Option<&Reporting> {
+        self.reporting.as_ref()
+    }
 }
 
 /// Rows of every shard: 4 bytes each, or 8 as soon as one shard has more than 4 billion.
@@ -210,6 +217,7 @@ impl<'de> Deserialize<'de> for Outline {
             input: InputSummary { rows: stored.rows, ..stored.inputs },
             inherits: stored.inherits,
             workers: stored.workers,
+            reporting: stored.reporting,
             shard_rows: stored.shards.fitted(),
         })
     }
@@ -234,6 +242,8 @@ struct Stored {
     inherits: Option<Inheritance>,
     #[serde(default)]
     workers: Option<Workers>,
+    #[serde(default)]
+    reporting: Option<Reporting>,
 }
 
 fn summed_inputs<'de, D: Deserializer<'de>>(from: D) -> Result<InputSummary, D::Error> {

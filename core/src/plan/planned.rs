@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{ModelIdentity, Plan, Shard, TaskSettings};
+use super::{ModelIdentity, Plan, Reporting, Shard, TaskSettings};
 use crate::ids::{Digest, RunId, ShardIndex};
 use crate::report::InputSummary;
 
@@ -37,6 +37,9 @@ pub trait Planned {
 
     /// Rows of one shard, if the plan has it.
     fn shard_rows(&self, shard: ShardIndex) -> Option<u64>;
+
+    /// Who is told of the run, where anybody is.
+    fn reporting(&self) -> Option<&Reporting>;
 }
 
 impl Planned for Plan {
@@ -75,6 +78,10 @@ impl Planned for Plan {
     fn shard_rows(&self, shard: ShardIndex) -> Option<u64> {
         self.shard(shard).map(Shard::rows)
     }
+
+    fn reporting(&self) -> Option<&Reporting> {
+        self.reporting.as_ref()
+    }
 }
 
 impl<P: Planned + ?Sized> Planned for Arc<P> {
@@ -112,5 +119,9 @@ impl<P: Planned + ?Sized> Planned for Arc<P> {
 
     fn shard_rows(&self, shard: ShardIndex) -> Option<u64> {
         (**self).shard_rows(shard)
+    }
+
+    fn reporting(&self) -> Option<&Reporting> {
+        (**self).reporting()
     }
 }

@@ -3,6 +3,7 @@
 use super::overlap::overlaps;
 use super::{Spec, SpecError, Template};
 use crate::ids::Partition;
+use crate::plan::Reporting;
 
 /// The places of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct Bound {
     pub model: String,
     /// Absolute path of the output root.
     pub output: String,
+    /// Who is told of the run, where anybody is.
+    pub reporting: Option<Reporting>,
 }
 
 /// Places given on the command line instead of the spec's, already absolute.
@@ -45,10 +48,11 @@ impl Spec {
                 remedy: "name a path, or file:///…".to_owned(),
             })
         };
-        let bound = Bound {
+        let mut bound = Bound {
             input: place(&self.input.uri, "spec.input.uri")?,
             model: place(&self.model.uri, "spec.model.uri")?,
             output: place(&self.output.uri, "spec.output.uri")?,
+            reporting: None,
         };
         // The pattern with its placeholders: an output that collides on another date collides.
         let pattern =
@@ -66,6 +70,7 @@ impl Spec {
                 remedy: "choose an output folder outside the input".to_owned(),
             });
         }
+        bound.reporting = self.reporting(file, base, partition, &bound.input, &bound.output)?;
         Ok(bound)
     }
 
@@ -80,7 +85,7 @@ impl Spec {
 }
 
 /// `text` as an absolute, lexically normalised path; the scheme if it is not a file.
-fn absolute(base: &str, text: &str) -> Result<String, String> {
+pub(super) fn absolute(base: &str, text: &str) -> Result<String, String> {
     let path = match text.split_once("://") {
         Some(("file", path)) => path.to_owned(),
         Some((scheme, _)) => return Err(scheme.chars().take(20).collect()),

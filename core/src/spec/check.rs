@@ -10,6 +10,8 @@ use super::{
 };
 use crate::plan::{OutputFormat, SHARDS_MAX, Sharding};
 
+mod report;
+
 const API_VERSION: &str = "nightshift.dev/v1";
 const KIND: &str = "BatchInference";
 /// Longest backfill window, in days: ten years.
@@ -126,6 +128,7 @@ impl Checker<'_> {
         })?;
         let body = raw.spec;
         let output = self.output(&body.output)?;
+        let report = self.report(&body.report, &name)?;
         let spec = Spec {
             name,
             input: self.input(&body.input)?,
@@ -137,6 +140,7 @@ impl Checker<'_> {
             backfill: self.backfill(&body.backfill)?,
             workers: self.workers(body.workers)?,
             retention: self.retention(&body.retention)?,
+            report,
         };
         if spec.model.version.is_none()
             && (spec.output.uri.has_model_version() || spec.model.uri.has_model_version())

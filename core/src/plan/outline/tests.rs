@@ -41,6 +41,7 @@ fn plan(files: &[u64], sharding: Sharding) -> Plan {
         shards: cut(files, sharding).unwrap(),
         inherits: None,
         workers: None,
+        reporting: None,
     }
 }
 

@@ -63,6 +63,7 @@ fn plan(generation: u32) -> Plan {
         shards: (0..SHARDS).map(slice).collect(),
         inherits: None,
         workers: None,
+        reporting: None,
     }
 }
 
