@@ -8,11 +8,13 @@ mod coordinator;
 mod example;
 mod lint;
 mod render;
+mod report;
 
 pub(crate) use coordinator::{CancelArgs, RetryArgs, StatusArgs, SubmitArgs, WhyArgs};
 pub(crate) use example::ExampleArgs;
 pub(crate) use lint::{LintArgs, LintFormatArg};
 pub(crate) use render::RenderArgs;
+pub(crate) use report::ReportArgs;
 
 /// Batch inference that finishes exactly once.
 ///
@@ -88,8 +90,11 @@ pub(crate) enum Command {
     /// As a new generation, which takes over what is committed. For runs that ended partial or
     /// failed.
     Retry(RetryArgs),
-    /// Show the report of a finished run
-    Report(LookArgs),
+    /// Show the report of a finished run, or write it as a page
+    ///
+    /// Where the spec has a `report:` section and others have not been told of the run, or could
+    /// not be, they are told now: the files in its folder, the webhook, the lineage events.
+    Report(ReportArgs),
     /// Re-hash and re-count the output of finished runs against plan and records
     Verify(LookArgs),
     /// Check spec, model, input and output, and say what is wrong

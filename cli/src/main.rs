@@ -22,6 +22,9 @@ mod waiting;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Before any TLS: rustls may be built with several providers, and is not asked to choose. An
+    // error says that one is installed, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = match args::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return failure::usage(&error),

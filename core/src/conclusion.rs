@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::ids::{Digest, RunId, ShardIndex};
 use crate::plan::Planned;
 use crate::record::{FailureClass, InvalidRecord, Record};
+use crate::scores::Scores;
 
 mod tally;
 
@@ -44,6 +45,9 @@ pub struct Final {
     /// Shards that were given up, the first [`QUARANTINED_SHOWN_MAX`] of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quarantined: Vec<QuarantinedShard>,
+    /// Statistics of the numeric output columns of all committed shards whose records have them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<Scores>,
 }
 
 /// Verdicts of a run.

@@ -60,12 +60,9 @@ impl Kind {
         const MIB: u64 = 1 << 20;
         match self {
             // A handful of identifiers, and room for the requester's words.
-            Self::Root
-            | Self::Served
-            | Self::Claim
-            | Self::Epoch
-            | Self::Try
-            | Self::Told => 64 * KIB,
+            Self::Root | Self::Served | Self::Claim | Self::Epoch | Self::Try | Self::Told => {
+                64 * KIB
+            }
             // Bounded by what a worker may report in one message.
             Self::Record => 64 * KIB,
             // 1,000,000 shards at some 150 bytes, and as many input files with long names.

@@ -50,6 +50,20 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// A measured number with four digits that count, as in `-12.35` or `0.0004321`.
+pub fn number(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return format!("{value:.0}");
+    }
+    let magnitude = value.abs().log10().floor();
+    if !(-5.0..12.0).contains(&magnitude) {
+        return format!("{value:.3e}");
+    }
+    // Both are small, so the difference is a small whole number.
+    let decimals = (3.0 - magnitude).max(0.0) as usize;
+    format!("{value:.decimals$}")
+}
+
 /// A part of a whole as a percentage; what is not nothing is never shown as nothing, and what is
 /// not all never as all.
 pub fn percent(part: f64, whole: f64) -> String {
@@ -90,11 +104,27 @@ mod tests {
     fn spans_have_the_unit_that_matters() {
         let shown = [0.0, 0.000_35, 0.035, 0.35, 12.34, 59.97, 250.0, 3_599.9, 7_500.0, 4e6];
         let expected = [
-            "0 µs", "350 µs", "35 ms", "0.35 s", "12.3 s", "1 min 00 s", "4 min 10 s", "1 h 00 min",
-            "2 h 05 min", "1,111 h 07 min",
+            "0 µs",
+            "350 µs",
+            "35 ms",
+            "0.35 s",
+            "12.3 s",
+            "1 min 00 s",
+            "4 min 10 s",
+            "1 h 00 min",
+            "2 h 05 min",
+            "1,111 h 07 min",
         ];
         assert_eq!(shown.map(duration), expected);
         assert_eq!(duration(-1.0), "0 µs");
+    }
+
+    #[test]
+    fn numbers_have_the_digits_that_count() {
+        let shown = [0.0, 1.0, -12.345, 123_456.7, 0.000_432_1, 1e300, -1e-300, 0.5].map(number);
+        let expected =
+            ["0", "1.000", "-12.35", "123457", "0.0004321", "1.000e300", "-1.000e-300", "0.5000"];
+        assert_eq!(shown, expected);
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //! 2. [`decide`] says what to do about one date; [`plan`] cuts its rows into shards.
 //! 3. [`lease`] says who may try which shard until when, and what a failed attempt means; [`slots`] how
 //!    many workers that is worth.
-//! 4. [`settle`] decides a conditional create, which makes a [`record`] happen once.
+//! 4. [`settle`] decides a conditional create, which makes a [`record`] happen once; [`scores`]
+//!    is what a record says about the numbers in its output.
 //! 5. [`conclusion`] turns plan and records into the verdict of the run; [`report`] tells people.
 //!
 //! [`layout`] makes every path under the output root, [`document`] and [`root`] say what stored
@@ -23,6 +24,7 @@ pub mod plan;
 pub mod lease;
 pub mod slots;
 pub mod settle;
+pub mod scores;
 pub mod record;
 pub mod conclusion;
 pub mod report;

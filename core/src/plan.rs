@@ -216,6 +216,17 @@ pub enum InputFormat {
     Jsonl,
 }
 
+impl From<OutputFormat> for InputFormat {
+    /// What a file that was written is read as.
+    fn from(written: OutputFormat) -> Self {
+        match written {
+            OutputFormat::Parquet => Self::Parquet,
+            OutputFormat::Csv => Self::Csv,
+            OutputFormat::Jsonl => Self::Jsonl,
+        }
+    }
+}
+
 /// Compression around a whole file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

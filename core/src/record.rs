@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::ids::{AttemptId, Digest, RunId, ShardIndex};
 use crate::layout::Object;
 use crate::plan::Planned;
+use crate::scores::Scores;
 
 /// Largest stored record, in bytes.
 pub const RECORD_MAX_BYTES: usize = 64 << 10;
@@ -73,6 +74,9 @@ pub struct Committed {
     pub model_digest: Digest,
     /// Where the time went.
     pub timing: Timing,
+    /// Statistics of the numeric columns of the output; none in records of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<Scores>,
 }
 
 /// A file as it was staged; the visible file is a link to or a copy of it.
@@ -223,6 +227,16 @@ pub enum InvalidRecord {
         /// Rows rejected.
         rows_rejected: u64,
     },
+    /// A column has statistics of other rows than those in the output.
+    #[error("the statistics of `{column}` are of {found} rows, the output has {rows_out}")]
+    Scores {
+        /// The column.
+        column: String,
+        /// Rows of the statistics.
+        found: u64,
+        /// Rows written.
+        rows_out: u64,
+    },
     /// Another model than the planned one was used.
     #[error("the plan names model {planned}, the record {found}")]
     Model {
@@ -266,6 +280,14 @@ impl Record {
                 rows_in: c.rows_in,
                 rows_out: c.rows_out,
                 rows_rejected: c.rows_rejected,
+            });
+        }
+        let columns = c.scores.iter().flat_map(Scores::columns);
+        if let Some(other) = columns.into_iter().find(|column| column.rows() != c.rows_out) {
+            return Err(InvalidRecord::Scores {
+                column: other.name().to_owned(),
+                found: other.rows(),
+                rows_out: c.rows_out,
             });
         }
         let planned = plan.model().digest;

@@ -117,6 +117,7 @@ impl Documents {
             rejects: None,
             model_digest: self.plan.model.digest,
             timing: Timing::default(),
+            scores: None,
         }))
     }
 

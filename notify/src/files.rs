@@ -109,7 +109,11 @@ mod tests {
         let text = std::fs::read_to_string(&place).unwrap();
         let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
         assert_eq!(lines.len(), 160);
-        assert!(lines.iter().all(|line| line.len() == 9_000 && line.bytes().all(|b| b == line.as_bytes()[0])));
+        assert!(
+            lines
+                .iter()
+                .all(|line| line.len() == 9_000 && line.bytes().all(|b| b == line.as_bytes()[0]))
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use futures::TryStreamExt;
 use jiff::Timestamp;
 use nightshift_core::ids::RunId;
 use nightshift_core::layout::{Object, Prefix};
-use nightshift_core::report::telling::{Channel, Told, Try, TellingFacts};
+use nightshift_core::report::telling::{Channel, TellingFacts, Told, Try};
 use nightshift_storage::documents::Settled;
 use nightshift_storage::error::StoreError;
 use nightshift_storage::root::{Probed, Reader};

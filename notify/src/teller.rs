@@ -9,8 +9,8 @@ use nightshift_core::plan::{Lineage, LineageTarget, Planned, Reporting, Webhook}
 use nightshift_core::report::Report;
 use nightshift_core::report::lineage::Events;
 use nightshift_core::report::page::{Places, page};
-use nightshift_core::report::telling::{Channel, Telling, decide};
 pub use nightshift_core::report::telling::Urgency;
+use nightshift_core::report::telling::{Channel, Telling, decide};
 use nightshift_core::report::webhook::{Message, Secret, message_id};
 use nightshift_core::root::{Root, RootId};
 use nightshift_storage::error::StoreError;
@@ -311,10 +311,10 @@ async fn write_report<P: Planned + Sync>(
 /// The secret that signs messages, if there is to be one.
 fn secret(webhook: &Webhook) -> Result<Option<Secret>, NotTold> {
     let Some(name) = &webhook.secret_env else { return Ok(None) };
-    let text = std::env::var(name.to_string())
-        .map_err(|_| NotTold::NoSecret { name: name.clone() })?;
-    let secret = Secret::parse(&text)
-        .map_err(|source| NotTold::Secret { name: name.clone(), source })?;
+    let text =
+        std::env::var(name.to_string()).map_err(|_| NotTold::NoSecret { name: name.clone() })?;
+    let secret =
+        Secret::parse(&text).map_err(|source| NotTold::Secret { name: name.clone(), source })?;
     Ok(Some(secret))
 }
 

@@ -138,6 +138,7 @@ pub(crate) async fn work(root: &Probed, plan: &Plan, shard: u32, publish: bool) 
             rejects: None,
             model_digest: plan.model.digest,
             timing: Timing::default(),
+            scores: None,
         })),
         ..quarantined(plan, shard.0, &attempt)
     };

@@ -6,7 +6,7 @@ use futures::TryStreamExt;
 use nightshift_core::conclusion::{Final, FinalState};
 use nightshift_core::ids::{RunId, ShardIndex};
 use nightshift_core::layout::{Object, Prefix};
-use nightshift_core::plan::{Compression, InputFormat, OutputFormat, Plan};
+use nightshift_core::plan::{Compression, InputFormat, Plan};
 use nightshift_core::record::{Record, StoredFile, Verdict};
 use serde::Serialize;
 
@@ -96,11 +96,7 @@ async fn check_shard(
 ) -> Result<(), StoreError> {
     let Verdict::Committed(committed) = &record.verdict else { return Ok(()) };
     let shard = record.shard;
-    let format = match plan.task.output_format {
-        OutputFormat::Parquet => InputFormat::Parquet,
-        OutputFormat::Jsonl => InputFormat::Jsonl,
-        OutputFormat::Csv => InputFormat::Csv,
-    };
+    let format = plan.task.output_format.into();
     let rows = check_file(root, &committed.output, shard, format, found, expected).await?;
     if rows.is_some_and(|rows| rows != committed.rows_out) {
         let rows = rows.unwrap_or_default();

@@ -6,7 +6,7 @@
 //! the tests choose at random comes from a [`random`] seed that is printed.
 //!
 //! A test of coordinator and workers has them in a [`cluster`], and looks into a
-//! [`coordinator`] by [`grpc`] and [`http`].
+//! [`coordinator`] by [`grpc`] and [`http`]. A [`hook`] is whom a run tells of itself.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -20,6 +20,7 @@ pub mod cluster;
 pub mod coordinator;
 pub mod flights;
 pub mod grpc;
+pub mod hook;
 pub mod http;
 pub mod http2;
 pub mod kubernetes;

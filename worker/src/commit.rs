@@ -42,7 +42,7 @@ pub async fn commit(
 ) -> Result<Outcome, StoreError> {
     let ScoredShard { shard, attempt, output, rejects, .. } = scored;
     let (rows_in, rows_out, timing) = (scored.rows_in, scored.rows_out, scored.timing);
-    let rejects_by_reason = scored.rejects_by_reason;
+    let (rejects_by_reason, scores) = (scored.rejects_by_reason, scored.scores);
     let rows_rejected = rejects_by_reason.values().sum();
     let sealed = root.seal(std::iter::once(output).chain(rejects).collect()).await?;
     let record = Record {
@@ -62,6 +62,7 @@ pub async fn commit(
             rejects: stored(&sealed, plan, shard, true).ok(),
             model_digest: plan.model.digest,
             timing,
+            scores,
         })),
     };
     match root.commit(&sealed, &record).await? {

@@ -27,6 +27,10 @@ use crate::commit::{Outcome, commit};
 use crate::identity::{Identity, new_attempt};
 use crate::score::{ScoredShard, rejects_allowed};
 
+mod statistics;
+
+use statistics::statistics;
+
 /// Bytes copied at a time.
 const COPY_BYTES: usize = 256 << 10;
 
@@ -219,6 +223,7 @@ pub async fn hand_in(hand_in: &HandIn, who: &Identity) -> Result<HandedIn, HandI
         rows_out: hand_in.rows_out,
         rejects_by_reason: hand_in.rejects_by_reason.clone(),
         timing: hand_in.timing,
+        scores: statistics(&plan, &hand_in.data, hand_in.rows_out),
     };
     let Outcome { record, .. } = commit(&root, &plan, who, scored).await?;
     Ok(HandedIn { attempt, winner: record.attempt })

@@ -15,6 +15,7 @@ use nightshift_core::ids::{AttemptId, ShardIndex};
 use nightshift_core::layout::StagedName;
 use nightshift_core::plan::{Plan, Shard, TaskSettings};
 use nightshift_core::record::Timing;
+use nightshift_core::scores::Scores;
 use nightshift_storage::staged::{StagedFile, StagedObject, Staging};
 
 use crate::engine::Engine;
@@ -23,8 +24,10 @@ use crate::reject::{RowReject, merge};
 use crate::write::{RejectsWriter, RowWriter, without_rejected};
 
 mod error;
+mod statistics;
 
 pub use error::ShardError;
+pub(crate) use statistics::Statistics;
 
 /// What every attempt of a run shares.
 pub struct Scorer {
@@ -54,6 +57,8 @@ pub struct ScoredShard {
     pub rejects_by_reason: BTreeMap<String, u64>,
     /// Where the time went.
     pub timing: Timing,
+    /// Statistics of the numeric columns of `output`.
+    pub scores: Option<Scores>,
 }
 
 /// What an attempt tells while it goes on; returning `false` makes it give up.
@@ -157,6 +162,7 @@ struct Attempt<'a> {
     attempt: &'a AttemptId,
     staging: &'a Staging,
     output: Option<RowWriter<StagedFile>>,
+    statistics: Option<Statistics>,
     rejects: Option<RejectsWriter<StagedFile>>,
     rows_in: u64,
     rejects_by_reason: BTreeMap<String, u64>,
@@ -183,6 +189,7 @@ impl<'a> Attempt<'a> {
             attempt,
             staging,
             output: None,
+            statistics: None,
             rejects: None,
             rows_in: 0,
             rejects_by_reason: BTreeMap::new(),
@@ -231,6 +238,8 @@ impl<'a> Attempt<'a> {
         }
         let out = without_rejected(&out, &rejects)?;
         self.writer(out.schema())?.write(&out)?;
+        let fresh = || Statistics::of(out.schema_ref(), |at, _| at < *carried);
+        self.statistics.get_or_insert_with(fresh).add(&out)?;
         self.clock.write += started.elapsed();
         Ok(())
     }
@@ -319,6 +328,7 @@ impl<'a> Attempt<'a> {
             rows_out,
             rejects_by_reason: self.rejects_by_reason,
             timing: self.clock.timing(),
+            scores: self.statistics.and_then(Statistics::finish),
         })
     }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nightshift_core::decide::{Decision, run_id};
 use nightshift_core::ids::{Partition, RunId, ShardIndex};
@@ -16,6 +16,7 @@ use nightshift_core::plan::{Plan, Shard, Sharding};
 use nightshift_core::record::{Record, Verdict};
 use nightshift_core::report::Report;
 use nightshift_core::spec::{Bound, Spec};
+use nightshift_notify::{Teller, Urgency};
 use nightshift_storage::concluding::{ConcludeError, conclude, mark_success};
 use nightshift_storage::error::StoreError;
 use nightshift_storage::model::resolve_model;
@@ -34,6 +35,7 @@ mod check;
 mod collected;
 mod error;
 mod model;
+mod telling;
 
 use collected::Collected;
 
@@ -57,6 +59,9 @@ pub struct Session {
     /// Whether data is made durable; anything but full is for benchmarks.
     pub durability: Durability,
     loaded: Mutex<Option<Loaded>>,
+    /// How long the model took to load, until a run is charged for it.
+    loading: Mutex<Option<Duration>>,
+    teller: Arc<Teller>,
 }
 
 /// One partition to run.
@@ -101,14 +106,17 @@ pub struct Prepared {
 impl Session {
     /// A session of `threads` compute threads with full durability.
     pub fn new(runtime: Handle, threads: usize, drain: Drain, observer: Arc<dyn Observer>) -> Self {
+        let who = Identity::of_this_process();
         Self {
             runtime,
-            who: Identity::of_this_process(),
+            teller: Teller::new(who.to_string()),
+            who,
             threads,
             drain,
             observer,
             durability: Durability::Full,
-            loaded: Mutex::new(None),
+            loaded: Mutex::default(),
+            loading: Mutex::default(),
         }
     }
 
@@ -141,9 +149,10 @@ impl Session {
         check::columns(&task.spec, &*loaded.engine, &survey)?;
         let sharding = task.shards.map_or(task.spec.sharding, Sharding::Count);
         let identity = loaded.identity.clone();
+        let reporting = task.bound.reporting.clone().map(|reporting| survey.completed(reporting));
         let plan =
             make_plan(survey, &task.spec, sharding, task.partition, identity, self.who.now())?;
-        Ok(Prepared { plan, loaded })
+        Ok(Prepared { plan: Plan { reporting, ..plan }, loaded })
     }
 
     /// Runs `task` to its verdict with the leases of this process.
@@ -211,7 +220,7 @@ impl Session {
         let scorer = Scorer::for_plan(Arc::clone(&plan), loaded.engine);
         let collected = Arc::new(Collected::new(Arc::clone(&self.observer)));
         let pool = Pool {
-            source: source(Arc::new(RunWork { root: root.clone(), scorer })),
+            source: source(Arc::new(RunWork::new(root.clone(), scorer, self.take_loading()))),
             who: self.who.clone(),
             observer: Arc::clone(&collected) as Arc<dyn Observer>,
             drain: self.drain.clone(),
@@ -231,7 +240,7 @@ impl Session {
     fn finish(
         &self,
         root: &Probed,
-        plan: &Plan,
+        plan: &Arc<Plan>,
         mut records: BTreeMap<ShardIndex, Record>,
         effort: Effort,
     ) -> Result<Outcome, RunError> {
@@ -244,11 +253,13 @@ impl Session {
                 let missing: Vec<ShardIndex> = missing.collect();
                 records.append(&mut root.records(&plan.run, missing).await?);
             }
-            conclude(root, plan, &records).await
+            conclude(root, &**plan, &records).await
         });
         tracing::debug!(run = %plan.run, seconds = started.elapsed().as_secs_f64(), "concluded");
         match concluded {
             Ok(report) => {
+                let _entered = self.runtime.enter();
+                self.teller.concluded(root, plan, report.clone());
                 let effort = Effort { sync: root.sync_counters(), ..effort };
                 Ok(Outcome::Concluded(Box::new(report), effort))
             }
@@ -264,9 +275,16 @@ impl Session {
         let decision = self.decide(task)?;
         if let Decision::Done(generation) = decision {
             let run = run_id(&task.spec.name, task.partition, generation);
-            if let Some(report) = self.report(task, &run)? {
+            if let Some((plan, report)) = self.stored(task, &run)? {
                 self.complete(task, &report)?;
+                self.catch_up(task, &plan, &report, Urgency::Passing)?;
                 return Ok(Opened::Done(Box::new(report)));
+            }
+        }
+        if let Decision::Start { inherit: Some(generation), .. } = decision {
+            let run = run_id(&task.spec.name, task.partition, generation);
+            if let Some((plan, report)) = self.stored(task, &run)? {
+                self.catch_up(task, &plan, &report, Urgency::Passing)?;
             }
         }
         let (plan, loaded) = match self.planned(task, decision)? {
@@ -291,6 +309,10 @@ impl Session {
                 planned: open.plan.model.digest,
                 found: loaded.identity.digest,
             });
+        }
+        if open.claimed {
+            let _entered = self.runtime.enter();
+            self.teller.begun(&root, &open.plan);
         }
         Ok(Opened::Work { root, open, loaded })
     }
@@ -328,24 +350,6 @@ impl Session {
             let root = OutputRoot::open(&task.bound.output, self.durability).await?;
             Ok(mark_success(&root.probe().await?, report).await?)
         })
-    }
-
-    /// The report of a concluded run, from its stored documents.
-    ///
-    /// # Errors
-    /// If a document cannot be read.
-    pub fn report(&self, task: &Task, run: &RunId) -> Result<Option<Report>, RunError> {
-        let stored = async {
-            let root = RootReader::open(&task.bound.output).await?;
-            let verdict = Object::Final { partition: run.partition, generation: run.generation };
-            let plan: Option<Plan> = root.read(&Object::Plan { run: run.clone() }).await?;
-            Ok::<_, StoreError>(plan.zip(root.read(&verdict).await?))
-        };
-        let stored = self.runtime.block_on(stored)?;
-        Ok(stored.map(|(plan, verdict)| {
-            let visible = nightshift_core::layout::Prefix::Visible(run.partition, run.generation);
-            Report::new(&plan, verdict, visible.path())
-        }))
     }
 
     /// Why `shard` of `run` was given up, if it was.
@@ -390,7 +394,9 @@ impl Session {
         {
             return Err(RunError::ModelPin { uri: identity.uri, pinned, found: identity.digest });
         }
+        let started = Instant::now();
         let loaded = load_named(identity)?;
+        *self.loading.lock().unwrap_or_else(PoisonError::into_inner) = Some(started.elapsed());
         *kept = Some(loaded.clone());
         Ok(loaded)
     }

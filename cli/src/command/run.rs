@@ -74,6 +74,7 @@ pub(crate) fn perform(runtime: Handle, args: &RunArgs) -> Result<Exit, Failure> 
         }
     }
     progress.finish();
+    session.finish_telling();
     let output = workspace.output()?;
     if json {
         let seconds = started.elapsed().as_secs_f64();

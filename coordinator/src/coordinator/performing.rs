@@ -165,6 +165,10 @@ impl Coordinator {
                     let rows = report.verdict.totals.rows_out;
                     tracing::info!(%run, state, rows, "run concluded");
                     self.ledger.run_concluded(&report.verdict);
+                    let outline = |desk: &Desk, _| desk.run(run).map(|run| run.facts.outline());
+                    if let Some(outline) = self.look(outline) {
+                        self.teller.concluded(&served.root, &outline, report);
+                    }
                     self.desk().concluded(run);
                     self.changed.notify_waiters();
                     return;

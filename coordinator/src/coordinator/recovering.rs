@@ -5,14 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::StreamExt;
-use nightshift_core::conclusion::{Final, FinalState};
 use nightshift_core::decide::{Decision, decide, run_id};
 use nightshift_core::describe::describe;
-use nightshift_core::ids::{Generation, Partition, RunId};
-use nightshift_core::layout::{Object, Prefix};
-use nightshift_core::plan::{Outline, Planned};
-use nightshift_core::report::Report;
-use nightshift_storage::concluding::mark_success;
+use nightshift_core::ids::{Partition, RunId};
+use nightshift_core::plan::Planned;
 use nightshift_storage::opening::{OpenOutline, reopen};
 
 use super::Coordinator;
@@ -79,7 +75,11 @@ impl Coordinator {
         served: &Arc<ServedRoot>,
         partition: Partition,
     ) -> Result<(), Refusal> {
-        match decide(served.root.partition_facts(partition).await?, false) {
+        let facts = served.root.partition_facts(partition).await?;
+        if let Some((generation, _)) = facts.concluded {
+            self.tell_later(served, run_id(&served.name, partition, generation));
+        }
+        match decide(facts, false) {
             Decision::Join(generation) => {
                 let run = run_id(&served.name, partition, generation);
                 self.resume(served, &run).await
@@ -140,29 +140,6 @@ impl Coordinator {
                     }
                 }
             });
-        }
-        Ok(())
-    }
-
-    /// Writes the `_SUCCESS` of a concluded run whose process died just before it.
-    pub(super) async fn complete(
-        &self,
-        served: &ServedRoot,
-        partition: Partition,
-        generation: Generation,
-    ) -> Result<(), Refusal> {
-        if served.root.exists(&Object::Success { partition, generation }).await? {
-            return Ok(());
-        }
-        let run = run_id(&served.name, partition, generation);
-        let verdict: Option<Final> =
-            served.root.read(&Object::Final { partition, generation }).await?;
-        let plan: Option<Outline> = served.root.read(&Object::Plan { run }).await?;
-        if let (Some(plan), Some(verdict)) = (plan, verdict)
-            && verdict.state == FinalState::Succeeded
-        {
-            let output = Prefix::Visible(partition, generation).path();
-            mark_success(&served.root, &Report::new(&plan, verdict, output)).await?;
         }
         Ok(())
     }

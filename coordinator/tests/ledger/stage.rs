@@ -115,6 +115,7 @@ pub(crate) fn verdict(run: &RunId) -> Final {
         decided_at: "2026-01-01T00:01:00Z".parse().unwrap(),
         totals: Totals { rows_in: 1000 + u64::from(run.generation.get()), ..Totals::default() },
         quarantined: Vec::new(),
+        scores: None,
     }
 }
 

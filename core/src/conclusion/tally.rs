@@ -37,6 +37,7 @@ impl<'p, P: Planned> Tally<'p, P> {
             decided_at: plan.planned_at(),
             totals,
             quarantined: Vec::new(),
+            scores: None,
         };
         Self { plan, verdict, next: 0, missing: 0, first_missing: None }
     }
@@ -59,6 +60,9 @@ impl<'p, P: Planned> Tally<'p, P> {
         let verdict = &mut self.verdict;
         verdict.decided_at = verdict.decided_at.max(record.decided_at);
         verdict.totals.add(record, rows);
+        if let Some(scores) = record.committed().and_then(|committed| committed.scores.as_ref()) {
+            verdict.scores.get_or_insert_default().merge(scores);
+        }
         if let Verdict::Quarantined(q) = &record.verdict
             && verdict.quarantined.len() < QUARANTINED_SHOWN_MAX
         {

@@ -5,6 +5,7 @@ use crate::ids::{AttemptId, Digest};
 use crate::layout::{Object, StagedName};
 use crate::plan::{ModelIdentity, OutputFormat, Plan, Shard, Sharding, TaskSettings, cut};
 use crate::record::{Committed, Quarantined, StoredFile, Timing, Verdict};
+use crate::scores::Collector;
 
 fn plan(rows: u64, shards: u32) -> Plan {
     Plan {
@@ -62,6 +63,7 @@ fn record(plan: &Plan, shard: u32, rejected: u64, committed: bool) -> Record {
             rejects: None,
             model_digest: plan.model.digest,
             timing: Timing::default(),
+            scores: None,
         }))
     } else {
         Verdict::Quarantined(Quarantined {
@@ -183,6 +185,7 @@ fn all_at_once(plan: &Plan, records: &BTreeMap<ShardIndex, Record>) -> Result<Fi
                 message: q.message.clone(),
             })
             .collect(),
+        scores: None,
     })
 }
 
@@ -202,7 +205,8 @@ fn draw(plan: &Plan, shard: u32, drawn: Drawn) -> Record {
     record.decided_at += jiff::SignedDuration::from_secs(seconds);
     record.inherited_from = inherited.then(|| "flights-2013-01-01-g9".parse().unwrap());
     if let Verdict::Committed(c) = &mut record.verdict {
-        c.timing = Timing { read_s: spent, infer_s: spent / 3.0, write_s: spent / 7.0, overhead: None };
+        c.timing =
+            Timing { read_s: spent, infer_s: spent / 3.0, write_s: spent / 7.0, overhead: None };
         c.rows_in += u64::from(lies);
         c.rejects_by_reason.insert(format!("reason {}", shard % 3), u64::from(shard));
     }
@@ -297,4 +301,34 @@ fn a_record_that_loses_or_invents_rows_is_refused() {
         c.model_digest = Digest([9; 32]);
     }
     assert!(other_model.check(&plan, ShardIndex(0)).is_err());
+}
+
+#[test]
+fn the_statistics_of_the_run_are_those_of_its_committed_shards() {
+    let plan = plan(3, 3);
+    let scores = |values: &[f64]| {
+        let mut collector = Collector::new(["delay"]);
+        collector.add(0, values, 0);
+        collector.finish()
+    };
+    let mut records: BTreeMap<ShardIndex, Record> =
+        (0..3).map(|n| (ShardIndex(n), record(&plan, n, 0, n < 2))).collect();
+    for (shard, value) in [(0, 1.5), (1, -4.0)] {
+        let Some(Record { verdict: Verdict::Committed(committed), .. }) =
+            records.get_mut(&ShardIndex(shard))
+        else {
+            panic!("shard {shard} is committed");
+        };
+        committed.scores = scores(&[value]);
+    }
+    let verdict = Final::conclude(&plan, &records).unwrap();
+    assert_eq!(verdict.scores, scores(&[1.5, -4.0]));
+
+    let Verdict::Committed(first) = &mut records.get_mut(&ShardIndex(0)).unwrap().verdict else {
+        panic!("shard 0 is committed");
+    };
+    first.scores = scores(&[1.0, 2.0]);
+    let refused = Final::conclude(&plan, &records).unwrap_err();
+    let source = InvalidRecord::Scores { column: "delay".into(), found: 2, rows_out: 1 };
+    assert_eq!(refused, NotConcluded::Invalid { shard: ShardIndex(0), source });
 }

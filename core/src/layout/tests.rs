@@ -52,8 +52,11 @@ fn object() -> impl Strategy<Value = Object> {
             .prop_map(|(partition, generation)| Object::Success { partition, generation }),
         run().prop_map(|run| Object::Plan { run }),
         (run(), any::<u64>()).prop_map(|(run, number)| Object::Epoch { run, number }),
-        (run(), channel(), any::<u32>())
-            .prop_map(|(run, channel, number)| Object::Try { run, channel, number }),
+        (run(), channel(), any::<u32>()).prop_map(|(run, channel, number)| Object::Try {
+            run,
+            channel,
+            number
+        }),
         (run(), channel()).prop_map(|(run, channel)| Object::Told { run, channel }),
         run().prop_map(|run| Object::Served { name: run.name }),
         (run(), shard()).prop_map(|(run, shard)| Object::Record { run, shard }),

@@ -12,7 +12,8 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::{
-    Inheritance, InputFile, ModelIdentity, Plan, Planned, Reporting, SHARDS_MAX, Shard, TaskSettings,
+    Inheritance, InputFile, ModelIdentity, Plan, Planned, Reporting, SHARDS_MAX, Shard,
+    TaskSettings,
 };
 use crate::ids::{Digest, RunId, ShardIndex};
 use crate::report::InputSummary;

@@ -75,10 +75,8 @@ impl Events<'_> {
             "version": env!("CARGO_PKG_VERSION"),
             "openlineageAdapterVersion": env!("CARGO_PKG_VERSION"),
         });
-        facets.insert(
-            "processing_engine".into(),
-            facet("1-1-1", "ProcessingEngineRunFacet", engine),
-        );
+        facets
+            .insert("processing_engine".into(), facet("1-1-1", "ProcessingEngineRunFacet", engine));
         if let Some(nominal) = nominal_time(run.partition) {
             facets.insert("nominalTime".into(), nominal);
         }
@@ -108,8 +106,7 @@ impl Events<'_> {
             let fields = json!({ "fields": self.lineage.columns });
             facets.insert("schema".into(), facet("1-2-0", "SchemaDatasetFacet", fields));
         }
-        let read =
-            json!({ "rowCount": input.rows, "size": input.bytes, "fileCount": input.files });
+        let read = json!({ "rowCount": input.rows, "size": input.bytes, "fileCount": input.files });
         json!({
             "namespace": "file",
             "name": name,

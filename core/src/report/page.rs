@@ -14,6 +14,7 @@ use crate::figures::{bytes, duration, percent, thousands};
 use crate::ids::Partition;
 
 mod charts;
+mod scores;
 mod text;
 
 use charts::Part;
@@ -39,6 +40,7 @@ pub fn page(report: &FullReport, places: Option<Places<'_>>) -> String {
         rows(&verdict.totals),
         rejects(&verdict.totals),
         given_up(report),
+        scores::section(verdict.scores.as_ref()),
         shards(report),
         effort(&report.effort),
         footer(report),
@@ -48,7 +50,12 @@ pub fn page(report: &FullReport, places: Option<Places<'_>>) -> String {
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{title}: {state}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{}\n</main>\n</body>\n</html>\n",
-        sections.iter().filter(|section| !section.is_empty()).cloned().collect::<Vec<_>>().join("\n"),
+        sections
+            .iter()
+            .filter(|section| !section.is_empty())
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("\n"),
         title = Safe(title),
         state = verdict.state.as_str(),
     )
@@ -85,7 +92,12 @@ fn summary(report: &FullReport) -> String {
     let share = |rows: u64| format!("{} of all rows", percent(rows as f64, rows_in as f64));
     let tiles = [
         ("", "rows scored", thousands(rows_out), format!("of {}", thousands(rows_in))),
-        (warn(rows_rejected, "warn"), "rows rejected", thousands(rows_rejected), share(rows_rejected)),
+        (
+            warn(rows_rejected, "warn"),
+            "rows rejected",
+            thousands(rows_rejected),
+            share(rows_rejected),
+        ),
         (
             warn(rows_quarantined, "bad"),
             "rows given up",
@@ -192,12 +204,8 @@ fn rows(totals: &Totals) -> String {
     if totals.rows_out == totals.rows_in {
         return String::new();
     }
-    let part = |name, class, rows: u64| Part {
-        name,
-        class,
-        value: rows as f64,
-        shown: thousands(rows),
-    };
+    let part =
+        |name, class, rows: u64| Part { name, class, value: rows as f64, shown: thousands(rows) };
     let parts = [
         part("scored", "good", totals.rows_out),
         part("rejected", "rejected", totals.rows_rejected),
@@ -290,12 +298,8 @@ fn shards(report: &FullReport) -> String {
 }
 
 fn effort(effort: &Effort) -> String {
-    let part = |name, class, seconds: f64| Part {
-        name,
-        class,
-        value: seconds,
-        shown: duration(seconds),
-    };
+    let part =
+        |name, class, seconds: f64| Part { name, class, value: seconds, shown: duration(seconds) };
     let mut parts = vec![part("useful", "good", effort.useful_s)];
     let mut note = "";
     if effort.accounted > 0 {

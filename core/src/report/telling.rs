@@ -180,8 +180,16 @@ mod tests {
             // no reason to wait for ever.
             (facts(false, Some((1, before(-5)))), Telling::Busy, Telling::Try(2)),
             (facts(false, Some((1, before(-86_400)))), Telling::Try(2), Telling::Try(2)),
-            (facts(false, Some((TRIES_MAX - 1, before(3_600)))), Telling::Try(TRIES_MAX), Telling::Try(TRIES_MAX)),
-            (facts(false, Some((TRIES_MAX, before(3_600)))), Telling::Exhausted, Telling::Try(TRIES_MAX + 1)),
+            (
+                facts(false, Some((TRIES_MAX - 1, before(3_600)))),
+                Telling::Try(TRIES_MAX),
+                Telling::Try(TRIES_MAX),
+            ),
+            (
+                facts(false, Some((TRIES_MAX, before(3_600)))),
+                Telling::Exhausted,
+                Telling::Try(TRIES_MAX + 1),
+            ),
         ];
         for (facts, passing, asked) in rows {
             assert_eq!(decide(facts, now, Urgency::Passing), passing, "{facts:?}");

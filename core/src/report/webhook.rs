@@ -118,7 +118,9 @@ impl Message {
                 shards: totals.shards,
                 quarantined: totals.quarantined,
                 reasons: reasons
-                    .map(|shard| format!("shard {}: {}: {}", shard.shard, shard.reason, shard.message))
+                    .map(|shard| {
+                        format!("shard {}: {}: {}", shard.shard, shard.reason, shard.message)
+                    })
                     .collect(),
                 elapsed_s: report.elapsed_s(),
                 model_digest: verdict.model_digest,
@@ -146,7 +148,8 @@ pub fn sentence(report: &Report) -> String {
         thousands(totals.rows_in),
         duration(report.elapsed_s())
     );
-    for (rows, what) in [(totals.rows_rejected, "rejected"), (totals.rows_quarantined, "given up")] {
+    for (rows, what) in [(totals.rows_rejected, "rejected"), (totals.rows_quarantined, "given up")]
+    {
         if rows > 0 {
             text.push_str(&format!(", {} {what}", thousands(rows)));
         }

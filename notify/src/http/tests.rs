@@ -59,11 +59,8 @@ async fn receive(State(double): State<Double>, headers: Received, body: Bytes) -
 fn http() -> Http {
     // The first test installs it, for all that run in this process.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let patience = Patience {
-        tries: 3,
-        each: Duration::from_millis(400),
-        pause: Duration::from_millis(10),
-    };
+    let patience =
+        Patience { tries: 3, each: Duration::from_millis(400), pause: Duration::from_millis(10) };
     Http::new(patience).unwrap()
 }
 

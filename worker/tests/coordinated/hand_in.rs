@@ -56,6 +56,23 @@ fn files_become_the_verdict_of_their_shard_and_the_first_attempt_stays() {
 }
 
 #[test]
+fn a_record_says_what_the_numbers_look_like() {
+    let prepared = Prepared::with_format(ROWS, "jsonl");
+    let path = prepared.folder.path().join("scores.jsonl");
+    let line = |row: u64| format!("{{\"flight_id\":{row},\"delay\":{}}}\n", row as f64 / 2.0);
+    std::fs::write(&path, (0..ROWS).map(line).collect::<String>()).unwrap();
+    printed(&commit(&prepared, &path, &[]));
+    let record = prepared.record(3).unwrap();
+    record.check(&prepared.plan, record.shard).unwrap();
+    let scores = record.committed().unwrap().scores.clone().unwrap();
+    assert_eq!(scores.columns().len(), 1, "the id is no score: {scores:?}");
+    let delay = scores.column("delay").unwrap();
+    let range = delay.range().unwrap();
+    assert_eq!((delay.rows(), range.min, range.max), (ROWS, 0.0, (ROWS - 1) as f64 / 2.0));
+    assert_eq!(range.mean, (ROWS - 1) as f64 / 4.0);
+}
+
+#[test]
 fn a_visible_file_that_is_missing_is_made_by_repeating() {
     let prepared = Prepared::with_format(ROWS, "jsonl");
     let data = file(&prepared, "a.jsonl", ROWS);

@@ -55,6 +55,7 @@ pub(super) async fn commit(
             rejects: None,
             model_digest: outline.model.digest,
             timing: Timing::default(),
+            scores: None,
         })),
     };
     let outcome = match root.commit(&sealed, &record).await? {

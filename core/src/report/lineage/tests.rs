@@ -20,7 +20,7 @@ fn the_events_of_a_run() {
     let end = events.end(&report);
     assert_eq!(end["eventType"], "FAIL");
     assert_eq!(end["run"]["runId"], start["run"]["runId"]);
-        insta::assert_snapshot!("fail", pretty(&end));
+    insta::assert_snapshot!("fail", pretty(&end));
     report.verdict.state = FinalState::Succeeded;
     let end = events.end(&report);
     assert_eq!(end["eventType"], "COMPLETE");

@@ -95,9 +95,7 @@ fn column(svg: &mut String, bar: &Bar, per_bar: u32, x: f64, width: f64, top: f6
     let scored = f64::from(bar.scored.max(1));
     let mut y = HEIGHT + 8.0;
     let _ = write!(svg, "<g><title>{}</title>", told(bar, per_bar));
-    for (class, seconds) in
-        [("read", bar.read_s), ("infer", bar.infer_s), ("write", bar.write_s)]
-    {
+    for (class, seconds) in [("read", bar.read_s), ("infer", bar.infer_s), ("write", bar.write_s)] {
         let height = scale(seconds / scored);
         y -= height;
         if height > 0.0 {
@@ -126,24 +124,23 @@ fn column(svg: &mut String, bar: &Bar, per_bar: u32, x: f64, width: f64, top: f6
     svg.push_str("</g>");
 }
 
-/// A histogram: counts of equal steps from `least` to `most`.
-pub(super) fn histogram(counts: &[u64], least: f64, most: f64, label: &str) -> String {
-    let top = counts.iter().copied().max().unwrap_or_default();
+/// A histogram: counts of equal steps, and what stands at both ends of its axis.
+pub(super) fn histogram(counts: &[f64], ends_shown: (&str, &str), label: &str) -> String {
+    let top = round_up(counts.iter().copied().fold(0.0, f64::max));
     let mut svg = open(HEIGHT + BELOW + 8.0, label);
-    axis(&mut svg, round_up(top as f64), |count| thousands(count.round() as u64));
+    axis(&mut svg, top, |count| thousands(count.round() as u64));
     let step = (WIDTH - LEFT) / counts.len().max(1) as f64;
-    let width = if step > 4.0 { step - 1.0 } else { step };
     for (at, count) in counts.iter().enumerate() {
-        let height = HEIGHT * *count as f64 / round_up(top as f64).max(1.0);
-        let (x, y) = (LEFT + step * at as f64, HEIGHT + 8.0 - height);
-        let from = least + (most - least) * at as f64 / counts.len() as f64;
-        let _ = write!(
-            svg,
-            r#"<rect class="read" x="{x:.1}" y="{y:.2}" width="{width:.1}" height="{height:.2}"><title>from {from:.4}: {}</title></rect>"#,
-            thousands(*count)
-        );
+        let height = HEIGHT * count / top;
+        let (x, y, width) = (LEFT + step * at as f64, HEIGHT + 8.0 - height, step - 1.0);
+        if height > 0.0 {
+            let _ = write!(
+                svg,
+                r#"<rect class="infer" x="{x:.1}" y="{y:.2}" width="{width:.1}" height="{height:.2}"/>"#
+            );
+        }
     }
-    ends(&mut svg, &format!("{least:.4}"), &format!("{most:.4}"));
+    ends(&mut svg, ends_shown.0, ends_shown.1);
     svg.push_str("</svg>");
     svg
 }
@@ -217,7 +214,11 @@ fn round_up(value: f64) -> f64 {
         return 1.0;
     }
     let power = 10_f64.powf(value.log10().floor());
-    [1.0, 2.0, 5.0, 10.0].map(|step| step * power).into_iter().find(|step| *step >= value).unwrap_or(value)
+    [1.0, 2.0, 5.0, 10.0]
+        .map(|step| step * power)
+        .into_iter()
+        .find(|step| *step >= value)
+        .unwrap_or(value)
 }
 
 #[cfg(test)]

@@ -14,7 +14,11 @@ use crate::spec::{SpecError, Template};
 const NAMESPACE_MAX_BYTES: usize = 200;
 
 impl Checker<'_> {
-    pub(super) fn report(&self, raw: &raw::Report, name: &SpecName) -> Result<ReportSpec, SpecError> {
+    pub(super) fn report(
+        &self,
+        raw: &raw::Report,
+        name: &SpecName,
+    ) -> Result<ReportSpec, SpecError> {
         let uri = raw.uri.as_ref();
         let webhook = raw.webhook.as_ref();
         let lineage = raw.lineage.as_ref();
@@ -57,9 +61,7 @@ impl Checker<'_> {
             (Some(uri), None) => {
                 LineagePlace::File(self.report_uri(uri, "spec.report.lineage.uri")?)
             }
-            (None, Some(url)) => {
-                LineagePlace::Url(self.endpoint(url, "spec.report.lineage.url")?)
-            }
+            (None, Some(url)) => LineagePlace::Url(self.endpoint(url, "spec.report.lineage.url")?),
             _ => {
                 let problem = "it needs exactly one of uri and url";
                 let remedy = "write `uri: lineage.jsonl` for a file, or `url: https://…`";

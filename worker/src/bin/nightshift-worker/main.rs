@@ -27,6 +27,9 @@ use args::{Arguments, Mode};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Before any TLS: rustls may be built with several providers, and is not asked to choose. An
+    // error says that one is installed, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let arguments = match Arguments::of_this_process() {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
@@ -88,7 +91,9 @@ fn shard_of(
     let threads = arguments.workers.map_or_else(default_threads, usize::from);
     let handle = runtime.handle().clone();
     let session = Session::new(handle, threads, drain.clone(), Arc::new(NoObserver));
-    match session.run_shard(&task, shard)? {
+    let outcome = session.run_shard(&task, shard)?;
+    session.finish_telling();
+    match outcome {
         Outcome::AlreadyDone(report) => {
             println_err(&format!("{} has succeeded already", report.verdict.run));
             Ok(Exit::Done)

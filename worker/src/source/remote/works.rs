@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::{Digest, RunId};
@@ -138,8 +139,8 @@ impl Opener {
     pub(super) async fn open(&self, key: &WorkKey) -> Result<RunWork, Failure> {
         let plan = plan(key).await?;
         let root = self.root(&key.output_root).await?;
-        let engine = self.model(&plan).await?;
-        Ok(RunWork { root, scorer: Scorer::for_plan(plan, engine) })
+        let (engine, loading) = self.model(&plan).await?;
+        Ok(RunWork::new(root, Scorer::for_plan(plan, engine), loading))
     }
 
     /// The output root at `uri`, probed once.
@@ -157,13 +158,14 @@ impl Opener {
         Ok(root)
     }
 
-    /// The model of `plan`, checked against it.
-    async fn model(&self, plan: &Plan) -> Result<Arc<dyn Engine>, Failure> {
+    /// The model of `plan`, checked against it, and how long it took to load unless it was there.
+    async fn model(&self, plan: &Plan) -> Result<(Arc<dyn Engine>, Option<Duration>), Failure> {
         let mut models = self.models.lock().await;
         let wanted = plan.model.digest;
         if let Some((_, engine)) = models.iter().find(|(digest, _)| *digest == wanted) {
-            return Ok(Arc::clone(&engine.0));
+            return Ok((Arc::clone(&engine.0), None));
         }
+        let started = Instant::now();
         let (uri, version) = (&plan.model.uri, plan.model.version.as_deref());
         let identity = resolve_model(uri, version).await;
         let identity = identity.map_err(|error| here("model_unreadable", &error))?;
@@ -179,7 +181,7 @@ impl Opener {
         while models.len() > MODELS_KEPT {
             models.pop_front();
         }
-        Ok(engine)
+        Ok((engine, Some(started.elapsed())))
     }
 }
 
