@@ -36,6 +36,7 @@ pub fn bytes(bytes: u64) -> String {
 pub fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 0.001 => format!("{:.0} µs", s.max(0.0) * 1e6),
+        s if s < 0.01 => format!("{:.1} ms", s * 1e3),
         s if s < 0.1 => format!("{:.0} ms", s * 1e3),
         s if s < 10.0 => format!("{s:.2} s"),
         s if s < 59.95 => format!("{s:.1} s"),
@@ -102,10 +103,12 @@ mod tests {
 
     #[test]
     fn spans_have_the_unit_that_matters() {
-        let shown = [0.0, 0.000_35, 0.035, 0.35, 12.34, 59.97, 250.0, 3_599.9, 7_500.0, 4e6];
+        let shown =
+            [0.0, 0.000_35, 0.0025, 0.035, 0.35, 12.34, 59.97, 250.0, 3_599.9, 7_500.0, 4e6];
         let expected = [
             "0 µs",
             "350 µs",
+            "2.5 ms",
             "35 ms",
             "0.35 s",
             "12.3 s",

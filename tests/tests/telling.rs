@@ -12,8 +12,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use nightshift_tests::bench::{Bench, SpecText};
+use nightshift_tests::cluster::{Cluster, Setting};
 use nightshift_tests::hook::{Hook, Manner, Message};
 use nightshift_tests::process::Program;
+use nightshift_tests::waiting::wait_for;
 use nightshift_tests::{store, tools};
 use serde_json::{Value, json};
 
@@ -49,7 +51,7 @@ fn page(bench: &Bench) -> PathBuf {
 
 /// What the OpenLineage classes read from the events of the bench.
 fn events(bench: &Bench) -> Vec<Value> {
-    let read = tools::script("openlineage.py", [bench.path("lineage.jsonl")]);
+    let read = tools::script("lineage_events.py", [bench.path("lineage.jsonl")]);
     read.as_array().unwrap().clone()
 }
 
@@ -65,10 +67,13 @@ fn verified(bench: &Bench, message: &Message) -> Value {
     tools::script("webhook.py", [SECRET.into(), file.into_os_string()])
 }
 
+fn run_folder(bench: &Bench) -> PathBuf {
+    bench.output().join("_nightshift/v1/runs").join(RUN)
+}
+
 /// Which channels are marked as told.
 fn told(bench: &Bench) -> BTreeSet<String> {
-    let folder = bench.output().join("_nightshift/v1/runs").join(RUN).join("told");
-    let names = store::names(&folder, "json").into_iter();
+    let names = store::names(&run_folder(bench).join("told"), "json").into_iter();
     names.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
 }
 
@@ -221,9 +226,8 @@ fn the_next_run_tells_what_was_never_begun() {
     let bench = bench(&SpecText::default(), &hook);
     run(&bench).run().expect(0);
     // As a process leaves it that dies right after its final.
-    let folder = bench.output().join("_nightshift/v1/runs").join(RUN);
     for marks in ["told", "tries"] {
-        fs::remove_dir_all(folder.join(marks)).unwrap();
+        fs::remove_dir_all(run_folder(&bench).join(marks)).unwrap();
     }
     let before = fs::read(page(&bench)).unwrap();
     fs::remove_dir_all(bench.path("reports")).unwrap();
@@ -253,6 +257,35 @@ fn of_many_processes_with_one_shard_each_one_tells() {
     assert_eq!(told(&bench), everything());
     assert_eq!(hook.messages().len(), 1);
     assert_eq!(types(&events(&bench)), ["START", "COMPLETE"]);
+}
+
+#[test]
+fn a_coordinator_tells_others_and_the_next_one_what_it_left_untold() {
+    let hook = Hook::start(Manner::Hangs);
+    let bench = bench(&SpecText::default(), &hook);
+    let text = fs::read_to_string(bench.spec()).unwrap();
+    // The coordinator of the tests has no secret.
+    bench.write_spec(&text.replace(&format!(", secret_env: {SECRET_VARIABLE}"), ""));
+    let mut cluster = Cluster::start(bench, Setting::default());
+    assert_eq!(cluster.submit("all"), RUN);
+    cluster.add(cluster.worker());
+    hook.wait_for(1);
+    cluster.coordinator().kill();
+    cluster.wait_for_final("all", 1);
+    assert!(page(cluster.bench()).is_file());
+    assert!(!told(cluster.bench()).contains("webhook"));
+
+    // As one leaves it that died before it began.
+    fs::remove_dir_all(run_folder(cluster.bench()).join("tries")).unwrap();
+    hook.behave(Manner::Answers(200));
+    cluster.coordinator().restart();
+    wait_for("everybody is told", || (told(cluster.bench()) == everything()).then_some(()));
+    assert_eq!(hook.messages().len(), 2);
+    assert_eq!(types(&events(cluster.bench())), ["START", "COMPLETE"]);
+    let json = fs::read(page(cluster.bench()).with_extension("json")).unwrap();
+    let json: Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(json["effort"]["accounted"], 5, "{json}");
+    assert!(json["effort"]["load_s"].as_f64().unwrap() > 0.0, "{json}");
 }
 
 #[test]

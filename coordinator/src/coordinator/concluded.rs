@@ -46,18 +46,26 @@ impl Coordinator {
 
     /// Tells others of a concluded run, if they have not been told, in a task of its own. Who
     /// died while telling is given the time after which a try counts as over.
-    pub(super) fn tell_later(self: &Arc<Self>, served: &Arc<ServedRoot>, run: RunId) {
+    pub(super) async fn tell_later(self: &Arc<Self>, served: &Arc<ServedRoot>, run: &RunId) {
+        let since = self.clock.wall() - NEWS_MAX;
+        let behind = async {
+            let fresh = |verdict: &Final| verdict.decided_at >= since;
+            let Some((plan, report)) = self.stored(served, run, fresh).await? else {
+                return Ok(None);
+            };
+            // As though somebody asked: also what another may still be at.
+            let behind = self.teller.is_behind(&served.root, &plan, Urgency::Asked).await?;
+            Ok::<_, Refusal>(behind.then_some((plan, report)))
+        };
+        let (plan, report) = match behind.await {
+            Ok(Some(behind)) => behind,
+            Ok(None) => return,
+            Err(error) => {
+                return tracing::warn!(%run, error = describe(&error), "whether others were told of the run is not known");
+            }
+        };
         let (this, served) = (Arc::clone(self), Arc::clone(served));
         nightshift_telemetry::spawn("catch-up", async move {
-            let since = this.clock.wall() - NEWS_MAX;
-            let fresh = |verdict: &Final| verdict.decided_at >= since;
-            let stored = match this.stored(&served, &run, fresh).await {
-                Ok(stored) => stored.filter(|(plan, _)| plan.reporting.is_some()),
-                Err(error) => {
-                    return tracing::warn!(%run, error = describe(&error), "its report cannot be read");
-                }
-            };
-            let Some((plan, report)) = stored else { return };
             let pause = Duration::from_secs(TRY_MAX_S.unsigned_abs() + 1);
             for pause in [Duration::ZERO, pause] {
                 tokio::time::sleep(pause).await;

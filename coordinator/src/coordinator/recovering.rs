@@ -77,7 +77,7 @@ impl Coordinator {
     ) -> Result<(), Refusal> {
         let facts = served.root.partition_facts(partition).await?;
         if let Some((generation, _)) = facts.concluded {
-            self.tell_later(served, run_id(&served.name, partition, generation));
+            self.tell_later(served, &run_id(&served.name, partition, generation)).await;
         }
         match decide(facts, false) {
             Decision::Join(generation) => {

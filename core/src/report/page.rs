@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 
-use super::study::{Effort, FullReport};
+use super::study::FullReport;
 use crate::conclusion::{FinalState, Totals};
 use crate::describe::cut;
 use crate::figures::{bytes, duration, percent, thousands};
@@ -16,16 +16,13 @@ use crate::ids::Partition;
 mod charts;
 mod scores;
 mod text;
+mod times;
+mod troubles;
 
-use charts::Part;
 use text::Safe;
 
 /// The style sheet, which is part of the page.
 const STYLE: &str = include_str!("page/style.css");
-/// Given-up shards that are spelled out; `report.json` has more.
-const GIVEN_UP_SHOWN: usize = 8;
-/// Reasons for rejects that are spelled out.
-const REASONS_SHOWN: usize = 10;
 /// Characters of a message or a name that are shown.
 const TEXT_SHOWN: usize = 240;
 
@@ -37,12 +34,12 @@ pub fn page(report: &FullReport, places: Option<Places<'_>>) -> String {
     let sections = [
         summary(report),
         facts(report, places),
-        rows(&verdict.totals),
-        rejects(&verdict.totals),
-        given_up(report),
+        troubles::rows(&verdict.totals),
+        troubles::rejects(&verdict.totals),
+        troubles::given_up(verdict),
         scores::section(verdict.scores.as_ref()),
-        shards(report),
-        effort(&report.effort),
+        times::shards(&report.shards),
+        times::effort(&report.effort),
         footer(report),
     ];
     format!(
@@ -190,133 +187,11 @@ fn facts(report: &FullReport, places: Option<Places<'_>>) -> String {
     ];
     let mut html = "<section><h2>Input, model, output</h2><table class=\"facts\">".to_owned();
     for (name, what, more) in lines {
-        let _ = write!(
-            html,
-            "<tr><th>{name}</th><td>{what}<br><span class=\"soft\">{more}</span></td></tr>"
-        );
+        let _ =
+            write!(html, "<tr><th>{name}</th><td>{what}</td><td class=\"soft\">{more}</td></tr>");
     }
     html.push_str("</table></section>");
     html
-}
-
-/// Where the rows went, if any went anywhere but into the output.
-fn rows(totals: &Totals) -> String {
-    if totals.rows_out == totals.rows_in {
-        return String::new();
-    }
-    let part =
-        |name, class, rows: u64| Part { name, class, value: rows as f64, shown: thousands(rows) };
-    let parts = [
-        part("scored", "good", totals.rows_out),
-        part("rejected", "rejected", totals.rows_rejected),
-        part("given up", "lost", totals.rows_quarantined),
-    ];
-    format!("<section><h2>Rows</h2>{}</section>", charts::stack(&parts, "where the rows went"))
-}
-
-fn rejects(totals: &Totals) -> String {
-    if totals.rejects_by_reason.is_empty() {
-        return String::new();
-    }
-    let mut reasons: Vec<(&String, u64)> =
-        totals.rejects_by_reason.iter().map(|(reason, rows)| (reason, *rows)).collect();
-    reasons.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
-    let mut html = "<section><h2>Rejected rows by reason</h2><table><tr><th>reason</th><th>meaning</th><th class=\"n\">rows</th><th class=\"n\">of all rejects</th></tr>".to_owned();
-    for (reason, rows) in reasons.iter().take(REASONS_SHOWN) {
-        let _ = write!(
-            html,
-            "<tr><td><code>{}</code></td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-            Safe(cut(reason, TEXT_SHOWN)),
-            meaning(reason),
-            thousands(*rows),
-            percent(*rows as f64, totals.rows_rejected as f64)
-        );
-    }
-    html.push_str("</table>");
-    more(&mut html, reasons.len().saturating_sub(REASONS_SHOWN) as u64, "reason");
-    html.push_str("</section>");
-    html
-}
-
-/// What a reason means, for somebody who has not read the manual.
-fn meaning(reason: &str) -> &'static str {
-    match reason {
-        "malformed_row" => "not a row at all",
-        "bad_value" => "a value does not have the type of its column",
-        "missing_value" => "a value that the model needs is missing",
-        "not_finite" => "a number is NaN or infinite",
-        "unknown_category" => "a category that the model does not know",
-        "result_not_finite" => "the model's result is NaN or infinite",
-        _ => "",
-    }
-}
-
-fn given_up(report: &FullReport) -> String {
-    let verdict = &report.report.verdict;
-    if verdict.quarantined.is_empty() {
-        return String::new();
-    }
-    let mut html = "<section><h2>Shards that were given up</h2><table><tr><th class=\"n\">shard</th><th class=\"n\">rows</th><th>reason</th><th>what happened</th></tr>".to_owned();
-    for shard in verdict.quarantined.iter().take(GIVEN_UP_SHOWN) {
-        let _ = write!(
-            html,
-            "<tr><td class=\"n\">{}</td><td class=\"n\">{}</td><td><code>{}</code></td><td>{}</td></tr>",
-            shard.shard,
-            thousands(shard.rows),
-            Safe(cut(&shard.reason, TEXT_SHOWN)),
-            Safe(cut(&shard.message, TEXT_SHOWN))
-        );
-    }
-    html.push_str("</table>");
-    more(&mut html, verdict.totals.quarantined.saturating_sub(GIVEN_UP_SHOWN as u64), "shard");
-    html.push_str("</section>");
-    html
-}
-
-fn shards(report: &FullReport) -> String {
-    let times = &report.shards;
-    if times.scored == 0 {
-        return String::new();
-    }
-    let slowest = match times.slowest.first() {
-        Some(slow) if times.scored > 1 => format!(
-            "<p class=\"soft\">Slowest: shard {} with {}, {} on {}</p>",
-            slow.shard,
-            duration(slow.seconds),
-            counted(slow.rows, "row"),
-            Safe(cut(&slow.worker, 80))
-        ),
-        _ => String::new(),
-    };
-    format!(
-        "<section><h2>Time per shard <small>median {}, 95 of 100 within {}, longest {}</small></h2>{}{slowest}</section>",
-        duration(times.median_s),
-        duration(times.p95_s),
-        duration(times.longest_s),
-        charts::shards(times)
-    )
-}
-
-fn effort(effort: &Effort) -> String {
-    let part =
-        |name, class, seconds: f64| Part { name, class, value: seconds, shown: duration(seconds) };
-    let mut parts = vec![part("useful", "good", effort.useful_s)];
-    let mut note = "";
-    if effort.accounted > 0 {
-        parts.extend([
-            part("retries", "retry", effort.retry_s),
-            part("model load", "load", effort.load_s),
-            part("idle", "idle", effort.idle_s),
-        ]);
-    } else if effort.useful_s > 0.0 {
-        note = "<p class=\"soft\">The workers of this run kept no account of retries, model loading and idle time.</p>";
-    } else {
-        return String::new();
-    }
-    format!(
-        "<section><h2>What worker threads spent their time on</h2>{}{note}</section>",
-        charts::stack(&parts, "what worker threads spent their time on")
-    )
 }
 
 fn footer(report: &FullReport) -> String {
@@ -333,13 +208,6 @@ fn footer(report: &FullReport) -> String {
 /// `1 file`, `3 files`.
 fn counted(count: u64, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{} {what}s", thousands(count)) }
-}
-
-/// Says how many are left out.
-fn more(html: &mut String, left_out: u64, what: &str) {
-    if left_out > 0 {
-        let _ = write!(html, "<p class=\"soft\">and {} more</p>", counted(left_out, what));
-    }
 }
 
 /// A moment to the minute, in UTC.

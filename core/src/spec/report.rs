@@ -113,3 +113,6 @@ fn outside(
     }
     Ok(path)
 }
+
+#[cfg(test)]
+mod tests;

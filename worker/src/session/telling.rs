@@ -15,6 +15,9 @@ use nightshift_storage::root::Reader;
 
 use super::{RunError, Session, Task};
 
+/// How often somebody who waits looks whether to drain: soon, for a person.
+const DRAIN_LOOK: Duration = Duration::from_millis(100);
+
 impl Session {
     /// The outline and the report of a concluded run, from its stored documents.
     ///
@@ -76,9 +79,17 @@ impl Session {
     }
 
     /// Waits until others have been told of this session's runs, or cannot be for now: last of
-    /// all, since nothing is told afterwards.
+    /// all, since nothing is told afterwards. Who drains does not wait for a service that is
+    /// away; the next look at the run tells the rest.
     pub fn finish_telling(&self) {
-        self.runtime.block_on(self.teller.finish());
+        self.runtime.block_on(async {
+            let mut finished = std::pin::pin!(self.teller.finish());
+            while tokio::time::timeout(DRAIN_LOOK, &mut finished).await.is_err() {
+                if self.drain.is_requested() {
+                    return;
+                }
+            }
+        });
     }
 
     /// How long the model took to load; told once.

@@ -5,8 +5,10 @@ use std::fmt::Write;
 use crate::figures::{duration, percent, thousands};
 use crate::report::study::{Bar, ShardTimes};
 
-/// Width of every chart, in units of its own; the page scales it.
+/// Width of a chart, in units of its own; the page scales it.
 const WIDTH: f64 = 800.0;
+/// Width of a histogram: two stand side by side.
+const HALF: f64 = 390.0;
 /// Height of the bars of a chart.
 const HEIGHT: f64 = 120.0;
 /// Room on the left for the labels of the axis.
@@ -31,7 +33,7 @@ pub(super) struct Part {
 /// One bar of parts, and a legend with their sizes.
 pub(super) fn stack(parts: &[Part], label: &str) -> String {
     let whole: f64 = parts.iter().map(|part| part.value).sum();
-    let mut svg = open(STACK_HEIGHT, label);
+    let mut svg = open(WIDTH, STACK_HEIGHT, label);
     let mut x = 0.0;
     let mut legend = String::new();
     for part in parts {
@@ -58,8 +60,8 @@ pub(super) fn stack(parts: &[Part], label: &str) -> String {
 pub(super) fn shards(times: &ShardTimes) -> String {
     let top = times.bars.iter().map(mean_s).fold(0.0, f64::max);
     let top = round_up(if times.shards_per_bar > 1 { top.max(times.longest_s) } else { top });
-    let mut svg = open(HEIGHT + BELOW + 8.0, "seconds of each shard");
-    axis(&mut svg, top, duration);
+    let mut svg = open(WIDTH, HEIGHT + BELOW + 8.0, "seconds of each shard");
+    axis(&mut svg, WIDTH, top, duration);
     let step = (WIDTH - LEFT) / times.bars.len().max(1) as f64;
     // A gap between bars, unless they are too thin for one; few shards make no walls.
     let width = if step > 4.0 { (step - 1.5).min(48.0) } else { step };
@@ -68,7 +70,7 @@ pub(super) fn shards(times: &ShardTimes) -> String {
         column(&mut svg, bar, times.shards_per_bar, x, width, top);
     }
     let last = times.bars.last().map_or(0, |bar| bar.first + bar_shards(bar).max(1) - 1);
-    ends(&mut svg, "shard 0", &format!("shard {}", thousands(last.into())));
+    ends(&mut svg, WIDTH, "shard 0", &format!("shard {}", thousands(last.into())));
     let mut legend = String::new();
     for (class, name) in [("read", "read"), ("infer", "score"), ("write", "write")] {
         key(&mut legend, class, name);
@@ -127,9 +129,9 @@ fn column(svg: &mut String, bar: &Bar, per_bar: u32, x: f64, width: f64, top: f6
 /// A histogram: counts of equal steps, and what stands at both ends of its axis.
 pub(super) fn histogram(counts: &[f64], ends_shown: (&str, &str), label: &str) -> String {
     let top = round_up(counts.iter().copied().fold(0.0, f64::max));
-    let mut svg = open(HEIGHT + BELOW + 8.0, label);
-    axis(&mut svg, top, |count| thousands(count.round() as u64));
-    let step = (WIDTH - LEFT) / counts.len().max(1) as f64;
+    let mut svg = open(HALF, HEIGHT + BELOW + 8.0, label);
+    axis(&mut svg, HALF, top, |count| thousands(count.round() as u64));
+    let step = (HALF - LEFT) / counts.len().max(1) as f64;
     for (at, count) in counts.iter().enumerate() {
         let height = HEIGHT * count / top;
         let (x, y, width) = (LEFT + step * at as f64, HEIGHT + 8.0 - height, step - 1.0);
@@ -140,35 +142,35 @@ pub(super) fn histogram(counts: &[f64], ends_shown: (&str, &str), label: &str) -
             );
         }
     }
-    ends(&mut svg, ends_shown.0, ends_shown.1);
+    ends(&mut svg, HALF, ends_shown.0, ends_shown.1);
     svg.push_str("</svg>");
     svg
 }
 
 /// The start of a chart of this height.
-fn open(height: f64, label: &str) -> String {
-    format!(r#"<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{label}">"#)
+fn open(width: f64, height: f64, label: &str) -> String {
+    format!(r#"<svg viewBox="0 0 {width} {height}" role="img" aria-label="{label}">"#)
 }
 
 /// Three lines with their values: nothing, the half and the top.
-fn axis(svg: &mut String, top: f64, shown: impl Fn(f64) -> String) {
+fn axis(svg: &mut String, width: f64, top: f64, shown: impl Fn(f64) -> String) {
     for part in [0.0, 0.5, 1.0] {
         let y = 8.0 + HEIGHT * (1.0 - part);
         let (end, base) = (LEFT - 6.0, y + 4.0);
         let value = if part == 0.0 { "0".to_owned() } else { shown(top * part) };
         let _ = write!(
             svg,
-            r#"<line class="grid" x1="{LEFT}" x2="{WIDTH}" y1="{y}" y2="{y}"/><text x="{end}" y="{base}" text-anchor="end">{value}</text>"#
+            r#"<line class="grid" x1="{LEFT}" x2="{width}" y1="{y}" y2="{y}"/><text x="{end}" y="{base}" text-anchor="end">{value}</text>"#
         );
     }
 }
 
 /// What stands at both ends of the horizontal axis.
-fn ends(svg: &mut String, first: &str, last: &str) {
+fn ends(svg: &mut String, width: f64, first: &str, last: &str) {
     let y = HEIGHT + 8.0 + BELOW - 6.0;
     let _ = write!(
         svg,
-        r#"<text x="{LEFT}" y="{y}">{first}</text><text x="{WIDTH}" y="{y}" text-anchor="end">{last}</text>"#
+        r#"<text x="{LEFT}" y="{y}">{first}</text><text x="{width}" y="{y}" text-anchor="end">{last}</text>"#
     );
 }
 
@@ -208,17 +210,16 @@ fn told(bar: &Bar, per_bar: u32) -> String {
     text
 }
 
-/// The next number of the form 1, 2 or 5 times a power of ten.
+/// The next number that is a round one: one of [`STEPS`] times a power of ten.
 fn round_up(value: f64) -> f64 {
+    /// Whose halves are round, too, and none of which leaves half of a chart empty.
+    const STEPS: [f64; 8] = [1.0, 1.2, 1.6, 2.0, 3.0, 4.0, 6.0, 10.0];
     if value <= 0.0 || !value.is_finite() {
         return 1.0;
     }
     let power = 10_f64.powf(value.log10().floor());
-    [1.0, 2.0, 5.0, 10.0]
-        .map(|step| step * power)
-        .into_iter()
-        .find(|step| *step >= value)
-        .unwrap_or(value)
+    let round = STEPS.map(|step| step * power).into_iter().find(|step| *step >= value);
+    round.unwrap_or(value)
 }
 
 #[cfg(test)]
@@ -228,6 +229,6 @@ mod tests {
     #[test]
     fn axes_end_at_round_numbers() {
         let tops = [0.0, 0.034, 0.9, 1.0, 1.1, 4.2, 73.0, f64::INFINITY, f64::NAN].map(round_up);
-        assert_eq!(tops, [1.0, 0.05, 1.0, 1.0, 2.0, 5.0, 100.0, 1.0, 1.0]);
+        assert_eq!(tops, [1.0, 0.04, 1.0, 1.0, 1.2, 6.0, 100.0, 1.0, 1.0]);
     }
 }

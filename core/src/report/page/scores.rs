@@ -10,7 +10,7 @@ use crate::scores::{ColumnScores, Range, Scores};
 /// Columns that have a histogram; `report.json` has them all.
 const COLUMNS_SHOWN: usize = 2;
 /// Steps of a histogram.
-const STEPS: usize = 60;
+const STEPS: usize = 40;
 /// Share of the values at each end that may lie beyond the histogram: a single value far away
 /// would leave one bar of it.
 const TAIL: f64 = 0.005;
@@ -19,7 +19,10 @@ const TAIL: f64 = 0.005;
 pub(super) fn section(scores: Option<&Scores>) -> String {
     let columns = scores.map(Scores::columns).unwrap_or_default();
     let shown: Vec<String> = columns.iter().take(COLUMNS_SHOWN).filter_map(column).collect();
-    shown.concat()
+    match shown.is_empty() {
+        true => String::new(),
+        false => format!("<section class=\"pair\">{}</section>", shown.concat()),
+    }
 }
 
 fn column(scores: &ColumnScores) -> Option<String> {
@@ -44,7 +47,7 @@ fn column(scores: &ColumnScores) -> Option<String> {
         "how many rows have which score",
     );
     Some(format!(
-        "<section><h2>Scores: {} <small>mean {}, deviation {}, median {}, 9 of 10 from {} to {}{missing}{beyond}</small></h2>{chart}</section>",
+        "<div><h2>Scores: {}</h2>{chart}<p class=\"soft\">mean {}, deviation {}, median {}; 9 of 10 from {} to {}{missing}{beyond}</p></div>",
         Safe(cut(scores.name(), TEXT_SHOWN)),
         number(mean),
         number(std),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Reads OpenLineage events with the classes of the OpenLineage project, and prints what it read.
 
-    openlineage.py EVENTS.jsonl
+    lineage_events.py EVENTS.jsonl
 
 Every event and every facet must be one that the class of its schema takes: with no field that the
 class does not know, every field that it needs, and values that its validators accept. Facets must
