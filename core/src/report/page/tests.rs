@@ -1,3 +1,4 @@
+use super::charts::Part;
 use super::*;
 use crate::report::study::tests::{partial, plan, record, study};
 
@@ -33,6 +34,7 @@ fn a_good_run_makes_a_short_page() {
             committed.rows_out = 10;
             committed.rows_rejected = 0;
             committed.rejects_by_reason.clear();
+            committed.scores = None;
         }
     }
     let page = page(&study(&plan, records), None);
