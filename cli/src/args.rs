@@ -12,6 +12,7 @@ mod judge;
 mod lint;
 mod plan;
 mod render;
+mod report;
 
 pub(crate) use coordinator::{CancelArgs, RetryArgs, StatusArgs, SubmitArgs, WhyArgs};
 pub(crate) use diff_models::DiffModelsArgs;
@@ -20,6 +21,7 @@ pub(crate) use judge::JudgeArgs;
 pub(crate) use lint::{LintArgs, LintFormatArg};
 pub(crate) use plan::PlanArgs;
 pub(crate) use render::RenderArgs;
+pub(crate) use report::ReportArgs;
 
 /// Batch inference that finishes exactly once.
 ///
@@ -116,8 +118,11 @@ pub(crate) enum Command {
     /// Records who decided and why. The date is not run again by itself; `run --force` makes a
     /// new generation of it.
     Reject(JudgeArgs),
-    /// Show the report of a finished run
-    Report(LookArgs),
+    /// Show the report of a finished run, or write it as a page
+    ///
+    /// Where the spec has a `report:` section and others have not been told of the run, or could
+    /// not be, they are told now: the files in its folder, the webhook, the lineage events.
+    Report(ReportArgs),
     /// Re-hash and re-count the output of finished runs against plan and records
     Verify(LookArgs),
     /// Check spec, model, input and output, and say what is wrong

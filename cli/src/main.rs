@@ -26,6 +26,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const PROGRAM: &str = "nightshift";
 
 fn main() -> ExitCode {
+    // Before any TLS: rustls may be built with several providers, and is not asked to choose. An
+    // error says that one is installed, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     // Commands that have something to bring to an end take the signals over.
     if let Err(failure) = end_on_the_spot(Exit::Temporary) {
         return end(PROGRAM, Err(failure));

@@ -1,5 +1,8 @@
 //! Words of others on this terminal: without control characters, cut or wrapped to its width.
 
+pub(crate) use nightshift_core::describe::cut;
+use nightshift_core::describe::turns;
+
 /// Width to which paragraphs are wrapped, in characters: what every terminal has.
 pub(crate) const WIDTH: usize = 80;
 
@@ -15,24 +18,10 @@ pub(crate) fn harmless(text: &str) -> String {
         .collect()
 }
 
-/// Marks that change the direction of what follows: <https://www.unicode.org/reports/tr9/>.
-fn turns(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 /// Several lines as one, with `; ` between them.
 pub(crate) fn one_line(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.map(harmless).collect::<Vec<_>>().join("; ")
-}
-
-/// At most `max` characters of one line; what is cut ends with `…`.
-pub(crate) fn cut(text: &str, max: usize) -> String {
-    if text.chars().count() <= max {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(max.saturating_sub(1)).collect();
-    format!("{}…", kept.trim_end())
 }
 
 /// Words in lines of at most `width` characters; a longer word has a line of its own.

@@ -2,14 +2,15 @@
 //!
 //! The parts, each a file: `leasing` answers workers, `launching` who starts
 //! them, `running` answers operators, `performing`
-//! writes quarantine records and finals, `recovering` starts from the store, `ticking` tells the
-//! desk that time passes.
+//! writes quarantine records and finals, `recovering` starts from the store, `concluded` does what
+//! others left undone after a verdict, `ticking` tells the desk that time passes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nightshift_core::ids::{RunId, SpecName};
 use nightshift_core::lease::Moment;
+use nightshift_notify::Teller;
 use nightshift_storage::error::StoreError;
 use nightshift_storage::model::Models;
 use nightshift_storage::opening::Opener;
@@ -30,6 +31,7 @@ mod leasing;
 mod performing;
 mod recovering;
 mod running;
+mod concluded;
 mod ticking;
 
 pub use launching::OpenRun;
@@ -55,6 +57,7 @@ pub struct Coordinator {
     recovered: AtomicBool,
     ending: AtomicBool,
     launching: LaunchTally,
+    teller: Arc<Teller>,
 }
 
 impl Coordinator {
@@ -68,11 +71,13 @@ impl Coordinator {
         times: LeaseTimes,
         ledger: KeeperHandle,
     ) -> Result<Arc<Self>, StoreError> {
+        let who = Identity::of_this_process();
         Ok(Arc::new(Self {
+            teller: Teller::new(who.to_string()),
             desk: Mutex::new(Desk::new()),
             clock: Clock::start(),
             times,
-            who: Identity::of_this_process(),
+            who,
             roots: Roots::open(home).await?,
             ledger,
             models: Models::from_env(),

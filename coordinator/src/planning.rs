@@ -96,7 +96,9 @@ impl Order {
         let Self { spec, bound, partition } = self;
         let found = survey(&bound.input, spec.input.format, needed)?;
         check_carried(spec, &found)?;
-        Ok(make_plan(found, spec, spec.sharding, *partition, model, now)?)
+        let reporting = bound.reporting.clone().map(|reporting| found.completed(reporting));
+        let plan = make_plan(found, spec, spec.sharding, *partition, model, now)?;
+        Ok(Plan { reporting, ..plan })
     }
 }
 

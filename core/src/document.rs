@@ -11,6 +11,7 @@ use crate::gates::Approval;
 use crate::plan::{Outline, Plan};
 use crate::record::Record;
 use crate::report::Report;
+use crate::report::telling::{Told, Try};
 
 /// The kinds of stored documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,6 +34,10 @@ pub enum Kind {
     Approval,
     /// Report of a run, also the content of `_SUCCESS`.
     Report,
+    /// A try to tell others of a run.
+    Try,
+    /// A mark that others were told of a run.
+    Told,
 }
 
 impl Kind {
@@ -48,6 +53,8 @@ impl Kind {
             Self::Final => "final",
             Self::Approval => "approval",
             Self::Report => "report",
+            Self::Try => "try to tell",
+            Self::Told => "told mark",
         }
     }
 
@@ -57,7 +64,13 @@ impl Kind {
         const MIB: u64 = 1 << 20;
         match self {
             // A handful of identifiers, and room for the requester's words.
-            Self::Root | Self::Served | Self::Claim | Self::Epoch | Self::Approval => 64 * KIB,
+            Self::Root
+            | Self::Served
+            | Self::Claim
+            | Self::Epoch
+            | Self::Approval
+            | Self::Try
+            | Self::Told => 64 * KIB,
             // Bounded by what a worker may report in one message.
             Self::Record => 64 * KIB,
             // 1,000,000 shards at some 150 bytes, and as many input files with long names.
@@ -101,4 +114,6 @@ documents! {
     Final => Final,
     Approval => Approval,
     Report => Report,
+    Try => Try,
+    Told => Told,
 }

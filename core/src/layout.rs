@@ -9,6 +9,8 @@
 //! _nightshift/v1/finals/<partition>/g<n>.json        Object::Final
 //! _nightshift/v1/approvals/<partition>/g<n>.json     Object::Approval
 //! _nightshift/v1/attempts/<run>/0000017/<attempt>/…  Object::Staged
+//! _nightshift/v1/runs/<run>/tries/<channel>/<n>.json  Object::Try
+//! _nightshift/v1/runs/<run>/told/<channel>.json      Object::Told
 //! _nightshift/v1/served/<name>.json                  Object::Served   (under a coordinator's home)
 //! date=<date>/gen=<n>/part-00017-of-00200.parquet    Object::Part       (all/gen=<n>/… when undated)
 //! date=<date>/gen=<n>/rejects-00017-of-00200.jsonl   Object::Rejects
@@ -26,6 +28,7 @@ use std::fmt;
 
 use crate::ids::{AttemptId, Generation, Partition, RunId, ShardIndex, SpecName};
 use crate::plan::{OutputFormat, Planned};
+use crate::report::telling::Channel;
 
 /// Directory of everything that is not a visible output file.
 const PRIVATE: &str = "_nightshift";
@@ -93,6 +96,22 @@ pub enum Object {
         /// Which of its files.
         file: StagedName,
     },
+    /// A try to tell others of a run.
+    Try {
+        /// The run.
+        run: RunId,
+        /// What is told to whom.
+        channel: Channel,
+        /// Number of the try, from 1.
+        number: u32,
+    },
+    /// The mark that others were told of a run.
+    Told {
+        /// The run.
+        run: RunId,
+        /// What was told to whom.
+        channel: Channel,
+    },
     /// An output root that a coordinator serves; under the coordinator's home.
     Served {
         /// Name of the spec whose output it is.
@@ -155,6 +174,8 @@ pub enum Prefix {
     AllServed,
     /// Epochs of a run.
     Epochs(RunId),
+    /// Tries to tell others of a run.
+    Tries(RunId, Channel),
     /// Records of a run.
     Records(RunId),
     /// Staged data of every attempt of a run.
@@ -214,6 +235,7 @@ impl fmt::Display for Prefix {
             Self::AllFinals => write!(f, "{base}/finals"),
             Self::AllServed => write!(f, "{base}/served"),
             Self::Epochs(run) => write!(f, "{base}/runs/{run}/epoch"),
+            Self::Tries(run, channel) => write!(f, "{base}/runs/{run}/tries/{channel}"),
             Self::Records(run) => write!(f, "{base}/runs/{run}/records"),
             Self::Attempts(run) => write!(f, "{base}/attempts/{run}"),
             Self::ShardAttempts(run, ShardIndex(shard)) => {
@@ -303,6 +325,10 @@ impl fmt::Display for Object {
             }
             Self::Plan { run } => write!(f, "{base}/runs/{run}/plan.json"),
             Self::Epoch { run, number } => write!(f, "{base}/runs/{run}/epoch/{number}.json"),
+            Self::Try { run, channel, number } => {
+                write!(f, "{base}/runs/{run}/tries/{channel}/{number}.json")
+            }
+            Self::Told { run, channel } => write!(f, "{base}/runs/{run}/told/{channel}.json"),
             Self::Record { run, shard: ShardIndex(shard) } => {
                 write!(f, "{base}/runs/{run}/records/{shard:0INDEX_WIDTH$}.json")
             }
@@ -394,6 +420,15 @@ fn parse_private(rest: &str) -> Option<Object> {
         ["", "runs", run, "epoch", file] => Object::Epoch {
             run: run.parse().ok()?,
             number: file.strip_suffix(".json")?.parse().ok()?,
+        },
+        ["", "runs", run, "tries", channel, file] => Object::Try {
+            run: run.parse().ok()?,
+            channel: Channel::parse(channel)?,
+            number: file.strip_suffix(".json")?.parse().ok()?,
+        },
+        ["", "runs", run, "told", file] => Object::Told {
+            run: run.parse().ok()?,
+            channel: Channel::parse(file.strip_suffix(".json")?)?,
         },
         ["", "runs", run, "records", file] => Object::Record {
             run: run.parse().ok()?,

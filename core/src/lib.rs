@@ -16,8 +16,9 @@
 //!
 //! [`window`] is in which hours any of it may happen, [`quantity`] an amount as Kubernetes writes
 //! it, [`agreement`] how far two models agree. [`layout`] makes every path under the output root,
-//! [`document`] and [`root`] say what stored documents have in common, [`exit`] what exit codes mean and [`last_words`] what a program that
-//! ends leaves to be read.
+//! [`document`] and [`root`] say what stored documents have in common, [`exit`] what exit codes mean
+//! and [`last_words`] what a program that ends leaves to be read. [`endpoint`] is an address on the
+//! network that a spec may name, [`figures`] are numbers for people.
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -46,3 +47,5 @@ pub mod root;
 pub mod exit;
 pub mod last_words;
 pub mod describe;
+pub mod endpoint;
+pub mod figures;

@@ -19,6 +19,7 @@ mod cut;
 mod outline;
 mod planned;
 mod sample;
+mod reporting;
 mod set;
 mod slices;
 
@@ -26,6 +27,7 @@ pub use cut::{CutError, Sharding, cut};
 pub use outline::{LONG_MEDIANS, Outline};
 pub use planned::Planned;
 pub use sample::sample_shards;
+pub use reporting::{Column, Lineage, LineageTarget, Reporting, SecretName, Webhook};
 pub use set::{ShardSet, Shards};
 pub use slices::Slices;
 
@@ -71,6 +73,10 @@ pub struct Plan {
     /// it changes no result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<GatePlan>,
+    /// Who is told of the run, where the spec names anybody. Part of the plan so that whoever
+    /// concludes the run can tell them; no part of the fingerprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reporting: Option<Reporting>,
 }
 
 impl Plan {

@@ -127,6 +127,26 @@ pub struct Timing {
     pub infer_s: f64,
     /// Encoding output.
     pub write_s: f64,
+    /// What the worker's threads spent on nothing that counts since its record before this one,
+    /// where the worker keeps account of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overhead: Option<Overhead>,
+}
+
+/// Seconds of a worker's threads that made no row, charged to its next record: so that what a
+/// run cost follows from its records, whoever looks at them.
+///
+/// A worker that takes shards of several runs charges all of it to the run of its next record.
+/// What a process spent that died before another record is in nobody's account.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Overhead {
+    /// Loading the model.
+    pub load_s: f64,
+    /// Attempts that came to nothing, and those of which another attempt's record counts.
+    pub lost_s: f64,
+    /// Waiting for a shard.
+    pub idle_s: f64,
 }
 
 /// Why a shard was given up.

@@ -1,9 +1,19 @@
-//! The report of a run: what people and `_SUCCESS` are told, from plan and final alone.
+//! The report of a run: what people, `_SUCCESS` and other programs are told.
+//!
+//! [`Report`] follows from plan and final alone. [`study`] adds what only the records tell, one
+//! record at a time, and gives `report.json`; [`page`] is the same for people. [`webhook`] and
+//! [`lineage`] are messages to others, and [`telling`] decides whether it is time to send one.
 
 use serde::{Deserialize, Serialize};
 
 use crate::conclusion::Final;
 use crate::plan::{InputFile, ModelIdentity, OutputFormat, Planned};
+
+pub mod study;
+pub mod page;
+pub mod webhook;
+pub mod lineage;
+pub mod telling;
 
 /// Content of `_SUCCESS`, and what `nightshift report` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

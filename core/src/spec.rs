@@ -22,10 +22,12 @@ mod check;
 mod error;
 mod overlap;
 mod raw;
+mod report;
 mod template;
 
 pub use bind::{Bound, Overrides};
 pub use error::SpecError;
+pub use report::{LineagePlace, LineageSpec, ReportSpec};
 pub use template::{Template, TemplateError};
 
 /// Largest spec file, in bytes: a spec is a page, not a data file.
@@ -62,6 +64,8 @@ pub struct Spec {
     pub window: Option<Window>,
     /// What a run must be like before readers see its output; nothing if absent.
     pub gates: Option<Gates>,
+    /// Who is told of a run.
+    pub report: ReportSpec,
 }
 
 /// `spec.input`.

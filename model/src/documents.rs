@@ -65,6 +65,7 @@ impl Documents {
             workers: None,
             window: None,
             gate: None,
+            reporting: None,
         };
         Self { plan }
     }

@@ -1,12 +1,13 @@
 //! Planning a run: survey the input (facts), then make the plan (arithmetic).
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{FieldRef, Schema};
 use jiff::Timestamp;
 use nightshift_core::decide::{FingerprintParts, run_id};
 use nightshift_core::gates::GatePlan;
 use nightshift_core::ids::{Generation, Partition};
 use nightshift_core::plan::{
-    CutError, InputFile, InputFormat, Mark, ModelIdentity, Plan, Sharding, TaskSettings, cut,
+    Column, CutError, InputFile, InputFormat, Mark, ModelIdentity, Plan, Reporting, Sharding,
+    TaskSettings, cut,
 };
 use nightshift_core::spec::{Spec, Workers};
 use thiserror::Error;
@@ -23,6 +24,21 @@ pub struct Survey {
     /// Rows over all files.
     pub rows: u64,
     marks: Vec<Vec<Mark>>,
+}
+
+impl Survey {
+    /// `reporting` with the columns that the run reads, where lineage asks for them.
+    pub fn completed(&self, mut reporting: Reporting) -> Reporting {
+        if let Some(lineage) = &mut reporting.lineage {
+            let fields = self.schema.fields().iter().take(LINEAGE_COLUMNS_MAX);
+            let column = |field: &FieldRef| Column {
+                name: field.name().clone(),
+                kind: field.data_type().to_string(),
+            };
+            lineage.columns = fields.map(column).collect();
+        }
+        reporting
+    }
 }
 
 /// Why a plan cannot be made from a survey.
@@ -48,6 +64,8 @@ pub struct NoSuchColumn {
     pub columns: String,
 }
 
+/// Columns that lineage names at most; a wider table is cut, so that an event stays a message.
+const LINEAGE_COLUMNS_MAX: usize = 1_000;
 /// Columns that an error names at most.
 const COLUMNS_SHOWN: usize = 20;
 
@@ -135,5 +153,6 @@ pub fn make_plan(
         gate: spec.gates.clone().map(|rules| GatePlan { rules, reference: None }),
         workers: (spec.workers != Workers::default()).then(|| spec.workers.clone()),
         window: spec.window.clone(),
+        reporting: None,
     })
 }

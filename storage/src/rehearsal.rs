@@ -101,6 +101,7 @@ pub(crate) fn plan(shards: u32, model: u8) -> Plan {
         workers: None,
         window: None,
         gate: None,
+        reporting: None,
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! A test of coordinator and workers has them in a [`cluster`], and looks into a
 //! [`coordinator`] by [`grpc`] and [`http`]. Models come from a [`hub`] of our own, from a real MLflow
-//! [`registry`] and from [`s3`] as moto plays it.
+//! [`registry`] and from [`s3`] as moto plays it. A [`hook`] is whom a run tells of itself.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,6 +22,7 @@ pub mod coordinator;
 pub mod flights;
 pub mod grpc;
 pub mod hold;
+pub mod hook;
 pub mod http;
 pub mod http2;
 pub mod hub;

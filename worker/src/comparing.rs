@@ -7,8 +7,8 @@ use arrow::error::ArrowError;
 use nightshift_core::agreement::{Labels, Numbers};
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::{Partition, ShardIndex};
+use nightshift_core::model::ModelUri;
 use nightshift_core::plan::{ModelIdentity, Plan, Sharding, sample_shards};
-use nightshift_storage::model::resolve_model;
 use nightshift_storage::planning::{make_plan, survey};
 use serde::Serialize;
 use thiserror::Error;
@@ -16,7 +16,7 @@ use thiserror::Error;
 use crate::engine::{Engine, EngineError};
 use crate::read::{ColumnRequest, ReadError, Reader};
 use crate::score::read_columns;
-use crate::session::{Loaded, RunError, Session, Task, engine_exit, load_named};
+use crate::session::{RunError, Session, Task, engine_exit};
 use crate::write::without_rejected;
 
 /// Rows that are read and scored at a time.
@@ -27,10 +27,10 @@ pub const ROWS_MAX: u64 = 2_000_000;
 /// What to compare.
 #[derive(Debug, Clone)]
 pub struct Compare {
-    /// Absolute folder of the first model, the one that is in use.
-    pub model_a: String,
-    /// Absolute folder of the second one.
-    pub model_b: String,
+    /// The first model, the one that is in use; a folder is an absolute path.
+    pub model_a: ModelUri,
+    /// The second one.
+    pub model_b: ModelUri,
     /// Shards to draw.
     pub shards: u32,
     /// The largest difference that still counts as agreement.
@@ -138,7 +138,7 @@ impl CompareError {
 /// # Errors
 /// See [`CompareError`].
 pub fn compare(session: &Session, task: &Task, how: &Compare) -> Result<Comparison, CompareError> {
-    let (a, b) = (load(session, &how.model_a)?, load(session, &how.model_b)?);
+    let (a, b) = (session.load_at(&how.model_a)?, session.load_at(&how.model_b)?);
     let columns = columns(&*a.engine, &*b.engine);
     let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
     let surveyed = survey(&task.bound.input, task.spec.input.format, &names);
@@ -175,12 +175,6 @@ pub fn compare(session: &Session, task: &Task, how: &Compare) -> Result<Comparis
         outputs,
         unmatched,
     })
-}
-
-fn load(session: &Session, uri: &str) -> Result<Loaded, RunError> {
-    let mut identity = session.runtime.block_on(resolve_model(uri, None))?;
-    identity.uri = uri.to_owned();
-    load_named(identity)
 }
 
 /// What either of the two reads, each column once.

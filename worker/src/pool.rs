@@ -25,6 +25,10 @@ use crate::pace::Pace;
 use crate::score::{ScoredShard, ShardError, Watcher};
 use crate::source::{Acquired, Attempt, Drain, Failure, Scope, ShardSource, Verdict};
 
+mod account;
+
+use account::Account;
+
 /// Commits under way at a time. Each holds one or two open files and no rows.
 pub const COMMITS_MAX: u32 = 32;
 
@@ -98,6 +102,7 @@ impl Pool {
             pool: self,
             commits: Arc::new(Semaphore::new(COMMITS_MAX as usize)),
             worked: Mutex::new(Worked::default()),
+            account: Account::default(),
         });
         std::thread::scope(|scope| {
             for index in 1..threads.max(1) {
@@ -123,6 +128,7 @@ struct Shared {
     pool: Pool,
     commits: Arc<Semaphore>,
     worked: Mutex<Worked>,
+    account: Account,
 }
 
 /// Lets an attempt go on until a drain is requested or its source takes the shard away.
@@ -156,7 +162,11 @@ impl Shared {
     /// what waits behind one in a streak could be another thread's.
     fn compute(self: &Arc<Self>) {
         let mut streak = 1;
-        while let Acquired::Leases { work, leases } = self.pool.source.acquire(streak) {
+        let acquire = |max| self.account.waiting(|| self.pool.source.acquire(max));
+        while let Acquired::Leases { work, leases } = acquire(streak) {
+            if let Some(time) = work.take_loading() {
+                self.account.loaded(time);
+            }
             let started = Instant::now();
             for lease in leases {
                 if self.pool.drain.is_requested() {
@@ -171,7 +181,9 @@ impl Shared {
                 };
                 let attempt = Attempt { work: Arc::clone(&work), lease, id };
                 let _entered = attempt.span().entered();
+                let begun = Instant::now();
                 if let Err(failure) = self.attempt(&attempt) {
+                    self.account.lost(begun.elapsed());
                     self.pool.runtime.block_on(self.failed(&attempt, failure));
                 }
             }
@@ -226,8 +238,14 @@ impl Shared {
         let task = async move {
             let started = Instant::now();
             let work = &attempt.work;
+            let mut scored = scored;
+            scored.timing.overhead = Some(shared.account.take());
+            let timing = scored.timing;
             let committed = commit(&work.root, work.plan(), &shared.pool.who, scored).await;
             shared.spent(started.elapsed());
+            if !matches!(&committed, Ok(outcome) if outcome.won) {
+                shared.account.give_back(&timing);
+            }
             match committed {
                 Ok(outcome) => {
                     outcome.say_committed();

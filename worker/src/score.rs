@@ -347,6 +347,7 @@ impl Clock {
             read_s: self.read.as_secs_f64(),
             infer_s: self.infer.as_secs_f64(),
             write_s: self.write.as_secs_f64(),
+            overhead: None,
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 use nightshift_core::decide::{Decision, run_id};
@@ -20,6 +20,7 @@ use nightshift_core::record::{Record, Verdict};
 use nightshift_core::report::Report;
 use nightshift_core::spec::{Bound, Spec};
 use nightshift_core::window::{Hours, UnknownZone};
+use nightshift_notify::{Teller, Urgency};
 use nightshift_storage::concluding::{ConcludeError, complete, conclude};
 use nightshift_storage::error::StoreError;
 use nightshift_storage::model::{Models, Resolved};
@@ -42,6 +43,7 @@ mod check;
 mod collected;
 mod error;
 mod model;
+mod telling;
 
 use collected::Collected;
 
@@ -71,6 +73,9 @@ pub struct Session {
     pub forced: Forced,
     models: Models,
     loaded: Mutex<Option<(ModelUri, Loaded)>>,
+    /// How long the model took to load, until a run is charged for it.
+    loading: Mutex<Option<Duration>>,
+    teller: Arc<Teller>,
 }
 
 /// One partition to run.
@@ -125,9 +130,11 @@ pub struct Prepared {
 impl Session {
     /// A session of `threads` compute threads with full durability.
     pub fn new(runtime: Handle, threads: usize, drain: Drain, observer: Arc<dyn Observer>) -> Self {
+        let who = Identity::of_this_process();
         Self {
             runtime,
-            who: Identity::of_this_process(),
+            teller: Teller::new(who.to_string()),
+            who,
             threads,
             drain,
             observer,
@@ -135,7 +142,8 @@ impl Session {
             durability: Durability::Full,
             forced: Forced::default(),
             models: Models::from_env(),
-            loaded: Mutex::new(None),
+            loaded: Mutex::default(),
+            loading: Mutex::default(),
         }
     }
 
@@ -169,9 +177,10 @@ impl Session {
         check::columns(&task.spec, &*loaded.engine, &survey)?;
         let sharding = task.shards.map_or(task.spec.sharding, Sharding::Count);
         let identity = loaded.identity.clone();
+        let reporting = task.bound.reporting.clone().map(|reporting| survey.completed(reporting));
         let plan =
             make_plan(survey, &task.spec, sharding, task.partition, identity, self.who.now())?;
-        Ok(Prepared { plan, loaded })
+        Ok(Prepared { plan: Plan { reporting, ..plan }, loaded })
     }
 
     /// Runs `task` to its verdict with the leases of this process.
@@ -264,7 +273,7 @@ impl Session {
         let scorer = Scorer::for_plan(Arc::clone(&plan), loaded.engine);
         let collected = Arc::new(Collected::new(Arc::clone(&self.observer)));
         let pool = Pool {
-            source: source(Arc::new(RunWork { root: root.clone(), scorer })),
+            source: source(Arc::new(RunWork::new(root.clone(), scorer, self.take_loading()))),
             who: self.who.clone(),
             observer: Arc::clone(&collected) as Arc<dyn Observer>,
             drain: self.drain.clone(),
@@ -288,7 +297,7 @@ impl Session {
     fn finish(
         &self,
         root: &Probed,
-        plan: &Plan,
+        plan: &Arc<Plan>,
         mut records: BTreeMap<ShardIndex, Record>,
         effort: Effort,
     ) -> Result<Outcome, RunError> {
@@ -301,12 +310,14 @@ impl Session {
                 let missing: Vec<ShardIndex> = missing.collect();
                 records.append(&mut root.records(&plan.run, missing).await?);
             }
-            conclude(root, plan, &records).await
+            conclude(root, &**plan, &records).await
         });
         tracing::debug!(run = %plan.run, seconds = started.elapsed().as_secs_f64(), "concluded");
         match concluded {
             Ok(report) => {
                 story::run_concluded(&report, root.reader().directory().display());
+                let _entered = self.runtime.enter();
+                self.teller.concluded(root, plan, report.clone());
                 let effort = Effort { sync: root.sync_counters(), ..effort };
                 Ok(Outcome::Concluded(Box::new(report), effort))
             }
@@ -325,6 +336,12 @@ impl Session {
         }
         if let Some(why) = self.why_closed(task)? {
             return Ok(Opened::Over(Outcome::Paused { undecided: 0, why }));
+        }
+        if let Decision::Start { inherit: Some(generation), .. } = decision {
+            let run = run_id(&task.spec.name, task.partition, generation);
+            if let Some((plan, report)) = self.stored(task, &run)? {
+                self.catch_up(task, &plan, &report, Urgency::Passing)?;
+            }
         }
         let (plan, loaded) = match self.planned(task, decision)? {
             // The stored plan says what there is to do; the input need not be surveyed again.
@@ -345,8 +362,17 @@ impl Session {
         });
         let (root, open) = opened?;
         let loaded = self.loaded_for(&open.plan, loaded)?;
-        story::run_opened(&*open.plan, &task.bound.output);
+        self.opened(task, &root, &open);
         Ok(Opened::Work { root, open, loaded })
+    }
+
+    /// Says that a run is open for work, in the log and to whom its plan names.
+    fn opened(&self, task: &Task, root: &Probed, open: &OpenRun) {
+        story::run_opened(&*open.plan, &task.bound.output);
+        if open.claimed {
+            let _entered = self.runtime.enter();
+            self.teller.begun(root, &open.plan);
+        }
     }
 
     /// In which hours shards of `task` may be begun; at any time if none.
@@ -387,11 +413,12 @@ impl Session {
             return Ok(None);
         };
         let run = run_id(&task.spec.name, task.partition, generation);
-        let Some(report) = self.report(task, &run)? else { return Ok(None) };
+        let Some((plan, report)) = self.stored(task, &run)? else { return Ok(None) };
         if decision != Decision::Done(generation) {
             return Ok(Some(Outcome::Held(Box::new(report), decision)));
         }
         self.complete(task, &report)?;
+        self.catch_up(task, &plan, &report, Urgency::Passing)?;
         Ok(Some(Outcome::AlreadyDone(Box::new(report))))
     }
 
@@ -437,24 +464,6 @@ impl Session {
         })
     }
 
-    /// The report of a concluded run, from its stored documents.
-    ///
-    /// # Errors
-    /// If a document cannot be read.
-    pub fn report(&self, task: &Task, run: &RunId) -> Result<Option<Report>, RunError> {
-        let stored = async {
-            let root = RootReader::open(&task.bound.output).await?;
-            let verdict = Object::Final { partition: run.partition, generation: run.generation };
-            let plan: Option<Plan> = root.read(&Object::Plan { run: run.clone() }).await?;
-            Ok::<_, StoreError>(plan.zip(root.read(&verdict).await?))
-        };
-        let stored = self.runtime.block_on(stored)?;
-        Ok(stored.map(|(plan, verdict)| {
-            let visible = nightshift_core::layout::Prefix::Visible(run.partition, run.generation);
-            Report::new(&plan, verdict, visible.path())
-        }))
-    }
-
     /// Why `shard` of `run` was given up, if it was.
     ///
     /// # Errors
@@ -496,9 +505,16 @@ impl Session {
             let ModelIdentity { uri, digest: found, .. } = resolved.identity;
             return Err(RunError::ModelPin { uri, pinned, found });
         }
+        let started = Instant::now();
         let loaded = load_resolved(resolved)?;
+        *self.loading.lock().unwrap_or_else(PoisonError::into_inner) = Some(started.elapsed());
         *kept = Some((task.bound.model.clone(), loaded.clone()));
         Ok(loaded)
+    }
+
+    /// The model that `uri` names now.
+    pub(crate) fn load_at(&self, uri: &ModelUri) -> Result<Loaded, RunError> {
+        load_resolved(self.runtime.block_on(self.models.resolve(uri, None))?)
     }
 
     /// `loaded` if it is the model of `plan`, and that model otherwise: another process may have

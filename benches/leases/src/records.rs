@@ -95,7 +95,7 @@ fn record(outline: &Outline, shard: ShardIndex) -> Result<Record> {
             },
             rejects: None,
             model_digest: outline.model.digest,
-            timing: Timing { read_s: 0.001, infer_s: 0.002, write_s: 0.001 },
+            timing: Timing { read_s: 0.001, infer_s: 0.002, write_s: 0.001, overhead: None },
             scores: None,
         })),
     })

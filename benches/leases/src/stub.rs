@@ -85,6 +85,7 @@ pub(crate) async fn planned(output: &Path, shards: u32) -> (Probed, Outline) {
         workers: None,
         window: None,
         gate: None,
+        reporting: None,
     };
     assert_eq!(plan.version(), Plan::VERSION);
     let object = Object::Plan { run: plan.run.clone() };

@@ -13,13 +13,13 @@ pub(crate) struct DiffModelsArgs {
     #[arg(value_name = "SPEC", value_hint = ValueHint::FilePath)]
     pub(crate) spec: PathBuf,
 
-    /// The model that is in use: its folder
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) model_a: PathBuf,
+    /// The model that is in use: its folder, or a reference as in `spec.model.uri`
+    #[arg(long, value_name = "MODEL", value_hint = ValueHint::DirPath)]
+    pub(crate) model_a: String,
 
-    /// The model that may replace it: its folder
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) model_b: PathBuf,
+    /// The model that may replace it
+    #[arg(long, value_name = "MODEL", value_hint = ValueHint::DirPath)]
+    pub(crate) model_b: String,
 
     /// How many shards to draw, as in 20-shards
     #[arg(long, value_name = "N-shards", default_value = "20-shards", value_parser = sample)]

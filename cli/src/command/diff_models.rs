@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nightshift_core::exit::Exit;
+use nightshift_core::model::ModelUri;
 use nightshift_worker::comparing::{Compare, Comparison, compare};
 use nightshift_worker::front::args::SpecArgs;
 use nightshift_worker::front::failure::Failure;
@@ -27,8 +28,8 @@ pub(crate) fn perform(runtime: Handle, args: &DiffModelsArgs) -> Result<Exit, Fa
         return Err(Failure::new(Exit::Usage, text));
     };
     let how = Compare {
-        model_a: place(&args.model_a.to_string_lossy())?,
-        model_b: place(&args.model_b.to_string_lossy())?,
+        model_a: model("--model-a", &args.model_a)?,
+        model_b: model("--model-b", &args.model_b)?,
         shards: args.sample,
         tolerance: args.tolerance,
         threshold: args.threshold,
@@ -45,6 +46,17 @@ pub(crate) fn perform(runtime: Handle, args: &DiffModelsArgs) -> Result<Exit, Fa
         OutputFormatArg::Text => print(&text::render(&found))?,
     }
     Ok(Exit::Done)
+}
+
+/// The model that a flag names; a folder is relative to where the command runs.
+fn model(flag: &str, text: &str) -> Result<ModelUri, Failure> {
+    let parsed = text.parse().map_err(|error| {
+        Failure::new(Exit::Usage, format_args!("{flag} names no model: {error}"))
+    });
+    match parsed? {
+        ModelUri::Folder(path) => place(&path).map(ModelUri::Folder),
+        reference => Ok(reference),
+    }
 }
 
 fn write(path: &Path, found: &Comparison) -> Result<(), Failure> {

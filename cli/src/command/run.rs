@@ -84,6 +84,7 @@ pub(crate) fn perform(runtime: Handle, args: &RunArgs) -> Result<Exit, Failure> 
         // Nobody is left to tell if standard error is gone.
         let _ = writeln!(std::io::stderr(), "{line}");
     }
+    session.finish_telling();
     let output = workspace.output()?;
     if json {
         let seconds = started.elapsed().as_secs_f64();

@@ -212,6 +212,10 @@ impl Coordinator {
                 Ok(report) => {
                     story::run_concluded(&report, served.root.reader().directory().display());
                     self.ledger.run_concluded(&report.verdict);
+                    let outline = |desk: &Desk, _| desk.run(run).map(|run| run.facts.outline());
+                    if let Some(outline) = self.look(outline) {
+                        self.teller.concluded(&served.root, &outline, report);
+                    }
                     self.desk().concluded(run);
                     self.changed.notify_waiters();
                     return;

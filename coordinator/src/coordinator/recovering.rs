@@ -5,13 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::StreamExt;
-use nightshift_core::conclusion::{Final, FinalState};
 use nightshift_core::decide::{Decision, decide, run_id};
 use nightshift_core::describe::describe;
-use nightshift_core::ids::{Generation, Partition, RunId};
-use nightshift_core::layout::Object;
-use nightshift_core::plan::{Outline, Planned};
-use nightshift_storage::concluding::complete;
+use nightshift_core::ids::{Partition, RunId};
+use nightshift_core::plan::Planned;
 use nightshift_storage::opening::{OpenOutline, reopen};
 use nightshift_telemetry::story;
 
@@ -79,7 +76,11 @@ impl Coordinator {
         served: &Arc<ServedRoot>,
         partition: Partition,
     ) -> Result<(), Refusal> {
-        match decide(served.root.partition_facts(partition).await?, false) {
+        let facts = served.root.partition_facts(partition).await?;
+        if let Some((generation, _)) = facts.concluded {
+            self.tell_later(served, &run_id(&served.name, partition, generation)).await;
+        }
+        match decide(facts, false) {
             Decision::Join(generation) => {
                 let run = run_id(&served.name, partition, generation);
                 self.resume(served, &run).await
@@ -142,29 +143,6 @@ impl Coordinator {
                     }
                 }
             });
-        }
-        Ok(())
-    }
-
-    /// Publishes what is left to publish of a run that succeeded, and writes its `_SUCCESS`: its
-    /// process may have died just before.
-    pub(super) async fn complete(
-        &self,
-        served: &ServedRoot,
-        partition: Partition,
-        generation: Generation,
-    ) -> Result<(), Refusal> {
-        if served.root.exists(&Object::Success { partition, generation }).await? {
-            return Ok(());
-        }
-        let run = run_id(&served.name, partition, generation);
-        let verdict: Option<Final> =
-            served.root.read(&Object::Final { partition, generation }).await?;
-        let plan: Option<Outline> = served.root.read(&Object::Plan { run }).await?;
-        if let (Some(plan), Some(verdict)) = (plan, verdict)
-            && verdict.state == FinalState::Succeeded
-        {
-            complete(&served.root, &plan, verdict).await?;
         }
         Ok(())
     }

@@ -147,6 +147,9 @@ impl Coordinator {
         let open = open_outline(&served.root, opener, partition, decision, fresh).await?;
         let run = open.outline.run.clone();
         let decision = if open.claimed { Shown::Start } else { Shown::Join };
+        if open.claimed {
+            self.teller.begun(&served.root, &open.outline);
+        }
         if !open.decided.is_empty() {
             // Records that were inherited, or made without this coordinator.
             self.ledger.reconcile(&served.name);

@@ -94,6 +94,11 @@ impl RunFacts {
         &self.outline.run
     }
 
+    /// The plan without its slices, to be kept beyond the run.
+    pub fn outline(&self) -> Arc<Outline> {
+        Arc::clone(&self.outline)
+    }
+
     /// Rows of a shard; 0 for a shard that the plan does not have.
     pub fn rows_of(&self, shard: ShardIndex) -> u64 {
         self.outline.shard_rows(shard).unwrap_or(0)

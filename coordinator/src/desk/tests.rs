@@ -55,6 +55,7 @@ fn run(name: &str, shards: u32, epoch: u64) -> ActiveRun {
         workers: None,
         window: None,
         gate: None,
+        reporting: None,
     };
     let facts = RunFacts {
         outline: Arc::new(Outline::of(&plan)),

@@ -36,6 +36,7 @@ fn plan(rows: u64, shards: u32) -> Plan {
         workers: None,
         window: None,
         gate: None,
+        reporting: None,
     }
 }
 
@@ -208,7 +209,8 @@ fn draw(plan: &Plan, shard: u32, drawn: Drawn) -> Record {
     record.decided_at += jiff::SignedDuration::from_secs(seconds);
     record.inherited_from = inherited.then(|| "flights-2013-01-01-g9".parse().unwrap());
     if let Verdict::Committed(c) = &mut record.verdict {
-        c.timing = Timing { read_s: spent, infer_s: spent / 3.0, write_s: spent / 7.0 };
+        c.timing =
+            Timing { read_s: spent, infer_s: spent / 3.0, write_s: spent / 7.0, overhead: None };
         c.rows_in += u64::from(lies);
         c.rejects_by_reason.insert(format!("reason {}", shard % 3), u64::from(shard));
     }

@@ -32,6 +32,10 @@ fn attempt() -> impl Strategy<Value = AttemptId> {
     "[0-7][0-9A-HJKMNP-TV-Z]{25}".prop_map(|text| text.parse().unwrap())
 }
 
+fn channel() -> impl Strategy<Value = Channel> {
+    prop::sample::select(Channel::ALL.to_vec())
+}
+
 fn format() -> impl Strategy<Value = OutputFormat> {
     prop_oneof![Just(OutputFormat::Parquet), Just(OutputFormat::Jsonl), Just(OutputFormat::Csv)]
 }
@@ -48,6 +52,12 @@ fn object() -> impl Strategy<Value = Object> {
             .prop_map(|(partition, generation)| Object::Success { partition, generation }),
         run().prop_map(|run| Object::Plan { run }),
         (run(), any::<u64>()).prop_map(|(run, number)| Object::Epoch { run, number }),
+        (run(), channel(), any::<u32>()).prop_map(|(run, channel, number)| Object::Try {
+            run,
+            channel,
+            number
+        }),
+        (run(), channel()).prop_map(|(run, channel)| Object::Told { run, channel }),
         run().prop_map(|run| Object::Served { name: run.name }),
         (run(), shard()).prop_map(|(run, shard)| Object::Record { run, shard }),
         (run(), shard(), attempt(), staged_name)

@@ -12,7 +12,8 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::{
-    Inheritance, InputFile, ModelIdentity, Plan, Planned, SHARDS_MAX, Shard, TaskSettings,
+    Inheritance, InputFile, ModelIdentity, Plan, Planned, Reporting, SHARDS_MAX, Shard,
+    TaskSettings,
 };
 use crate::gates::GatePlan;
 use crate::ids::{Digest, RunId, ShardIndex};
@@ -49,6 +50,8 @@ pub struct Outline {
     pub window: Option<Window>,
     /// What the run must be like before readers see its output.
     pub gate: Option<GatePlan>,
+    /// Who is told of the run.
+    pub reporting: Option<Reporting>,
     shard_rows: ShardRows,
 }
 
@@ -72,6 +75,7 @@ impl Outline {
             workers: plan.workers.clone(),
             window: plan.window.clone(),
             gate: plan.gate.clone(),
+            reporting: plan.reporting.clone(),
             shard_rows: shard_rows.fitted(),
         }
     }
@@ -155,6 +159,10 @@ impl Planned for Outline {
     fn gate(&self) -> Option<&GatePlan> {
         self.gate.as_ref()
     }
+
+    fn reporting(&self) -> Option<&Reporting> {
+        self.reporting.as_ref()
+    }
 }
 
 /// Rows of every shard: 4 bytes each, or 8 as soon as one shard has more than 4 billion.
@@ -224,6 +232,7 @@ impl<'de> Deserialize<'de> for Outline {
             workers: stored.workers,
             window: stored.window,
             gate: stored.gate,
+            reporting: stored.reporting,
             shard_rows: stored.shards.fitted(),
         })
     }
@@ -252,6 +261,8 @@ struct Stored {
     window: Option<Window>,
     #[serde(default)]
     gate: Option<GatePlan>,
+    #[serde(default)]
+    reporting: Option<Reporting>,
 }
 
 fn summed_inputs<'de, D: Deserializer<'de>>(from: D) -> Result<InputSummary, D::Error> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{ModelIdentity, Plan, Shard, TaskSettings};
+use super::{ModelIdentity, Plan, Reporting, Shard, TaskSettings};
 use crate::gates::GatePlan;
 use crate::ids::{Digest, RunId, ShardIndex};
 use crate::report::InputSummary;
@@ -41,6 +41,9 @@ pub trait Planned {
 
     /// What the run must be like before readers see its output, if anything.
     fn gate(&self) -> Option<&GatePlan>;
+
+    /// Who is told of the run, where anybody is.
+    fn reporting(&self) -> Option<&Reporting>;
 }
 
 impl Planned for Plan {
@@ -83,6 +86,10 @@ impl Planned for Plan {
     fn gate(&self) -> Option<&GatePlan> {
         self.gate.as_ref()
     }
+
+    fn reporting(&self) -> Option<&Reporting> {
+        self.reporting.as_ref()
+    }
 }
 
 impl<P: Planned + ?Sized> Planned for Arc<P> {
@@ -124,5 +131,9 @@ impl<P: Planned + ?Sized> Planned for Arc<P> {
 
     fn gate(&self) -> Option<&GatePlan> {
         (**self).gate()
+    }
+
+    fn reporting(&self) -> Option<&Reporting> {
+        (**self).reporting()
     }
 }

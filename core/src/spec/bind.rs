@@ -7,6 +7,7 @@ use crate::model::{InvalidModelUri, ModelUri};
 
 /// What to do about a model that is named wrongly.
 pub(super) const MODEL_REMEDY: &str = "see docs/models.md for the references there are";
+use crate::plan::Reporting;
 
 /// The places of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Bound {
     pub model: ModelUri,
     /// Absolute path of the output root.
     pub output: String,
+    /// Who is told of the run, where anybody is.
+    pub reporting: Option<Reporting>,
 }
 
 /// Places given on the command line instead of the spec's, already absolute.
@@ -49,7 +52,7 @@ impl Spec {
                 remedy: "name a path, or file:///…".to_owned(),
             })
         };
-        let bound = Bound {
+        let mut bound = Bound {
             input: place(&self.input.uri, "spec.input.uri")?,
             model: self.model_uri(base, partition).map_err(|error| SpecError {
                 file: file.to_owned(),
@@ -60,6 +63,7 @@ impl Spec {
                 remedy: MODEL_REMEDY.to_owned(),
             })?,
             output: place(&self.output.uri, "spec.output.uri")?,
+            reporting: None,
         };
         // The pattern with its placeholders: an output that collides on another date collides.
         let pattern =
@@ -77,6 +81,7 @@ impl Spec {
                 remedy: "choose an output folder outside the input".to_owned(),
             });
         }
+        bound.reporting = self.reporting(file, base, partition, &bound.input, &bound.output)?;
         Ok(bound)
     }
 
@@ -111,7 +116,7 @@ impl Spec {
 }
 
 /// `text` as an absolute, lexically normalised path; the scheme if it is not a file.
-fn absolute(base: &str, text: &str) -> Result<String, String> {
+pub(super) fn absolute(base: &str, text: &str) -> Result<String, String> {
     let path = match text.split_once("://") {
         Some(("file", path)) => path.to_owned(),
         Some((scheme, _)) => return Err(scheme.chars().take(20).collect()),

@@ -15,6 +15,8 @@ mod gates;
 
 pub(super) use gates::RawGates;
 
+mod report;
+
 const API_VERSION: &str = "nightshift.dev/v1";
 const KIND: &str = "BatchInference";
 /// Longest backfill window, in days: ten years.
@@ -131,6 +133,7 @@ impl Checker<'_> {
         })?;
         let body = raw.spec;
         let output = self.output(&body.output)?;
+        let report = self.report(&body.report, &name)?;
         let spec = Spec {
             name,
             input: self.input(&body.input)?,
@@ -144,6 +147,7 @@ impl Checker<'_> {
             retention: self.retention(&body.retention)?,
             window: self.window(body.window.as_ref())?,
             gates: body.gates.map(|gates| self.gates(gates)).transpose()?,
+            report,
         };
         if spec.model.version.is_none()
             && (spec.output.uri.has_model_version() || spec.model.uri.has_model_version())

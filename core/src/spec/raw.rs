@@ -43,6 +43,8 @@ pub(super) struct Body {
     pub(super) retention: Retention,
     pub(super) window: Option<Spanned<String>>,
     pub(super) gates: Option<RawGates>,
+    #[serde(default)]
+    pub(super) report: Report,
 }
 
 #[derive(Debug, Deserialize)]
@@ -124,4 +126,27 @@ pub(super) struct Retention {
     pub(super) succeeded: Option<Spanned<i64>>,
     pub(super) failed: Option<Spanned<i64>>,
     pub(super) superseded: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Report {
+    pub(super) uri: Option<Spanned<String>>,
+    pub(super) webhook: Option<Webhook>,
+    pub(super) lineage: Option<Spanned<Lineage>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Webhook {
+    pub(super) url: Spanned<String>,
+    pub(super) secret_env: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Lineage {
+    pub(super) uri: Option<Spanned<String>>,
+    pub(super) url: Option<Spanned<String>>,
+    pub(super) namespace: Option<Spanned<String>>,
 }

@@ -4,7 +4,6 @@
 use nightshift_core::backfill::Work;
 use nightshift_core::plan::Plan;
 use nightshift_storage::opening::{Opener, open_epoch, open_run, take};
-use nightshift_telemetry::story;
 
 use super::{Outcome, Prepared, RunError, Session, Task};
 
@@ -58,7 +57,7 @@ impl Session {
         });
         let Some((root, open, epoch)) = opened? else { return Ok(Alone::Taken) };
         let loaded = self.loaded_for(&open.plan, loaded)?;
-        story::run_opened(&*open.plan, &task.bound.output);
+        self.opened(task, &root, &open);
         self.lease(task, root, open, loaded, epoch).map(Alone::Ran)
     }
 }

@@ -1,7 +1,8 @@
 //! What the shards of one run have in common, and one try at one of them.
 
 use std::fmt::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use nightshift_core::ids::{AttemptId, RunId};
 use nightshift_core::lease::Lease;
@@ -17,6 +18,8 @@ pub struct RunWork {
     pub root: Probed,
     /// Scores shards of the plan.
     pub scorer: Scorer,
+    /// How long its model took to load, until somebody has charged it.
+    loading: Mutex<Option<Duration>>,
 }
 
 /// One try at one shard under a lease.
@@ -33,6 +36,16 @@ pub struct Attempt {
 // === impl RunWork ===
 
 impl RunWork {
+    /// The work of a run whose model took `loading` to load, if it was loaded for it.
+    pub fn new(root: Probed, scorer: Scorer, loading: Option<Duration>) -> Self {
+        Self { root, scorer, loading: Mutex::new(loading) }
+    }
+
+    /// How long the model took to load, told once: whoever asks first charges it.
+    pub fn take_loading(&self) -> Option<Duration> {
+        self.loading.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// The stored plan.
     pub fn plan(&self) -> &Arc<Plan> {
         self.scorer.plan()

@@ -44,6 +44,7 @@ fn plan(files: &[u64], sharding: Sharding) -> Plan {
         workers: None,
         window: None,
         gate: None,
+        reporting: None,
     }
 }
 

@@ -35,6 +35,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const PROGRAM: &str = "nightshift-worker";
 
 fn main() -> ExitCode {
+    // Before any TLS: rustls may be built with several providers, and is not asked to choose. An
+    // error says that one is installed, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     match Arguments::of_this_process() {
         Ok(arguments) => end(PROGRAM, perform(&arguments)),
         Err(error) => usage(PROGRAM, &error),
@@ -105,6 +108,7 @@ fn shard_of(
     session.forced = arguments.rehearsal.forced();
     let outcome = session.run_shard(&task, shard);
     session.forced.summary().iter().for_each(|line| println_err(line));
+    session.finish_telling();
     match outcome? {
         Outcome::AlreadyDone(report) => {
             println_err(&format!("{} has succeeded already", report.verdict.run));

@@ -31,7 +31,7 @@ pub(super) fn works() -> Vec<Arc<RunWork>> {
     let engine: Arc<dyn crate::engine::Engine> = crate::engine::load(&model).unwrap().into();
     let work = |generation: u32| {
         let scorer = Scorer::for_plan(Arc::new(plan(generation)), Arc::clone(&engine));
-        Arc::new(RunWork { root: root.clone(), scorer })
+        Arc::new(RunWork::new(root.clone(), scorer, None))
     };
     vec![work(1), work(2)]
 }
@@ -65,6 +65,7 @@ fn plan(generation: u32) -> Plan {
         workers: None,
         window: None,
         gate: None,
+        reporting: None,
     }
 }
 

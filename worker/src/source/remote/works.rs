@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::{Digest, RunId};
@@ -140,9 +141,9 @@ impl Opener {
     pub(super) async fn open(&self, key: &WorkKey) -> Result<RunWork, Failure> {
         let plan = plan(key).await?;
         let root = self.root(&key.output_root).await?;
-        let engine = self.model(&plan).await?;
+        let (engine, loading) = self.model(&plan).await?;
         nightshift_telemetry::story::run_opened(&*plan, &key.output_root);
-        Ok(RunWork { root, scorer: Scorer::for_plan(plan, engine) })
+        Ok(RunWork::new(root, Scorer::for_plan(plan, engine), loading))
     }
 
     /// The output root at `uri`, probed once.
@@ -160,13 +161,14 @@ impl Opener {
         Ok(root)
     }
 
-    /// The model of `plan`, checked against it.
-    async fn model(&self, plan: &Plan) -> Result<Arc<dyn Engine>, Failure> {
+    /// The model of `plan`, checked against it, and how long it took to load unless it was there.
+    async fn model(&self, plan: &Plan) -> Result<(Arc<dyn Engine>, Option<Duration>), Failure> {
         let mut models = self.models.lock().await;
         let wanted = plan.model.digest;
         if let Some((_, engine)) = models.iter().find(|(digest, _)| *digest == wanted) {
-            return Ok(Arc::clone(&engine.0));
+            return Ok((Arc::clone(&engine.0), None));
         }
+        let started = Instant::now();
         let folder = self.stores.fetch(&plan.model).await.map_err(|error| match error {
             ModelError::Changed { .. } | ModelError::FileChanged { .. } => {
                 here("model_changed", &error)
@@ -181,7 +183,7 @@ impl Opener {
         while models.len() > MODELS_KEPT {
             models.pop_front();
         }
-        Ok(engine)
+        Ok((engine, Some(started.elapsed())))
     }
 }
 
