@@ -205,6 +205,7 @@ pub(crate) fn wanted_with(undecided: u64, busy: &[&str], workers: Workers) -> Wa
         shards: Vec::new(),
         inherits: None,
         workers: Some(workers),
+        reporting: None,
     };
     let facts = RunFacts {
         outline: Arc::new(Outline::of(&plan)),
