@@ -195,6 +195,7 @@ pub(crate) fn wanted_with(undecided: u64, busy: &[&str], workers: Workers) -> Wa
         workers: Some(workers),
         window: None,
         gate: None,
+        reporting: None,
     };
     let facts = RunFacts {
         outline: Arc::new(Outline::of(&plan)),

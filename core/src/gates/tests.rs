@@ -64,6 +64,7 @@ fn plan(gate: Option<GatePlan>, rows: u64, shards: u32) -> Plan {
         inherits: None,
         workers: None,
         window: None,
+        reporting: None,
         gate,
     }
 }
