@@ -262,6 +262,12 @@ impl Shelf {
         };
         let status = if from > 0 { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
         let pieces = futures::stream::iter([Ok::<_, std::io::Error>(Bytes::from(sent))]);
+        // What is there is sent while the rest lets wait for itself.
+        let end = futures::stream::once(async {
+            tokio::task::yield_now().await;
+            Ok(Bytes::new())
+        });
+        let pieces = futures::StreamExt::chain(pieces, end);
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_LENGTH, announced.into());
         (status, headers, Body::from_stream(pieces)).into_response()
