@@ -30,6 +30,8 @@ pub enum Kind {
     Final,
     /// Report of a run, also the content of `_SUCCESS`.
     Report,
+    /// The decision that a generation's data goes.
+    Removal,
 }
 
 impl Kind {
@@ -44,6 +46,7 @@ impl Kind {
             Self::Record => "record",
             Self::Final => "final",
             Self::Report => "report",
+            Self::Removal => "removal",
         }
     }
 
@@ -53,7 +56,7 @@ impl Kind {
         const MIB: u64 = 1 << 20;
         match self {
             // A handful of identifiers, and room for the requester's words.
-            Self::Root | Self::Served | Self::Claim | Self::Epoch => 64 * KIB,
+            Self::Root | Self::Served | Self::Claim | Self::Epoch | Self::Removal => 64 * KIB,
             // Bounded by what a worker may report in one message.
             Self::Record => 64 * KIB,
             // 1,000,000 shards at some 150 bytes, and as many input files with long names.

@@ -8,7 +8,8 @@
 //! 3. [`lease`] says who may try which shard until when, and what a failed attempt means; [`slots`] how
 //!    many workers that is worth.
 //! 4. [`settle`] decides a conditional create, which makes a [`record`] happen once.
-//! 5. [`conclusion`] turns plan and records into the verdict of the run; [`report`] tells people.
+//! 5. [`conclusion`] turns plan and records into the verdict of the run; [`report`] tells people;
+//!    [`retention`] says which generations have had their time.
 //!
 //! [`layout`] makes every path under the output root, [`document`] and [`root`] say what stored
 //! documents have in common, and [`exit`] what exit codes mean.
@@ -25,6 +26,7 @@ pub mod settle;
 pub mod record;
 pub mod conclusion;
 pub mod report;
+pub mod retention;
 pub mod layout;
 pub mod document;
 pub mod root;
