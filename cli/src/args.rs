@@ -6,11 +6,13 @@ use nightshift_worker::front::args::{DateArgs, LogArgs, SpecArgs};
 
 mod coordinator;
 mod example;
+mod keeping;
 mod lint;
 mod render;
 
 pub(crate) use coordinator::{CancelArgs, RetryArgs, StatusArgs, SubmitArgs, WhyArgs};
 pub(crate) use example::ExampleArgs;
+pub(crate) use keeping::{GcArgs, ReplayArgs, VerifyArgs};
 pub(crate) use lint::{LintArgs, LintFormatArg};
 pub(crate) use render::RenderArgs;
 
@@ -91,7 +93,24 @@ pub(crate) enum Command {
     /// Show the report of a finished run
     Report(LookArgs),
     /// Re-hash and re-count the output of finished runs against plan and records
-    Verify(LookArgs),
+    ///
+    /// The newest finished generation of the dates named, or of every date in the output; or the
+    /// run that --run names. A run whose data `gc` has removed is no fault: its records and its
+    /// final are verified.
+    Verify(VerifyArgs),
+    /// Compute shards of a finished run again, elsewhere, and compare with what was committed
+    ///
+    /// From the stored plan, with the plan's model (--model says where it is now) and the input
+    /// as it was pinned; the output is not touched. The same bytes come out on the same kind of
+    /// machine. Where they differ, rows are compared: numbers within --tolerance, everything else
+    /// exactly. 0 if every shard agrees, 65 if one does not, 66 if the input is gone or changed.
+    Replay(ReplayArgs),
+    /// Show what the spec's retention lets go, and remove it with --delete
+    ///
+    /// Generations that newer ones have superseded, data of lost attempts, and what killed
+    /// processes left. Claims, plans, records and finals stay, so a date that was done stays
+    /// done. A run without its final is never touched.
+    Gc(GcArgs),
     /// Check spec, model, input and output, and say what is wrong
     Doctor(LookArgs),
     /// Look for the usual mistakes of batch work in the YAML of any Job or CronJob

@@ -12,9 +12,11 @@ use nightshift_worker::front::failure::Failure;
 mod cancel;
 mod doctor;
 mod example;
+mod gc;
 mod lint;
 mod plan;
 mod render;
+mod replay;
 mod report;
 mod retry;
 mod run;
@@ -51,6 +53,8 @@ pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Status(args) => status::perform(&handle, &args),
         Command::Report(args) => report::perform(handle, &args),
         Command::Verify(args) => verify::perform(&handle, &args),
+        Command::Replay(args) => replay::perform(&handle, &args),
+        Command::Gc(args) => gc::perform(&handle, &args),
         Command::Doctor(args) => doctor::perform(handle, &args),
         Command::Lint(_)
         | Command::Example(_)

@@ -123,6 +123,10 @@ pub async fn mark_success(root: &Probed, report: &Report) -> Result<(), Conclude
         return Ok(());
     }
     let RunId { partition, generation, .. } = report.verdict.run;
+    // A process that wakes up late must not vouch for files that are gone.
+    if root.exists(&Object::Removal { partition, generation }).await? {
+        return Ok(());
+    }
     let mut bytes = serde_json::to_vec_pretty(report)?;
     bytes.push(b'\n');
     // Whoever wrote it: its bytes follow from plan and records, like the final's.

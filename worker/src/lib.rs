@@ -17,7 +17,7 @@
 //! [`score`] is one attempt through steps 2 to 4, [`pool`] the threads that do it for shard
 //! after shard, at a [`pace`] if need be, [`session`] a whole run in one process from spec to
 //! report, [`member`] a worker of a coordinator, and [`single`] the path of one file to another,
-//! without a run. [`hand_in`] commits what a program in another language has scored. [`identity`] is who this process is, and [`front`] what its command line
+//! without a run. [`replaying`] computes a committed shard again and compares. [`hand_in`] commits what a program in another language has scored. [`identity`] is who this process is, and [`front`] what its command line
 //! shares with `nightshift`.
 //!
 //! A worker decides nothing that outlives it: it computes, and the first record of a shard
@@ -37,6 +37,7 @@ pub mod pace;
 pub mod session;
 pub mod member;
 pub mod single;
+pub mod replaying;
 pub mod hand_in;
 pub mod identity;
 pub mod front;
