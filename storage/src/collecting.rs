@@ -163,7 +163,7 @@ pub async fn survey(
 ) -> Result<Vec<Collected>, CollectError> {
     let judged = judge_partition(root, rules, partition).await?;
     let sweep = Sweep::prepare(root, &judged).await?;
-    Ok(sweep.go_through(root, Hand::Look).await?.into_collected())
+    sweep.go_through(root, Hand::Look).await
 }
 
 /// Reads what is decided about every generation of `partition`, and judges it.

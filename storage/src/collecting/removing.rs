@@ -34,7 +34,7 @@ pub async fn collect(
     for target in sweep.targets() {
         remove_folders(root, target).await?;
     }
-    Ok(swept.into_collected())
+    Ok(swept)
 }
 
 /// Writes down what goes, and takes the markers away.
@@ -42,7 +42,7 @@ pub(super) async fn begin(root: &Probed, rules: &Rules, sweep: &Sweep) -> Result
     for target in sweep.targets() {
         decide(root, rules, target).await?;
     }
-    for target in sweep.targets().iter().filter(|target| target.has_success) {
+    for target in sweep.targets().iter().filter(|target| target.marker_bytes.is_some()) {
         remove_marker(root, &target.run).await?;
     }
     Ok(())

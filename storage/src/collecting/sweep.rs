@@ -43,7 +43,8 @@ pub(super) struct Target {
     pub(super) superseded_by: Option<Generation>,
     /// How its visible files are named; only known where they go and there are any.
     visible: Option<(u32, OutputFormat)>,
-    pub(super) has_success: bool,
+    /// Bytes of its `_SUCCESS`, if it has one.
+    pub(super) marker_bytes: Option<u64>,
     foreign: u64,
 }
 
@@ -53,12 +54,6 @@ struct Witness {
     run: RunId,
     /// Whether it must have a record for every shard that is gone through.
     shards: Option<u32>,
-}
-
-/// What was found or removed, for each target.
-#[derive(Debug)]
-pub(super) struct Swept {
-    targets: Vec<(Collected, bool)>,
 }
 
 impl Sweep {
@@ -106,7 +101,7 @@ impl Sweep {
             state,
             superseded_by,
             visible: None,
-            has_success: false,
+            marker_bytes: None,
             foreign: 0,
         };
         if superseded_by.is_some() {
@@ -114,7 +109,7 @@ impl Sweep {
             while let Some(listed) = visible.try_next().await? {
                 found = true;
                 match listed.object {
-                    Some(Object::Success { .. }) => target.has_success = true,
+                    Some(Object::Success { .. }) => target.marker_bytes = Some(listed.size_bytes),
                     Some(object) => {
                         self.shards.extend(object.shard());
                         target.visible = target.visible.or(Some((0, OutputFormat::Parquet)));
@@ -158,12 +153,13 @@ impl Sweep {
         &self.targets
     }
 
-    /// Counts what goes, and removes it if the hand is to.
+    /// Counts what goes of each run, and removes it if the hand is to. Markers are only counted:
+    /// whoever removes has taken them away before.
     pub(super) async fn go_through(
         &self,
         root: &Reader,
         hand: Hand,
-    ) -> Result<Swept, CollectError> {
+    ) -> Result<Vec<Collected>, CollectError> {
         let mut totals = vec![Counted::default(); self.targets.len()];
         let mut shards = stream::iter(self.shards.iter())
             .map(|shard| self.shard(root, hand, shard))
@@ -172,11 +168,14 @@ impl Sweep {
             totals.iter_mut().zip(counted).for_each(|(total, one)| total.add(one));
         }
         drop(shards);
-        let swept = self.targets.iter().zip(totals).map(|(target, total)| {
-            let has_success = target.has_success;
-            (target.collected(total), has_success)
+        let swept = self.targets.iter().zip(totals).map(|(target, mut total)| {
+            if let Some(freed_bytes) = target.marker_bytes {
+                total.add(Counted { files: 1, freed_bytes });
+            }
+            target.collected(total)
         });
-        Ok(Swept { targets: swept.collect() })
+        // What is worth telling: runs of which something goes.
+        Ok(swept.filter(|one| one.files > 0).collect())
     }
 
     async fn shard(
@@ -247,18 +246,6 @@ impl Target {
             freed_bytes: counted.freed_bytes,
             foreign: self.foreign,
         }
-    }
-}
-
-impl Swept {
-    /// What is worth telling: runs of which something goes.
-    pub(super) fn into_collected(self) -> Vec<Collected> {
-        let told = self.targets.into_iter().filter(|(one, success)| one.files > 0 || *success);
-        told.map(|(mut one, success)| {
-            one.files += u64::from(success);
-            one
-        })
-        .collect()
     }
 }
 
