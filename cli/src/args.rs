@@ -9,6 +9,7 @@ mod coordinator;
 mod diff_models;
 mod example;
 mod judge;
+mod keeping;
 mod lint;
 mod plan;
 mod render;
@@ -18,6 +19,7 @@ pub(crate) use coordinator::{CancelArgs, RetryArgs, StatusArgs, SubmitArgs, WhyA
 pub(crate) use diff_models::DiffModelsArgs;
 pub(crate) use example::ExampleArgs;
 pub(crate) use judge::JudgeArgs;
+pub(crate) use keeping::{GcArgs, ReplayArgs, VerifyArgs};
 pub(crate) use lint::{LintArgs, LintFormatArg};
 pub(crate) use plan::PlanArgs;
 pub(crate) use render::RenderArgs;
@@ -124,7 +126,24 @@ pub(crate) enum Command {
     /// not be, they are told now: the files in its folder, the webhook, the lineage events.
     Report(ReportArgs),
     /// Re-hash and re-count the output of finished runs against plan and records
-    Verify(LookArgs),
+    ///
+    /// The newest finished generation of the dates named, or of every date in the output; or the
+    /// run that --run names. A run whose data `gc` has removed is no fault: its records and its
+    /// final are verified.
+    Verify(VerifyArgs),
+    /// Compute shards of a finished run again, elsewhere, and compare with what was committed
+    ///
+    /// From the stored plan, with the plan's model (--model says where it is now) and the input
+    /// as it was pinned; the output is not touched. The same bytes come out on the same kind of
+    /// machine. Where they differ, rows are compared: numbers within --tolerance, everything else
+    /// exactly. 0 if every shard agrees, 65 if one does not, 66 if the input is gone or changed.
+    Replay(ReplayArgs),
+    /// Show what the spec's retention lets go, and remove it with --delete
+    ///
+    /// Generations that newer ones have superseded, data of lost attempts, and what killed
+    /// processes left. Claims, plans, records and finals stay, so a date that was done stays
+    /// done. A run without its final is never touched.
+    Gc(GcArgs),
     /// Check spec, model, input and output, and say what is wrong
     Doctor(LookArgs),
     /// Look for the usual mistakes of batch work in the YAML of any Job or CronJob

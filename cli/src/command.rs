@@ -15,9 +15,11 @@ mod diff_models;
 mod doctor;
 mod example;
 mod judge;
+mod gc;
 mod lint;
 mod plan;
 mod render;
+mod replay;
 mod report;
 mod retry;
 mod run;
@@ -57,6 +59,8 @@ pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Reject(args) => judge::perform(&handle, &args, Judgement::Rejected),
         Command::Report(args) => report::perform(handle, &args),
         Command::Verify(args) => verify::perform(&handle, &args),
+        Command::Replay(args) => replay::perform(&handle, &args),
+        Command::Gc(args) => gc::perform(&handle, &args),
         Command::Doctor(args) => doctor::perform(handle, &args),
         Command::Lint(_)
         | Command::Example(_)

@@ -38,6 +38,8 @@ pub enum Kind {
     Try,
     /// A mark that others were told of a run.
     Told,
+    /// The decision that a generation's data goes.
+    Removal,
 }
 
 impl Kind {
@@ -55,6 +57,7 @@ impl Kind {
             Self::Report => "report",
             Self::Try => "try to tell",
             Self::Told => "told mark",
+            Self::Removal => "removal",
         }
     }
 
@@ -70,7 +73,8 @@ impl Kind {
             | Self::Epoch
             | Self::Approval
             | Self::Try
-            | Self::Told => 64 * KIB,
+            | Self::Told
+            | Self::Removal => 64 * KIB,
             // Bounded by what a worker may report in one message.
             Self::Record => 64 * KIB,
             // 1,000,000 shards at some 150 bytes, and as many input files with long names.

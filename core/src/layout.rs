@@ -8,6 +8,7 @@
 //! _nightshift/v1/runs/<run>/records/0000017.json     Object::Record     <- the commit point
 //! _nightshift/v1/finals/<partition>/g<n>.json        Object::Final
 //! _nightshift/v1/approvals/<partition>/g<n>.json     Object::Approval
+//! _nightshift/v1/removals/<partition>/g<n>.json      Object::Removal
 //! _nightshift/v1/attempts/<run>/0000017/<attempt>/…  Object::Staged
 //! _nightshift/v1/runs/<run>/tries/<channel>/<n>.json  Object::Try
 //! _nightshift/v1/runs/<run>/told/<channel>.json      Object::Told
@@ -83,6 +84,13 @@ pub enum Object {
         /// The date, or `all`.
         partition: Partition,
         /// The generation decided about.
+        generation: Generation,
+    },
+    /// The decision that a generation's data goes.
+    Removal {
+        /// The date, or `all`.
+        partition: Partition,
+        /// The generation whose data goes.
         generation: Generation,
     },
     /// A file that an attempt wrote before its record decides.
@@ -166,12 +174,16 @@ pub enum Prefix {
     Claims(Partition),
     /// Finals of one partition.
     Finals(Partition),
+    /// Removals of one partition.
+    Removals(Partition),
     /// Claims of every partition.
     AllClaims,
     /// Finals of every partition.
     AllFinals,
     /// Output roots that a coordinator serves.
     AllServed,
+    /// The plan of a run, with its epochs and records below.
+    Run(RunId),
     /// Epochs of a run.
     Epochs(RunId),
     /// Tries to tell others of a run.
@@ -220,7 +232,11 @@ impl Prefix {
     pub fn is_flat(&self) -> bool {
         !matches!(
             self,
-            Self::AllClaims | Self::AllFinals | Self::Attempts(_) | Self::ShardAttempts(..)
+            Self::AllClaims
+                | Self::AllFinals
+                | Self::Run(_)
+                | Self::Attempts(_)
+                | Self::ShardAttempts(..)
         )
     }
 }
@@ -231,9 +247,11 @@ impl fmt::Display for Prefix {
         match self {
             Self::Claims(partition) => write!(f, "{base}/claims/{partition}"),
             Self::Finals(partition) => write!(f, "{base}/finals/{partition}"),
+            Self::Removals(partition) => write!(f, "{base}/removals/{partition}"),
             Self::AllClaims => write!(f, "{base}/claims"),
             Self::AllFinals => write!(f, "{base}/finals"),
             Self::AllServed => write!(f, "{base}/served"),
+            Self::Run(run) => write!(f, "{base}/runs/{run}"),
             Self::Epochs(run) => write!(f, "{base}/runs/{run}/epoch"),
             Self::Tries(run, channel) => write!(f, "{base}/runs/{run}/tries/{channel}"),
             Self::Records(run) => write!(f, "{base}/runs/{run}/records"),
@@ -301,12 +319,13 @@ impl Object {
         }
     }
 
-    /// The generation of a claim, a final, an approval or a visible file.
+    /// The generation of a claim, a final, an approval, a removal or a visible file.
     pub fn generation(&self) -> Option<Generation> {
         match self {
             Self::Claim { generation, .. }
             | Self::Final { generation, .. }
             | Self::Approval { generation, .. }
+            | Self::Removal { generation, .. }
             | Self::Part { generation, .. }
             | Self::Rejects { generation, .. }
             | Self::Success { generation, .. } => Some(*generation),
@@ -337,6 +356,9 @@ impl fmt::Display for Object {
             }
             Self::Approval { partition, generation } => {
                 write!(f, "{base}/approvals/{partition}/{generation}.json")
+            }
+            Self::Removal { partition, generation } => {
+                write!(f, "{base}/removals/{partition}/{generation}.json")
             }
             Self::Staged { run, shard: ShardIndex(shard), attempt, file } => {
                 write!(f, "{base}/attempts/{run}/{shard:0INDEX_WIDTH$}/{attempt}/{file}")
@@ -374,10 +396,28 @@ pub fn private_directory() -> String {
     Private.to_string()
 }
 
+/// Begins the name of a directory for the check that a store keeps its promises.
+const PROBE: &str = "probe-";
+
 /// A directory for the check that a store keeps its promises, relative to the output root;
 /// `token` makes it the caller's own.
 pub fn probe_directory(token: &AttemptId) -> String {
-    format!("{Private}/probe-{token}")
+    format!("{Private}/{PROBE}{token}")
+}
+
+/// Whether an entry of the private directory is what [`probe_directory`] makes.
+pub fn is_probe_directory(name: &str) -> bool {
+    name.strip_prefix(PROBE).is_some_and(|token| token.parse::<AttemptId>().is_ok())
+}
+
+/// Whether `path`, relative to the output root, is a temporary name of an object: what a process
+/// writes to before it creates a document, and leaves behind when it is killed.
+pub fn is_temporary(path: &str) -> bool {
+    path.rsplit_once('#').is_some_and(|(object, number)| {
+        !number.is_empty()
+            && number.bytes().all(|c| c.is_ascii_digit())
+            && Object::parse(object).is_some()
+    })
 }
 
 /// Writes `date=<date>/gen=<n>`, or `all/gen=<n>`.
@@ -412,6 +452,10 @@ fn parse_private(rest: &str) -> Option<Object> {
             generation: file.strip_suffix(".json")?.parse().ok()?,
         },
         ["", "approvals", partition, file] => Object::Approval {
+            partition: partition.parse().ok()?,
+            generation: file.strip_suffix(".json")?.parse().ok()?,
+        },
+        ["", "removals", partition, file] => Object::Removal {
             partition: partition.parse().ok()?,
             generation: file.strip_suffix(".json")?.parse().ok()?,
         },

@@ -12,7 +12,8 @@
 //! 4. [`settle`] decides a conditional create, which makes a [`record`] happen once; [`scores`]
 //!    is what a record says about the numbers in its output.
 //! 5. [`conclusion`] turns plan and records into the verdict of the run, [`gates`] say whether
-//!    readers may see it; [`report`] tells people.
+//!    readers may see it; [`report`] tells people; [`retention`] says which generations have had
+//!    their time.
 //!
 //! [`window`] is in which hours any of it may happen, [`quantity`] an amount as Kubernetes writes
 //! it, [`agreement`] how far two models agree. [`layout`] makes every path under the output root,
@@ -41,6 +42,7 @@ pub mod gates;
 pub mod conclusion;
 pub mod report;
 pub mod agreement;
+pub mod retention;
 pub mod layout;
 pub mod document;
 pub mod root;

@@ -134,6 +134,10 @@ pub async fn complete<P: Planned + Sync>(
     if !accepted {
         return Ok(report);
     }
+    // A process that wakes up late must not vouch for files that are gone.
+    if root.exists(&Object::Removal { partition, generation }).await? {
+        return Ok(report);
+    }
     if plan.gate().is_some() {
         publish_stored(root, plan).await?;
     }

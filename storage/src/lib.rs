@@ -12,10 +12,11 @@
 //! 7. [`publish`]: with the permit that its record gives, they get their visible names.
 //! 8. [`concluding`]: when every shard is decided, the final and the report are made; with a gate,
 //!    files become visible after it, or after a person's approval ([`releasing`]).
+//! 9. [`verifying`] judges what is there; [`collecting`] removes what has had its time.
 //!
 //! Underneath, `settling` performs the decisions of [`nightshift_core::settle`], `volume` makes
-//! conditional creates on a file system, and [`sync`] makes things durable. Nothing here
-//! deletes what a run has made; that is the collector's, after it has read a verdict.
+//! conditional creates on a file system, and [`sync`] makes things durable. Only
+//! [`collecting`] deletes what a run has made, after it has read a verdict.
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -32,6 +33,7 @@ pub mod staged;
 pub mod publish;
 pub mod concluding;
 pub mod releasing;
+pub mod collecting;
 pub mod verifying;
 pub mod error;
 mod exit;

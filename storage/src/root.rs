@@ -124,14 +124,7 @@ impl Probed {
                 }
             }
         };
-        if root.name == *name {
-            return Ok(root);
-        }
-        Err(StoreError::ForeignRoot {
-            root: self.directory().display().to_string(),
-            found: root.name,
-            wanted: name.clone(),
-        })
+        self.owned(root, name)
     }
 
     /// The same root, to look at only.
@@ -205,6 +198,29 @@ impl Reader {
             .map_err(|error| StoreError::from_store("open", directory.display(), error))?;
         let inner = Inner { directory, store: Arc::new(volume), syncer };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Makes sure that the root does not belong to another spec than `name`; one that nobody has
+    /// written to belongs to nobody.
+    ///
+    /// # Errors
+    /// [`StoreError::ForeignRoot`], and those of [`Reader::read`].
+    pub async fn check_owner(&self, name: &SpecName) -> Result<(), StoreError> {
+        match self.read::<Root>(&Object::Root).await? {
+            Some(root) => self.owned(root, name).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    fn owned(&self, root: Root, name: &SpecName) -> Result<Root, StoreError> {
+        if root.name == *name {
+            return Ok(root);
+        }
+        Err(StoreError::ForeignRoot {
+            root: self.directory().display().to_string(),
+            found: root.name,
+            wanted: name.clone(),
+        })
     }
 
     /// The directory.

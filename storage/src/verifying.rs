@@ -1,17 +1,15 @@
 //! Verifying a concluded run: hash and count everything again, and compare with what was decided.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use futures::TryStreamExt;
-use nightshift_core::conclusion::{Final, FinalState};
-use nightshift_core::ids::{RunId, ShardIndex};
+use nightshift_core::conclusion::{Final, FinalState, NotConcluded, Tally};
+use nightshift_core::ids::RunId;
 use nightshift_core::layout::{Object, Prefix};
-use nightshift_core::plan::{Compression, InputFormat, Plan};
+use nightshift_core::plan::{Compression, InputFormat, Outline, Plan, Planned, ShardSet};
 use nightshift_core::record::{Record, StoredFile, Verdict};
 use serde::Serialize;
 
 use crate::error::StoreError;
-use crate::input::{Found, inspect};
+use crate::input::{Found, inspect, verify_pin};
 use crate::root::{Reader, blocking};
 
 /// Faults that are spelled out; the rest are counted.
@@ -22,6 +20,11 @@ pub const FAULTS_SHOWN_MAX: usize = 100;
 pub struct Verification {
     /// The run.
     pub run: RunId,
+    /// Whether the collector has removed its data, so that there are no files to verify.
+    pub removed: bool,
+    /// Input files that were compared with their pins, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<u64>,
     /// Shards with a record.
     pub shards: u64,
     /// Files that were hashed.
@@ -39,6 +42,21 @@ pub struct Verification {
 }
 
 impl Verification {
+    fn of(run: &RunId) -> Self {
+        Self {
+            run: run.clone(),
+            removed: false,
+            inputs: None,
+            shards: 0,
+            files: 0,
+            bytes: 0,
+            rows_out: 0,
+            rows_rejected: 0,
+            faults: Vec::new(),
+            fault_count: 0,
+        }
+    }
+
     /// Whether everything is as it was decided.
     pub fn passed(&self) -> bool {
         self.fault_count == 0
@@ -52,63 +70,72 @@ impl Verification {
     }
 }
 
-/// Verifies `run`: every visible file (or the staged one, if a gate keeps it from readers) has the bytes and the rows that its record names, every
-/// record fits the plan, the final follows from them, and nothing else is visible.
+/// Verifies `run`: every visible file (or the staged one, if a gate keeps it from readers) has the
+/// bytes and the rows that its record names, every record fits the plan, the final follows from
+/// them, and nothing else is visible. Of a run whose data the collector has removed, records and
+/// final are verified. Memory is a few bytes a shard.
 ///
 /// # Errors
 /// If the store does not answer. What is wrong with the run is no error but a fault.
 pub async fn verify_run(root: &Reader, run: &RunId) -> Result<Verification, StoreError> {
-    let mut found = Verification {
-        run: run.clone(),
-        shards: 0,
-        files: 0,
-        bytes: 0,
-        rows_out: 0,
-        rows_rejected: 0,
-        faults: Vec::new(),
-        fault_count: 0,
-    };
-    let Some(plan) = root.read::<Plan>(&Object::Plan { run: run.clone() }).await? else {
+    let RunId { partition, generation, .. } = *run;
+    let mut found = Verification::of(run);
+    let Some((plan, _)) = root.read_hashed::<Outline>(&Object::Plan { run: run.clone() }).await?
+    else {
         found.fault("there is no plan".to_owned());
         return Ok(found);
     };
+    found.removed = root.exists(&Object::Removal { partition, generation }).await?;
     let decided = root.decided_shards(run).await?;
-    let records = root.records(run, &decided).await?;
-    found.shards = records.len() as u64;
-    let RunId { partition, generation, .. } = *run;
+    let mut tally = Tally::new(&plan);
+    let mut contradicted = false;
     let stored = root.read::<Final>(&Object::Final { partition, generation }).await?;
     let published = root.is_published(&plan, stored.as_ref()).await?;
-    let mut expected = Expected { published, visible: BTreeSet::new() };
-    for (&shard, record) in &records {
-        if let Err(error) = record.check(&plan, shard) {
-            found.fault(format!("the record of shard {shard}: {error}"));
+    let mut expected =
+        Expected { published, outputs: ShardSet::default(), rejects: ShardSet::default() };
+    let mut records = std::pin::pin!(root.records_in_order(run, decided.iter()));
+    while let Some((shard, record)) = records.try_next().await? {
+        let Some(record) = record else { continue };
+        found.shards += 1;
+        if let Err(error) = tally.add(shard, &record) {
+            contradicted = true;
+            found.fault(crate::error::chain(&error));
         }
-        check_shard(root, record, &plan, &mut found, &mut expected).await?;
+        if !found.removed {
+            check_shard(root, &record, &plan, &mut found, &mut expected).await?;
+        }
     }
-    check_verdict(root, &plan, &records, &mut found, &mut expected).await?;
-    check_visible(root, run, &expected.visible, &mut found).await?;
+    let concluded = if contradicted { None } else { Some(tally.finish()) };
+    let succeeded = check_verdict(stored.as_ref(), concluded, &mut found);
+    let marked = succeeded && expected.published && !found.removed;
+    check_visible(root, &plan, &expected, marked, &mut found).await?;
     Ok(found)
 }
 
-/// What is to be seen of a run.
+/// The visible files that the records of a run name.
+#[derive(Debug)]
 struct Expected {
-    /// Whether readers may see its files; they stay where they were staged otherwise.
+    /// Whether readers may see them; they stay where they were staged otherwise.
     published: bool,
-    /// The visible files.
-    visible: BTreeSet<String>,
+    outputs: ShardSet,
+    rejects: ShardSet,
 }
 
 async fn check_shard(
     root: &Reader,
     record: &Record,
-    plan: &Plan,
+    plan: &Outline,
     found: &mut Verification,
     expected: &mut Expected,
 ) -> Result<(), StoreError> {
     let Verdict::Committed(committed) = &record.verdict else { return Ok(()) };
     let shard = record.shard;
     let format = plan.task.output_format.into();
-    let rows = check_file(root, &committed.output, shard, format, found, expected).await?;
+    let wanted = Object::part(plan, shard);
+    if expected.published {
+        expected.outputs.insert(shard);
+    }
+    let rows = check_file(root, &committed.output, &wanted, format, found, expected).await?;
     if rows.is_some_and(|rows| rows != committed.rows_out) {
         let rows = rows.unwrap_or_default();
         found.fault(format!(
@@ -118,7 +145,12 @@ async fn check_shard(
     }
     found.rows_out += rows.unwrap_or_default();
     if let Some(rejects) = &committed.rejects {
-        let rows = check_file(root, rejects, shard, InputFormat::Jsonl, found, expected).await?;
+        let wanted = Object::rejects(plan, shard);
+        if expected.published {
+            expected.rejects.insert(shard);
+        }
+        let rows =
+            check_file(root, rejects, &wanted, InputFormat::Jsonl, found, expected).await?;
         if rows.is_some_and(|rows| rows != committed.rows_rejected) {
             found.fault(format!("shard {shard}: the rejects file has another number of rows"));
         }
@@ -129,30 +161,31 @@ async fn check_shard(
     Ok(())
 }
 
-/// Hashes and counts one file where readers see it, or where it was staged if a gate keeps it; its rows, if it can be read.
+/// Hashes and counts one file, which readers are to see as `wanted`; where they see it, or where it
+/// was staged if a gate keeps it. Its rows, if it can be read.
 async fn check_file(
     root: &Reader,
     file: &StoredFile,
-    shard: ShardIndex,
+    wanted: &Object,
     format: InputFormat,
     found: &mut Verification,
-    expected: &mut Expected,
+    expected: &Expected,
 ) -> Result<Option<u64>, StoreError> {
+    if file.visible != *wanted {
+        found.fault(format!("a record names {} instead of {wanted}", file.visible));
+    }
     let object = if expected.published { &file.visible } else { &file.staged };
     let visible = object.path();
-    if expected.published {
-        expected.visible.insert(visible.clone());
-    }
     match root.digest(object).await? {
         None => {
-            found.fault(format!("shard {shard}: {visible} does not exist"));
+            found.fault(format!("{visible} does not exist"));
             return Ok(None);
         }
         Some((size_bytes, sha256)) => {
             found.files += 1;
             found.bytes += size_bytes;
             if size_bytes != file.size_bytes || sha256 != file.sha256 {
-                found.fault(format!("shard {shard}: {visible} is not what was committed"));
+                found.fault(format!("{visible} is not what was committed"));
                 return Ok(None);
             }
         }
@@ -163,57 +196,90 @@ async fn check_file(
         compression: Compression::None,
         partition_columns: Vec::new(),
     };
-    let inspected = blocking(move || Ok(inspect(&source, &[]))).await?;
-    match inspected {
+    match blocking(move || Ok(inspect(&source, &[]))).await? {
         Ok(inspected) => Ok(Some(inspected.file.rows)),
         Err(error) => {
-            found.fault(format!("shard {shard}: {error}"));
+            found.fault(format!("{visible}: {error}"));
             Ok(None)
         }
     }
 }
 
-async fn check_verdict(
-    root: &Reader,
-    plan: &Plan,
-    records: &BTreeMap<ShardIndex, Record>,
+/// Compares the stored final with what follows from the records, where all of them could be
+/// counted; whether the run succeeded.
+fn check_verdict(
+    stored: Option<&Final>,
+    concluded: Option<Result<Final, NotConcluded>>,
     found: &mut Verification,
-    expected: &mut Expected,
-) -> Result<(), StoreError> {
-    let (partition, generation) = (plan.partition(), plan.generation());
-    let stored = root.read::<Final>(&Object::Final { partition, generation }).await?;
-    match (Final::conclude(plan, records), stored) {
-        (Ok(computed), Some(stored)) if computed == stored => {
-            if stored.state == FinalState::Succeeded && expected.published {
-                expected.visible.insert(Object::Success { partition, generation }.path());
-            }
+) -> bool {
+    let succeeded = stored.is_some_and(|one| one.state == FinalState::Succeeded);
+    match (concluded, stored) {
+        (None, Some(_)) => {}
+        (Some(Ok(computed)), Some(stored)) if computed == *stored => {}
+        (Some(Ok(_)), Some(_)) => {
+            found.fault("the final does not follow from the records".to_owned());
         }
-        (Ok(_), Some(_)) => found.fault("the final does not follow from the records".to_owned()),
-        (Ok(_), None) => found.fault("there is no final".to_owned()),
-        (Err(error), _) => found.fault(crate::error::chain(&error)),
+        (Some(Err(error)), _) => found.fault(crate::error::chain(&error)),
+        (_, None) => found.fault("there is no final".to_owned()),
+    }
+    succeeded
+}
+
+/// Looks for files that no record names, and for the marker.
+async fn check_visible(
+    root: &Reader,
+    plan: &Outline,
+    expected: &Expected,
+    success: bool,
+    found: &mut Verification,
+) -> Result<(), StoreError> {
+    let RunId { partition, generation, .. } = *plan.run();
+    let mut objects = root.list(&Prefix::Visible(partition, generation));
+    let mut marked = false;
+    while let Some(listed) = objects.try_next().await? {
+        let is_expected = match &listed.object {
+            Some(Object::Success { .. }) => {
+                marked = true;
+                success
+            }
+            Some(object @ Object::Part { shard, .. }) => {
+                expected.outputs.contains(*shard) && *object == Object::part(plan, *shard)
+            }
+            Some(object @ Object::Rejects { shard, .. }) => {
+                expected.rejects.contains(*shard) && *object == Object::rejects(plan, *shard)
+            }
+            _ => false,
+        };
+        if !is_expected {
+            found.fault(match found.removed {
+                true => format!("{} is still visible; run `nightshift gc` again", listed.path),
+                false => format!("{} is visible, but no record names it", listed.path),
+            });
+        }
+    }
+    // Parts that are missing were named already.
+    if success && !marked {
+        found.fault(format!("{} is missing", Object::Success { partition, generation }));
     }
     Ok(())
 }
 
-async fn check_visible(
-    root: &Reader,
-    run: &RunId,
-    expected: &BTreeSet<String>,
-    found: &mut Verification,
-) -> Result<(), StoreError> {
-    let mut objects = root.list(&Prefix::Visible(run.partition, run.generation));
-    let mut seen = BTreeSet::new();
-    while let Some(listed) = objects.try_next().await? {
-        if !expected.contains(&listed.path) {
-            found.fault(format!("{} is visible, but no record names it", listed.path));
-        }
-        seen.insert(listed.path);
-    }
-    // Parts that are missing were named with their shard already; the marker belongs to none.
-    let success = Object::Success { partition: run.partition, generation: run.generation }.path();
-    if expected.contains(&success) && !seen.contains(&success) {
-        found.fault(format!("{success} is missing"));
-    }
+/// Whether the inputs that `run` was planned with are still what they were: a fault for each
+/// that is not. The whole plan is in memory meanwhile.
+///
+/// # Errors
+/// If the plan cannot be read.
+pub async fn verify_inputs(root: &Reader, found: &mut Verification) -> Result<(), StoreError> {
+    let object = Object::Plan { run: found.run.clone() };
+    let Some(plan) = root.read::<Plan>(&object).await? else { return Ok(()) };
+    let files = plan.inputs;
+    let faults = blocking(move || {
+        let changed = files.iter().filter_map(|file| verify_pin(file).err());
+        Ok((files.len() as u64, changed.map(|error| crate::error::chain(&error)).collect()))
+    });
+    let (inputs, faults): (u64, Vec<String>) = faults.await?;
+    found.inputs = Some(inputs);
+    faults.into_iter().for_each(|fault| found.fault(fault));
     Ok(())
 }
 

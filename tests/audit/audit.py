@@ -14,6 +14,9 @@ Every run that has a plan is checked:
   I6  visible files are exactly the committed attempts' bytes, one a shard, nothing else;
       under a gate there are none unless the verdict was accepted
 
+A run whose removal is written down has no data left to judge: its documents are checked, a newer
+generation must have succeeded, and data of it that a generation that stays names must be there.
+
 Prints one JSON line, and exits 1 when anything is wrong. `--open-ok` accepts a run that has
 no final yet (and then only checks what is there), and one that goes on during the audit.
 """
@@ -40,7 +43,7 @@ class Audit:
         self.meta = self.root / "_nightshift" / "v1"
         self.id = id_column
         self.faults = []
-        self.counts = {"runs": 0, "shards": 0, "rows_in": 0, "rows_out": 0, "rows_rejected": 0}
+        self.counts = {"runs": 0, "shards": 0, "rows_in": 0, "rows_out": 0, "rows_rejected": 0, "removed": 0}
 
     def fault(self, run, text):
         self.faults.append(f"{run}: {text}")
@@ -77,7 +80,7 @@ class Audit:
     def check_memory(self, path):
         """Compares all documents with those that an earlier audit saw, and remembers them."""
         earlier = json.loads(path.read_text()) if path.is_file() else {}
-        kinds = ("root", "claims/*/*", "runs/*/plan", "runs/*/epoch/*", "runs/*/records/*", "finals/*/*", "approvals/*/*")
+        kinds = ("root", "claims/*/*", "runs/*/plan", "runs/*/epoch/*", "runs/*/records/*", "finals/*/*", "approvals/*/*", "removals/*/*")
         now = {
             str(document.relative_to(self.meta)): hashlib.sha256(document.read_bytes()).hexdigest()
             for kind in kinds
@@ -135,6 +138,25 @@ class Audit:
         path = self.meta / "approvals" / partition / f"g{generation}.json"
         return path.is_file() and self.read_json(path)["judgement"] == "approved"
 
+    def check_removal(self, run, partition, generation, final):
+        """Whether the data of a run was given up; only a superseded one may have been."""
+        path = self.meta / "removals" / partition / f"g{generation}.json"
+        if not path.is_file():
+            return False
+        removal = self.read_json(path)
+        self.counts["removed"] += 1
+        better = self.meta / "finals" / partition / f"g{removal['superseded_by']}.json"
+        if removal["run"] != run or final is None:
+            self.fault(run, "its data is removed, but it is undecided, or another run's")
+        if removal["superseded_by"] <= generation or self.read_json(better)["state"] != "succeeded":
+            self.fault(run, "its data is removed, but nothing newer had succeeded")
+        if (self.meta / "removals" / partition / better.name).is_file() and not any(
+            self.read_json(newer)["state"] == "succeeded" and not (self.meta / "removals" / partition / newer.name).is_file()
+            for newer in better.parent.glob("g*.json")
+        ):
+            self.fault(run, "its data is removed, and that of every generation that succeeded")
+        return True
+
     def check_run(self, run_dir, open_ok):
         plan = self.read_json(run_dir / "plan.json")
         run = plan["run"]
@@ -147,6 +169,7 @@ class Audit:
         # that is seen has all of its records, and a visible file that is seen has its record.
         final_path = self.meta / "finals" / partition / f"g{generation}.json"
         final = self.read_json(final_path) if final_path.is_file() else None
+        removed = self.check_removal(run, partition, int(generation), final)
         found = {p.name for p in visible_dir.iterdir() if "#" not in p.name} if visible_dir.is_dir() else set()
         gated = "gate" in plan
         if gated and final_path.is_file():
@@ -192,6 +215,10 @@ class Audit:
                 continue
             done = verdict["committed"]
             sums["committed"] += 1
+            if removed:
+                sums["rows_out"] += done["rows_out"]
+                sums["rows_rejected"] += done["rows_rejected"]
+                continue
             self.check_file(run, done["output"], f"shard {index}", final is not None, hidden)
             expected_visible.add(pathlib.Path(done["output"]["visible"]).name)
             self.check_scores(run, index, done, plan["task"]["output_format"])
@@ -248,6 +275,11 @@ class Audit:
             passed = all(check["passed"] for check in final["gate"]["checks"])
             if (final["gate"]["verdict"] == "passed") != passed:
                 self.fault(run, "the gate's verdict is not that of its checks")
+        if removed:
+            # A collector that was killed has left some; none may be what nobody committed.
+            if success.is_file() and not open_ok:
+                self.fault(run, "its data is removed, but _SUCCESS vouches for it")
+            return
         if state == "succeeded" and accepted:
             expected_visible.add("_SUCCESS")
             if open_ok:

@@ -18,9 +18,10 @@
 //! after shard, at a [`pace`] if need be, [`drain`] how they end in time, [`forced`] how they fail
 //! in a rehearsal, [`session`] a whole run in one process from spec to report, [`weigh`] what it will
 //! take of memory, [`member`] a worker of a coordinator, and [`single`] the path of one file to
-//! another, without a run. [`comparing`] puts the same rows through two models. [`hand_in`] commits what a program in another language has scored.
-//! [`identity`] is who this process is, and [`front`] what its command line shares with
-//! `nightshift`.
+//! another, without a run. [`comparing`] puts the same rows through two models,
+//! [`replaying`] computes a committed shard again and compares. [`hand_in`] commits what a program in
+//! another language has scored. [`identity`] is who this process is, and [`front`] what its command
+//! line shares with `nightshift`.
 //!
 //! A worker decides nothing that outlives it: it computes, and the first record of a shard
 //! counts, whoever wrote it.
@@ -43,6 +44,7 @@ pub mod weigh;
 pub mod member;
 pub mod single;
 pub mod comparing;
+pub mod replaying;
 pub mod hand_in;
 pub mod identity;
 pub mod front;

@@ -50,6 +50,8 @@ fn object() -> impl Strategy<Value = Object> {
             .prop_map(|(partition, generation)| Object::Final { partition, generation }),
         (partition(), generation())
             .prop_map(|(partition, generation)| Object::Success { partition, generation }),
+        (partition(), generation())
+            .prop_map(|(partition, generation)| Object::Removal { partition, generation }),
         run().prop_map(|run| Object::Plan { run }),
         (run(), any::<u64>()).prop_map(|(run, number)| Object::Epoch { run, number }),
         (run(), channel(), any::<u32>()).prop_map(|(run, channel, number)| Object::Try {
@@ -164,6 +166,7 @@ fn the_layout_is_the_documented_one() {
             "_nightshift/v1/runs/flights-2013-01-31-g2/records/0000017.json",
         ),
         (Object::Final { partition, generation }, "_nightshift/v1/finals/2013-01-31/g2.json"),
+        (Object::Removal { partition, generation }, "_nightshift/v1/removals/2013-01-31/g2.json"),
         (
             staged(StagedName::Data(OutputFormat::Parquet)),
             "_nightshift/v1/attempts/flights-2013-01-31-g2/0000017/01ARZ3NDEKTSV4RRFFQ69G5FAV/data.parquet",
@@ -220,6 +223,8 @@ fn objects_lie_under_their_prefix() {
         (Prefix::Claims(partition), Object::Claim { partition, generation }),
         (Prefix::Finals(partition), Object::Final { partition, generation }),
         (Prefix::AllFinals, Object::Final { partition, generation }),
+        (Prefix::Removals(partition), Object::Removal { partition, generation }),
+        (Prefix::Run(run.clone()), Object::Epoch { run: run.clone(), number: 1 }),
         (Prefix::Epochs(run.clone()), Object::Epoch { run: run.clone(), number: 1 }),
         (Prefix::AllServed, Object::Served { name: run.name.clone() }),
         (Prefix::Records(run.clone()), Object::Record { run: run.clone(), shard }),
@@ -234,6 +239,20 @@ fn objects_lie_under_their_prefix() {
         let rest = rest.unwrap_or_else(|| panic!("{path} is not under {}", prefix.path()));
         assert_eq!(prefix.is_flat(), !rest.contains('/'), "{prefix:?}");
     }
+}
+
+#[test]
+fn temporary_names_and_probes_are_told_from_strangers() {
+    let temporary = "_nightshift/v1/finals/2013-01-31/g2.json#17";
+    assert!(is_temporary(temporary));
+    for path in ["#17", "notes#17", "_nightshift/v1/root.json#", "_nightshift/v1/root.json#1a"] {
+        assert!(!is_temporary(path), "{path}");
+    }
+    let token: AttemptId = "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
+    let directory = probe_directory(&token);
+    let (private, probe) = directory.rsplit_once('/').unwrap();
+    assert_eq!(private, private_directory());
+    assert!(is_probe_directory(probe) && !is_probe_directory("probe-mine"));
 }
 
 #[test]

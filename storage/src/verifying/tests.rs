@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use nightshift_core::ids::ShardIndex;
+
 use super::*;
 use crate::concluding::conclude;
 use crate::rehearsal::{Stage, open, opener, plan, records, work};
