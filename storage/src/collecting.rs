@@ -210,7 +210,7 @@ async fn standing(
     partition: Partition,
     generation: Generation,
     verdict: &Final,
-) -> Result<Standing, CollectError> {
+) -> Result<Standing, StoreError> {
     let approval: Option<Approval> = match verdict.waits_for_approval() {
         true => root.read(&Object::Approval { partition, generation }).await?,
         false => None,
