@@ -35,3 +35,5 @@ pub mod document;
 pub mod root;
 pub mod exit;
 pub mod describe;
+#[cfg(test)]
+mod rehearsal;

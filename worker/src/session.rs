@@ -13,11 +13,11 @@ use nightshift_core::decide::{Decision, run_id};
 use nightshift_core::gates::Canary;
 use nightshift_core::ids::{Partition, RunId, ShardIndex};
 use nightshift_core::layout::Object;
-use nightshift_core::plan::{Outline, Plan, Shard, Sharding};
+use nightshift_core::plan::{Plan, Shard, Sharding};
 use nightshift_core::record::{Record, Verdict};
 use nightshift_core::report::Report;
 use nightshift_core::spec::{Bound, Spec};
-use nightshift_storage::concluding::{ConcludeError, complete, conclude};
+use nightshift_storage::concluding::{ConcludeError, conclude};
 use nightshift_storage::error::StoreError;
 use nightshift_storage::model::resolve_model;
 use nightshift_storage::opening::{OpenRun, Opener, decision_for, open_epoch, open_run};
@@ -36,6 +36,7 @@ mod check;
 mod collected;
 mod error;
 mod model;
+mod over;
 
 use collected::Collected;
 
@@ -306,23 +307,6 @@ impl Session {
         Ok(Opened::Work { root, open, loaded })
     }
 
-    /// The outcome of a date about which there is nothing to do.
-    fn over(&self, task: &Task, decision: Decision) -> Result<Option<Outcome>, RunError> {
-        let (Decision::Done(generation)
-        | Decision::Withheld(generation)
-        | Decision::Rejected(generation)) = decision
-        else {
-            return Ok(None);
-        };
-        let run = run_id(&task.spec.name, task.partition, generation);
-        let Some(report) = self.report(task, &run)? else { return Ok(None) };
-        if decision != Decision::Done(generation) {
-            return Ok(Some(Outcome::Held(Box::new(report), decision)));
-        }
-        self.complete(task, &report)?;
-        Ok(Some(Outcome::AlreadyDone(Box::new(report))))
-    }
-
     fn opener(&self, task: &Task) -> Result<Opener, RunError> {
         Ok(Opener {
             name: task.spec.name.clone(),
@@ -342,44 +326,6 @@ impl Session {
             root.read::<Plan>(&Object::Plan { run }).await
         };
         Ok(self.runtime.block_on(stored)?)
-    }
-
-    /// Publishes what is left to publish of a run that succeeded, and writes its `_SUCCESS`: its
-    /// process may have died just before.
-    fn complete(&self, task: &Task, report: &Report) -> Result<(), RunError> {
-        let RunId { partition, generation, .. } = report.verdict.run;
-        self.runtime.block_on(async {
-            let reader = RootReader::open(&task.bound.output).await?;
-            // The usual case writes nothing, so a done date may lie on a read-only volume.
-            if reader.exists(&Object::Success { partition, generation }).await? {
-                return Ok(());
-            }
-            let run = report.verdict.run.clone();
-            let Some(plan) = reader.read::<Outline>(&Object::Plan { run }).await? else {
-                return Ok(());
-            };
-            let root = OutputRoot::open(&task.bound.output, self.durability).await?;
-            complete(&root.probe().await?, &plan, report.verdict.clone()).await?;
-            Ok(())
-        })
-    }
-
-    /// The report of a concluded run, from its stored documents.
-    ///
-    /// # Errors
-    /// If a document cannot be read.
-    pub fn report(&self, task: &Task, run: &RunId) -> Result<Option<Report>, RunError> {
-        let stored = async {
-            let root = RootReader::open(&task.bound.output).await?;
-            let verdict = Object::Final { partition: run.partition, generation: run.generation };
-            let plan: Option<Plan> = root.read(&Object::Plan { run: run.clone() }).await?;
-            Ok::<_, StoreError>(plan.zip(root.read(&verdict).await?))
-        };
-        let stored = self.runtime.block_on(stored)?;
-        Ok(stored.map(|(plan, verdict)| {
-            let visible = nightshift_core::layout::Prefix::Visible(run.partition, run.generation);
-            Report::new(&plan, verdict, visible.path())
-        }))
     }
 
     /// Why `shard` of `run` was given up, if it was.
