@@ -51,3 +51,5 @@ pub mod last_words;
 pub mod describe;
 pub mod endpoint;
 pub mod figures;
+#[cfg(test)]
+mod rehearsal;

@@ -12,11 +12,12 @@ use std::sync::Arc;
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::{Digest, RunId, ShardIndex};
 use nightshift_core::layout::Object;
+use nightshift_core::model::ModelUri;
 use nightshift_core::plan::{OutputFormat, Plan};
 use nightshift_core::record::{Committed, Record, StoredFile, Verdict};
 use nightshift_storage::error::StoreError;
 use nightshift_storage::input::InputError;
-use nightshift_storage::model::resolve_model;
+use nightshift_storage::model::{Models, Resolved};
 use nightshift_storage::root::{OutputRoot, Probed, Reader as RootReader};
 use nightshift_storage::sync::Durability;
 use serde::Serialize;
@@ -27,7 +28,7 @@ use tokio::runtime::Handle;
 use crate::engine::Engine;
 use crate::read::{ErrorClass, ReadError};
 use crate::score::{ScoredShard, Scorer, ShardError, Watcher};
-use crate::session::{Loaded, RunError, load_named};
+use crate::session::{Loaded, RunError, load_resolved};
 
 pub mod compare;
 
@@ -181,7 +182,7 @@ impl<'a> Replay<'a> {
         runtime: Handle,
         root: &'a RootReader,
         run: &RunId,
-        model: Option<&str>,
+        model: Option<&ModelUri>,
         tolerance: f64,
     ) -> Result<Self, ReplayError> {
         let plan = read_plan(&runtime, root, run)?;
@@ -317,18 +318,26 @@ fn read_plan(runtime: &Handle, root: &RootReader, run: &RunId) -> Result<Arc<Pla
     plan.map(Arc::new).ok_or_else(|| ReplayError::NoPlan { run: run.clone() })
 }
 
-/// The plan's model, from where it is now.
-fn load(runtime: &Handle, plan: &Plan, model: Option<&str>) -> Result<Loaded, ReplayError> {
-    let uri = model.unwrap_or(&plan.model.uri);
-    let resolved = runtime.block_on(resolve_model(uri, plan.model.version.as_deref()));
-    let identity = resolved.map_err(RunError::from)?;
-    if identity.digest != plan.model.digest {
+/// The plan's model: from where the plan pinned it, or from where `model` says that it is now.
+fn load(
+    runtime: &Handle,
+    plan: &Plan,
+    model: Option<&ModelUri>,
+) -> Result<Loaded, ReplayError> {
+    let models = Models::from_env();
+    let Some(uri) = model else {
+        let folder = runtime.block_on(models.fetch(&plan.model)).map_err(RunError::from)?;
+        return Ok(load_resolved(Resolved { identity: plan.model.clone(), folder })?);
+    };
+    let resolved = runtime.block_on(models.resolve(uri, plan.model.version.as_deref()));
+    let resolved = resolved.map_err(RunError::from)?;
+    if resolved.identity.digest != plan.model.digest {
         return Err(ReplayError::OtherModel {
             run: plan.run.clone(),
             planned: plan.model.digest,
-            uri: uri.to_owned(),
-            found: identity.digest,
+            uri: uri.to_string(),
+            found: resolved.identity.digest,
         });
     }
-    Ok(load_named(identity)?)
+    Ok(load_resolved(resolved)?)
 }

@@ -9,19 +9,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use jiff::tz::TimeZone;
 use nightshift_core::decide::{Decision, run_id};
 use nightshift_core::gates::Canary;
 use nightshift_core::ids::{Partition, RunId, ShardIndex};
 use nightshift_core::layout::Object;
 use nightshift_core::model::ModelUri;
-use nightshift_core::plan::{ModelIdentity, Outline, Plan, Shard, Sharding};
+use nightshift_core::plan::{ModelIdentity, Plan, Shard, Sharding};
 use nightshift_core::record::{Record, Verdict};
 use nightshift_core::report::Report;
 use nightshift_core::spec::{Bound, Spec};
-use nightshift_core::window::{Hours, UnknownZone};
 use nightshift_notify::{Teller, Urgency};
-use nightshift_storage::concluding::{ConcludeError, complete, conclude};
+use nightshift_storage::concluding::{ConcludeError, conclude};
 use nightshift_storage::error::StoreError;
 use nightshift_storage::model::{Models, Resolved};
 use nightshift_storage::opening::{OpenRun, Opener, decision_for, open_epoch, open_run};
@@ -42,7 +40,9 @@ mod canary;
 mod check;
 mod collected;
 mod error;
+mod hours;
 mod model;
+mod over;
 mod telling;
 
 use collected::Collected;
@@ -375,21 +375,6 @@ impl Session {
         }
     }
 
-    /// In which hours shards of `task` may be begun; at any time if none.
-    fn hours(&self, task: &Task) -> Result<Option<Hours>, UnknownZone> {
-        let window = task.spec.window.as_ref().filter(|_| !self.ignore_window);
-        window.map(|window| Hours::new(window, |name| TimeZone::get(name).ok())).transpose()
-    }
-
-    /// Why no shard of `task` may be begun now, if none may.
-    ///
-    /// # Errors
-    /// If the window is in a zone that is not known.
-    pub fn why_closed(&self, task: &Task) -> Result<Option<String>, UnknownZone> {
-        let Some(hours) = self.hours(task)? else { return Ok(None) };
-        Ok(hours.closed_until(self.who.now()).map(|until| hours.why_closed(until)))
-    }
-
     /// The output root, proven and known to be that of the spec.
     async fn output(&self, task: &Task) -> Result<Probed, StoreError> {
         let root = OutputRoot::open(&task.bound.output, self.durability).await?;
@@ -402,24 +387,6 @@ impl Session {
     /// lost with it.
     fn unless_drained(&self) -> Result<(), RunError> {
         if self.drain.is_requested() { Err(RunError::Drained) } else { Ok(()) }
-    }
-
-    /// The outcome of a date about which there is nothing to do.
-    fn over(&self, task: &Task, decision: Decision) -> Result<Option<Outcome>, RunError> {
-        let (Decision::Done(generation)
-        | Decision::Withheld(generation)
-        | Decision::Rejected(generation)) = decision
-        else {
-            return Ok(None);
-        };
-        let run = run_id(&task.spec.name, task.partition, generation);
-        let Some((plan, report)) = self.stored(task, &run)? else { return Ok(None) };
-        if decision != Decision::Done(generation) {
-            return Ok(Some(Outcome::Held(Box::new(report), decision)));
-        }
-        self.complete(task, &report)?;
-        self.catch_up(task, &plan, &report, Urgency::Passing)?;
-        Ok(Some(Outcome::AlreadyDone(Box::new(report))))
     }
 
     fn opener(&self, task: &Task) -> Result<Opener, RunError> {
@@ -442,26 +409,6 @@ impl Session {
             root.read::<Plan>(&Object::Plan { run }).await
         };
         Ok(self.runtime.block_on(stored)?)
-    }
-
-    /// Publishes what is left to publish of a run that succeeded, and writes its `_SUCCESS`: its
-    /// process may have died just before.
-    fn complete(&self, task: &Task, report: &Report) -> Result<(), RunError> {
-        let RunId { partition, generation, .. } = report.verdict.run;
-        self.runtime.block_on(async {
-            let reader = RootReader::open(&task.bound.output).await?;
-            // The usual case writes nothing, so a done date may lie on a read-only volume.
-            if reader.exists(&Object::Success { partition, generation }).await? {
-                return Ok(());
-            }
-            let run = report.verdict.run.clone();
-            let Some(plan) = reader.read::<Outline>(&Object::Plan { run }).await? else {
-                return Ok(());
-            };
-            let root = OutputRoot::open(&task.bound.output, self.durability).await?;
-            complete(&root.probe().await?, &plan, report.verdict.clone()).await?;
-            Ok(())
-        })
     }
 
     /// Why `shard` of `run` was given up, if it was.

@@ -34,7 +34,7 @@ pub(crate) fn perform(runtime: &Handle, args: &ReplayArgs) -> Result<Exit, Failu
     let model = args.spec.model.as_ref().map(|_| workspace.task(args.run.partition));
     let model = model.transpose()?.map(|task| task.bound.model);
     let failed = |error: ReplayError| Failure::new(error.exit(), describe(&error));
-    let replay = Replay::open(runtime.clone(), &root, &args.run, model.as_deref(), args.tolerance);
+    let replay = Replay::open(runtime.clone(), &root, &args.run, model.as_ref(), args.tolerance);
     let replay = replay.map_err(failed)?;
     let shards = match args.sample {
         Some(count) => replay.sample(count).map_err(failed)?,

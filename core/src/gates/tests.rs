@@ -1,9 +1,9 @@
 use super::*;
 use crate::conclusion::Tally;
-use crate::ids::{Digest, Generation, Partition, ShardIndex};
-use crate::layout::{Object, StagedName};
-use crate::plan::{ModelIdentity, OutputFormat, Plan, Sharding, TaskSettings, cut};
-use crate::record::{Committed, Record, StoredFile, Timing, Verdict};
+use crate::ids::{Generation, Partition, ShardIndex};
+use crate::plan::Plan;
+use crate::record::{Record, Verdict};
+use crate::rehearsal;
 use crate::scores::Collector;
 
 const RULES: &str = "
@@ -37,70 +37,16 @@ fn gate(text: &str, reference: Option<&[f64]>) -> GatePlan {
 }
 
 fn plan(gate: Option<GatePlan>, rows: u64, shards: u32) -> Plan {
-    Plan {
-        version: Plan::VERSION,
-        run: "flights-2013-01-02-g1".parse().unwrap(),
-        planned_at: "2026-01-01T00:00:00Z".parse().unwrap(),
-        fingerprint: Digest([1; 32]),
-        model: ModelIdentity {
-            uri: "/m".into(),
-            version: None,
-            pinned: None,
-            digest: Digest([2; 32]),
-            files: Vec::new(),
-        },
-        task: TaskSettings {
-            kind: "tabular".into(),
-            id: vec!["id".into()],
-            keep: Vec::new(),
-            output_format: OutputFormat::Parquet,
-            rejects_max_ratio: 1.0,
-            rejects_min: 0,
-            crash_budget: 4,
-        },
-        inputs: Vec::new(),
-        rows,
-        shards: cut(&[rows], Sharding::Count(shards)).unwrap(),
-        inherits: None,
-        workers: None,
-        window: None,
-        reporting: None,
-        gate,
-    }
+    Plan { gate, ..rehearsal::plan(rows, shards) }
 }
 
 /// The record of a shard whose rows scored `values`; rows beyond them were rejected.
 fn record(plan: &Plan, shard: u32, values: &[f64]) -> Record {
-    let shard = ShardIndex(shard);
-    let (rows, rows_out) = (plan.shard(shard).unwrap().rows(), values.len() as u64);
-    let attempt: crate::ids::AttemptId = "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
-    let file = StagedName::Data(OutputFormat::Parquet);
-    let output = StoredFile {
-        staged: Object::Staged { run: plan.run.clone(), shard, attempt: attempt.clone(), file },
-        visible: Object::part(plan, shard),
-        size_bytes: 10,
-        sha256: Digest([3; 32]),
-    };
-    Record {
-        version: Record::VERSION,
-        run: plan.run.clone(),
-        shard,
-        attempt,
-        worker: "w".into(),
-        decided_at: plan.planned_at,
-        inherited_from: None,
-        verdict: Verdict::Committed(Box::new(Committed {
-            rows_in: rows,
-            rows_out,
-            rows_rejected: rows - rows_out,
-            rejects_by_reason: Default::default(),
-            output,
-            rejects: None,
-            model_digest: plan.model.digest,
-            timing: Timing::default(),
-            scores: Some(scores(values)),
-        })),
-    }
+    let rows = plan.shard(ShardIndex(shard)).unwrap().rows();
+    let mut record = rehearsal::record(plan, shard, rows - values.len() as u64, true);
+    let Verdict::Committed(committed) = &mut record.verdict else { panic!("it is committed") };
+    committed.scores = Some(scores(values));
+    record
 }
 
 /// What the gate says of a run of one shard with these rows and values.
@@ -173,13 +119,7 @@ fn a_run_with_a_hole_is_never_published_by_itself() {
     let plan = plan(Some(gate("rows: { min_ratio: 0 }", None)), 4, 2);
     let mut tally = Tally::new(&plan);
     tally.add(ShardIndex(0), &record(&plan, 0, &[1.0, 2.0])).unwrap();
-    let mut lost = record(&plan, 1, &[1.0, 2.0]);
-    lost.verdict = Verdict::Quarantined(crate::record::Quarantined {
-        class: crate::record::FailureClass::Data,
-        reason: "r".into(),
-        message: "m".into(),
-        attempts: 1,
-    });
+    let lost = rehearsal::record(&plan, 1, 0, false);
     tally.add(ShardIndex(1), &lost).unwrap();
     let verdict = tally.finish().unwrap();
     assert!(verdict.is_withheld());

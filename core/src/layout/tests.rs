@@ -49,6 +49,8 @@ fn object() -> impl Strategy<Value = Object> {
         (partition(), generation())
             .prop_map(|(partition, generation)| Object::Final { partition, generation }),
         (partition(), generation())
+            .prop_map(|(partition, generation)| Object::Approval { partition, generation }),
+        (partition(), generation())
             .prop_map(|(partition, generation)| Object::Success { partition, generation }),
         (partition(), generation())
             .prop_map(|(partition, generation)| Object::Removal { partition, generation }),
@@ -167,6 +169,7 @@ fn the_layout_is_the_documented_one() {
         ),
         (Object::Final { partition, generation }, "_nightshift/v1/finals/2013-01-31/g2.json"),
         (Object::Removal { partition, generation }, "_nightshift/v1/removals/2013-01-31/g2.json"),
+        (Object::Approval { partition, generation }, "_nightshift/v1/approvals/2013-01-31/g2.json"),
         (
             staged(StagedName::Data(OutputFormat::Parquet)),
             "_nightshift/v1/attempts/flights-2013-01-31-g2/0000017/01ARZ3NDEKTSV4RRFFQ69G5FAV/data.parquet",

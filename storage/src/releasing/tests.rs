@@ -95,7 +95,8 @@ async fn what_is_withheld_is_seen_only_after_an_approval() {
     assert!(judged.first);
     assert!(is_whole(&stage.root, &run).await);
     assert_eq!(decision().await, Decision::Done(generation));
-    let again = judge(&stage.root, asked(&run, Judgement::Approved)).await.unwrap();
+    let another = Asked { who: "another".to_owned(), ..asked(&run, Judgement::Approved) };
+    let again = judge(&stage.root, another).await.unwrap();
     assert_eq!((again.first, again.approval), (false, judged.approval));
     let other = judge(&stage.root, asked(&run, Judgement::Rejected)).await.unwrap_err();
     assert!(matches!(other, JudgeError::DecidedOtherwise { .. }), "{other}");
