@@ -191,7 +191,7 @@ impl Session {
         let opener = self.opener(task)?;
         let (root, open, loaded) = match self.open(task, &opener)? {
             Opened::Over(outcome) => return Ok(outcome),
-            Opened::Work { root, open, loaded } => (root, open, loaded),
+            Opened::Work { root, open, loaded } => (root, open, *loaded),
         };
         let epoch = self.runtime.block_on(open_epoch(&root, &opener, &open.plan.run))?;
         self.lease(task, root, open, loaded, epoch)
@@ -235,7 +235,7 @@ impl Session {
         }
         let (root, open, loaded) = match self.open(task, &self.opener(task)?)? {
             Opened::Over(outcome) => return Ok(outcome),
-            Opened::Work { root, open, loaded } => (root, open, loaded),
+            Opened::Work { root, open, loaded } => (root, open, *loaded),
         };
         let shards = open.plan.shard_count();
         if shards == 0 {
@@ -363,7 +363,7 @@ impl Session {
         let (root, open) = opened?;
         let loaded = self.loaded_for(&open.plan, loaded)?;
         self.opened(task, &root, &open);
-        Ok(Opened::Work { root, open, loaded })
+        Ok(Opened::Work { root, open, loaded: Box::new(loaded) })
     }
 
     /// Says that a run is open for work, in the log and to whom its plan names.

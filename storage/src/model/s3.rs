@@ -145,7 +145,7 @@ impl ModelSource for S3Source {
         let location = ObjectPath::from(format!("{}/{name}", self.prefix));
         let got = self.store.get_opts(&location, options).await.map_err(trouble)?;
         let from = got.range.start;
-        Ok(Opened { from, chunks: got.into_stream().map_err(|error| Cause::from(error)).boxed() })
+        Ok(Opened { from, chunks: got.into_stream().map_err(Cause::from).boxed() })
     }
 
     fn asked(&self) -> &Asked {
