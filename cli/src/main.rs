@@ -14,6 +14,7 @@ mod prose;
 mod span;
 mod summary;
 mod table;
+mod ticking;
 mod view;
 mod waiting;
 

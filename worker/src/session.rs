@@ -384,6 +384,11 @@ impl Session {
         })
     }
 
+    /// Forgets the model: the next task finds whatever is in its folder then.
+    pub fn forget_model(&self) {
+        *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// The model of `task`, loaded once and kept while its folder is the same.
     ///
     /// # Errors
