@@ -5,6 +5,7 @@ use clap_complete::Shell;
 use nightshift_worker::front::args::{DateArgs, LogArgs, SpecArgs};
 use nightshift_worker::front::rehearsal::RehearsalArgs;
 
+mod backfill;
 mod coordinator;
 mod diff_models;
 mod example;
@@ -15,6 +16,7 @@ mod plan;
 mod render;
 mod report;
 
+pub(crate) use backfill::{BackfillArgs, RedisArgs};
 pub(crate) use coordinator::{CancelArgs, RetryArgs, StatusArgs, SubmitArgs, WhyArgs};
 pub(crate) use diff_models::DiffModelsArgs;
 pub(crate) use example::ExampleArgs;
@@ -68,6 +70,21 @@ pub(crate) enum Command {
     /// limit in `spec.workers.resources` is enough, and what to write there. It is computed from
     /// the size of the model, the footers of the input and the size of shards; no row is scored.
     Plan(PlanArgs),
+    /// Do the next missing thing of the last days, once; for cron, a CronJob, or by hand
+    ///
+    /// Looks at the dates of a window and works on the first one that is missing, failed or
+    /// stale; dates that are done are skipped. It may be started at any time, from any number of
+    /// places: one process does the work, the others say so and end with 0. With --redis it asks
+    /// the ledger first, which takes milliseconds; without one, or when Redis is away, the output
+    /// says what is done.
+    ///
+    /// A run that a dead process left is gone on with. A date that ended partial or failed is
+    /// tried again twice. With --coordinator the coordinator decides and its workers work.
+    ///
+    /// Exit codes: 0 done, nothing to do, or somebody else works; 65 a date ended partial or
+    /// failed, or cannot be read; 66 a date that was named has no input; 69 neither ledger nor
+    /// output can say how things stand; 75 drained.
+    Backfill(BackfillArgs),
     /// Hand dates to a coordinator, whose workers run them; dates that are done are skipped
     ///
     /// The coordinator gets the spec as it is in the file, and the folder that its relative

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::args::{Cli, Command};
 use nightshift_worker::front::failure::Failure;
 
+mod backfill;
 mod cancel;
 mod diff_models;
 mod doctor;
@@ -49,6 +50,7 @@ pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Run(args) => run::perform(handle, &args),
         Command::Plan(args) => plan::perform(handle, &args),
+        Command::Backfill(args) => backfill::perform(&handle, &args),
         Command::Submit(args) => submit::perform(&handle, &args),
         Command::Why(args) => why::perform(&handle, &args),
         Command::Cancel(args) => cancel::perform(&handle, &args),

@@ -15,6 +15,7 @@ mod prose;
 mod span;
 mod summary;
 mod table;
+mod ticking;
 mod view;
 mod waiting;
 

@@ -24,7 +24,7 @@ pub mod judge;
 pub mod tick;
 
 pub use facts::{Concluded, Index, Indexed, Input, Known, Open, Store, Stored};
-pub use instruction::{Instruction, Why, Work};
+pub use instruction::{Dead, Instruction, Why, Work};
 pub use judge::{Judgement, Need, Rules, judge};
 pub use tick::{Decided, Step, Tick, Turn};
 

@@ -26,8 +26,8 @@ mod slices;
 pub use cut::{CutError, Sharding, cut};
 pub use outline::{LONG_MEDIANS, Outline};
 pub use planned::Planned;
-pub use sample::sample_shards;
 pub use reporting::{Column, Lineage, LineageTarget, Reporting, SecretName, Webhook};
+pub use sample::sample_shards;
 pub use set::{ShardSet, Shards};
 pub use slices::Slices;
 

@@ -105,13 +105,23 @@ impl Sources {
         dates: &[Partition],
         onlooker: &Onlooker,
     ) -> Vec<(Partition, Result<Standing, StoreError>)> {
-        let ask = |date: Partition| async move {
-            match &self.output {
-                Some(output) => (date, output.reader.standing(&self.name, date, onlooker).await),
-                None => (date, Ok(Standing::default())),
-            }
-        };
+        let ask = |date| async move { (date, self.standing(date, onlooker).await) };
         stream::iter(dates.to_vec()).map(ask).buffer_unordered(ASKED_MAX).collect().await
+    }
+
+    /// What the store says about one date.
+    ///
+    /// # Errors
+    /// If the store does not answer, or a document cannot be read.
+    pub async fn standing(
+        &self,
+        date: Partition,
+        onlooker: &Onlooker,
+    ) -> Result<Standing, StoreError> {
+        match &self.output {
+            Some(output) => output.reader.standing(&self.name, date, onlooker).await,
+            None => Ok(Standing::default()),
+        }
     }
 
     /// Tells the ledger of finals that were read from the store, or made there. One that is not

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use nightshift_core::backfill::Work;
+use nightshift_core::backfill::{Dead, Work};
 use nightshift_core::decide::{Claim, Decision, Epoch, decide, run_id};
 use nightshift_core::ids::{Generation, Partition, RunId, ShardIndex, SpecName};
 use nightshift_core::layout::Object;
@@ -134,7 +134,12 @@ pub async fn take(
     work: Work,
 ) -> Result<bool, StoreError> {
     match work {
-        Work::Start { generation, inherit, .. } => {
+        Work::Start { generation, inherit, instead_of, .. } => {
+            if let Some(dead) = instead_of
+                && !take_dead(root, opener, partition, dead).await?
+            {
+                return Ok(false);
+            }
             let claim = opener.claim(partition, generation, inherit);
             let object = Object::Claim { partition, generation };
             Ok(match root.create_once(&object, &claim).await? {
@@ -142,13 +147,21 @@ pub async fn take(
                 Settled::Existing(other) => other.request == opener.request,
             })
         }
-        Work::Join { generation, epoch } => {
-            let run = run_id(&opener.name, partition, generation);
-            let epoch = opener.epoch(&run, epoch + 1);
-            let object = Object::Epoch { run, number: epoch.number };
-            Ok(matches!(root.create_once(&object, &epoch).await?, Settled::Created))
-        }
+        Work::Join(dead) => take_dead(root, opener, partition, dead).await,
     }
+}
+
+/// Opens the epoch after the one that was seen, if nobody else has.
+async fn take_dead(
+    root: &Probed,
+    opener: &Opener,
+    partition: Partition,
+    dead: Dead,
+) -> Result<bool, StoreError> {
+    let run = run_id(&opener.name, partition, dead.generation);
+    let epoch = opener.epoch(&run, dead.epoch + 1);
+    let object = Object::Epoch { run, number: epoch.number };
+    Ok(matches!(root.create_once(&object, &epoch).await?, Settled::Created))
 }
 
 /// Opens the run that `decision` names, with `fresh` as its plan if it has none yet.

@@ -41,6 +41,7 @@ pub struct Standing {
 /// The last that is known of the holder of a run.
 struct Holder {
     who: String,
+    is_forced: bool,
     epoch: u64,
     sign: Timestamp,
 }
@@ -120,8 +121,8 @@ impl Reader {
             false => self.read_hashed::<Outline>(&Object::Plan { run }).await?,
         };
         let planned = planned.map(|(outline, _)| outline.model.digest);
-        let Holder { who: holder, epoch, .. } = holder;
-        Ok(Open { generation, planned, epoch, holder, is_alive })
+        let Holder { who: holder, epoch, is_forced, .. } = holder;
+        Ok(Open { generation, planned, epoch, holder, is_forced, is_alive })
     }
 
     async fn holder(&self, run: &RunId) -> Result<Holder, StoreError> {
@@ -130,17 +131,16 @@ impl Reader {
             0 => None,
             number => self.read(&Object::Epoch { run: run.clone(), number }).await?,
         };
-        if let Some(Epoch { opened_by, opened_at, .. }) = opened {
-            return Ok(Holder { who: opened_by, epoch: number, sign: opened_at });
-        }
         let RunId { partition, generation, .. } = *run;
         let claim: Option<Claim> = self.read(&Object::Claim { partition, generation }).await?;
-        // A claim that vanished between two looks is nobody's.
-        let (who, sign) = claim.map_or_else(
-            || ("nobody".to_owned(), Timestamp::MIN),
-            |claim| (claim.claimed_by, claim.claimed_at),
-        );
-        Ok(Holder { who, epoch: number, sign })
+        let is_forced = claim.as_ref().is_some_and(|claim| claim.forced.is_some());
+        let (who, sign) = match (opened, claim) {
+            (Some(opened), _) => (opened.opened_by, opened.opened_at),
+            (None, Some(claim)) => (claim.claimed_by, claim.claimed_at),
+            // A claim that vanished between two looks is nobody's.
+            (None, None) => ("nobody".to_owned(), Timestamp::MIN),
+        };
+        Ok(Holder { who, is_forced, epoch: number, sign })
     }
 
     /// When the newest record of a run was written.

@@ -149,8 +149,7 @@ async fn check_shard(
         if expected.published {
             expected.rejects.insert(shard);
         }
-        let rows =
-            check_file(root, rejects, &wanted, InputFormat::Jsonl, found, expected).await?;
+        let rows = check_file(root, rejects, &wanted, InputFormat::Jsonl, found, expected).await?;
         if rows.is_some_and(|rows| rows != committed.rows_rejected) {
             found.fault(format!("shard {shard}: the rejects file has another number of rows"));
         }

@@ -10,6 +10,11 @@ pub const SEED_VARIABLE: &str = "NIGHTSHIFT_TEST_SEED";
 pub struct Random(u64);
 
 impl Random {
+    /// The stream of a seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// A stream for the test called `test`, from [`SEED_VARIABLE`] or else from the clock. The
     /// seed is printed, so that a failure names the command that repeats its choices.
     pub fn for_test(test: &str) -> Self {
@@ -39,6 +44,11 @@ impl Random {
     /// A number from 0 up to but without `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.number() % end
+    }
+
+    /// Whether it happens this time, which it does once in so many times; never for 0.
+    pub fn one_in(&mut self, times: u64) -> bool {
+        times != 0 && self.below(times) == 0
     }
 
     /// One of `things`.

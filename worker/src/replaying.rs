@@ -319,11 +319,7 @@ fn read_plan(runtime: &Handle, root: &RootReader, run: &RunId) -> Result<Arc<Pla
 }
 
 /// The plan's model: from where the plan pinned it, or from where `model` says that it is now.
-fn load(
-    runtime: &Handle,
-    plan: &Plan,
-    model: Option<&ModelUri>,
-) -> Result<Loaded, ReplayError> {
+fn load(runtime: &Handle, plan: &Plan, model: Option<&ModelUri>) -> Result<Loaded, ReplayError> {
     let models = Models::from_env();
     let Some(uri) = model else {
         let folder = runtime.block_on(models.fetch(&plan.model)).map_err(RunError::from)?;

@@ -433,6 +433,11 @@ impl Session {
         })
     }
 
+    /// Forgets the model: the next task finds whatever is in its folder then.
+    pub fn forget_model(&self) {
+        *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// The model of `task`, resolved and loaded once for all of this session's runs.
     ///
     /// # Errors
@@ -490,5 +495,5 @@ impl Session {
 
 enum Opened {
     Over(Outcome),
-    Work { root: Probed, open: OpenRun, loaded: Loaded },
+    Work { root: Probed, open: OpenRun, loaded: Box<Loaded> },
 }

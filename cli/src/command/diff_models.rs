@@ -50,9 +50,9 @@ pub(crate) fn perform(runtime: Handle, args: &DiffModelsArgs) -> Result<Exit, Fa
 
 /// The model that a flag names; a folder is relative to where the command runs.
 fn model(flag: &str, text: &str) -> Result<ModelUri, Failure> {
-    let parsed = text.parse().map_err(|error| {
-        Failure::new(Exit::Usage, format_args!("{flag} names no model: {error}"))
-    });
+    let parsed = text
+        .parse()
+        .map_err(|error| Failure::new(Exit::Usage, format_args!("{flag} names no model: {error}")));
     match parsed? {
         ModelUri::Folder(path) => place(&path).map(ModelUri::Folder),
         reference => Ok(reference),

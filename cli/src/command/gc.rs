@@ -71,7 +71,7 @@ pub(crate) fn perform(runtime: &Handle, args: &GcArgs) -> Result<Exit, Failure> 
     }
     for left in &collection.failures {
         let text = format_args!("{} was left alone: {}", left.partition, left.reason);
-        let _ = Failure::new(left.exit, text).report();
+        Failure::new(left.exit, text).print();
     }
     Ok(collection.failures.first().map_or(Exit::Done, |left| left.exit))
 }

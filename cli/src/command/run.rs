@@ -118,8 +118,19 @@ fn one(
     task.force = force.then(|| format!("nightshift run --force by {}", session.who));
     progress.begin(&partition.to_string());
     let outcome = session.run(&task)?;
-    let elapsed = started.elapsed().as_secs_f64();
-    let line = match outcome {
+    let line = outcome_line(partition, outcome, started.elapsed().as_secs_f64());
+    progress.end(&format!(
+        "{partition}  {}  {} rows in {} s",
+        line.state,
+        thousands(line.rows_in),
+        seconds(line.seconds)
+    ));
+    Ok(line)
+}
+
+/// What became of a partition, in the table.
+pub(super) fn outcome_line(partition: Partition, outcome: Outcome, elapsed: f64) -> Line {
+    match outcome {
         Outcome::AlreadyDone(report) => {
             let (troubles, exit) = (Vec::new(), Exit::Done);
             let output = Some(report.output.clone());
@@ -145,23 +156,16 @@ fn one(
             seconds: elapsed,
             ..Line::empty(partition, "open", Exit::Temporary)
         },
-    };
-    progress.end(&format!(
-        "{partition}  {}  {} rows in {} s",
-        line.state,
-        thousands(line.rows_in),
-        seconds(elapsed)
-    ));
-    Ok(line)
+    }
 }
 
 /// Whether an error is about one date's input, so that other dates are worth a try.
-fn of_one_date(exit: Exit) -> bool {
+pub(super) fn of_one_date(exit: Exit) -> bool {
     matches!(exit, Exit::NoInput | Exit::Data)
 }
 
 /// Names the date where the error itself does not.
-fn with_partition(error: &RunError, partition: Partition) -> Failure {
+pub(super) fn with_partition(error: &RunError, partition: Partition) -> Failure {
     let exit = error.exit();
     let text = nightshift_worker::describe(error);
     match partition {
@@ -172,7 +176,7 @@ fn with_partition(error: &RunError, partition: Partition) -> Failure {
     }
 }
 
-fn line_of(report: &Report, seconds: f64) -> Line {
+pub(super) fn line_of(report: &Report, seconds: f64) -> Line {
     let verdict = &report.verdict;
     let totals = &verdict.totals;
     let troubles = verdict.quarantined.iter().take(3).map(|shard| {
@@ -202,7 +206,7 @@ fn line_of(report: &Report, seconds: f64) -> Line {
 }
 
 /// The first SIGINT or SIGTERM drains; a second one ends the process at once.
-fn drain_on_signals() -> Result<Drain, Failure> {
+pub(super) fn drain_on_signals() -> Result<Drain, Failure> {
     let drain = Drain::default();
     nightshift_worker::source::drain_on_signals(&drain, crate::PROGRAM)
         .map_err(|error| refused(&error))?;

@@ -113,7 +113,7 @@ pub(crate) fn perform(runtime: &Handle, args: &SubmitArgs) -> Result<Exit, Failu
 }
 
 /// A reason that the protocol takes.
-fn checked_reason(reason: &str) -> Result<String, Failure> {
+pub(super) fn checked_reason(reason: &str) -> Result<String, Failure> {
     let text = reason.trim();
     if text.is_empty() || text.chars().count() > MESSAGE_MAX_CHARS {
         let text = format_args!("--reason takes 1 to {MESSAGE_MAX_CHARS} characters");

@@ -81,6 +81,8 @@ pub struct Open {
     pub epoch: u64,
     /// Who opened that epoch, or claimed the run: host and process.
     pub holder: String,
+    /// Whether the claim is a recorded request to do again what is done.
+    pub is_forced: bool,
     /// Whether that process is taken to be at work; see [`life`](super::life).
     pub is_alive: bool,
 }

@@ -29,15 +29,15 @@ pub enum Instruction {
         inherit: Option<Generation>,
         /// Which retry this is, from 1; 0 if it is none.
         retry: u32,
+        /// The dead run that it takes the place of.
+        instead_of: Option<Dead>,
         /// Why.
         why: Why,
     },
     /// Go on with a run whose holder is dead.
     Join {
-        /// The generation.
-        generation: Generation,
-        /// The newest epoch. Whoever opens the next one goes on; another that is faster works.
-        epoch: u64,
+        /// The run.
+        run: Dead,
         /// Who held it.
         holder: String,
     },
@@ -63,6 +63,15 @@ pub enum Instruction {
     Unavailable(String),
 }
 
+/// A run whose holder is dead, as it was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dead {
+    /// The generation.
+    pub generation: Generation,
+    /// Its newest epoch. Whoever opens the next one has the run, and no other.
+    pub epoch: u64,
+}
+
 /// A run that one process is to execute, alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
@@ -74,14 +83,11 @@ pub enum Work {
         inherit: Option<Generation>,
         /// Which retry this is; for the claim.
         retry: u32,
+        /// The run to take first, so that nobody goes on with it meanwhile.
+        instead_of: Option<Dead>,
     },
-    /// Open the epoch after this one; whoever else opens it first does the work.
-    Join {
-        /// The generation.
-        generation: Generation,
-        /// The newest epoch that was seen.
-        epoch: u64,
-    },
+    /// Take this run; whoever else takes it first does the work.
+    Join(Dead),
 }
 
 /// Why a generation is started.
@@ -150,9 +156,9 @@ impl Instruction {
             Self::Skip { generation, .. }
             | Self::Keep { generation }
             | Self::Start { generation, .. }
-            | Self::Join { generation, .. }
             | Self::Leave { generation, .. }
             | Self::GiveUp { generation, .. } => Some(*generation),
+            Self::Join { run, .. } => Some(run.generation),
             Self::NoInput | Self::Unreadable(_) | Self::Unavailable(_) => None,
         }
     }
@@ -160,10 +166,10 @@ impl Instruction {
     /// The work that this process has to do; none if it has none.
     pub fn work(&self) -> Option<Work> {
         match *self {
-            Self::Start { generation, inherit, retry, .. } => {
-                Some(Work::Start { generation, inherit, retry })
+            Self::Start { generation, inherit, retry, instead_of, .. } => {
+                Some(Work::Start { generation, inherit, retry, instead_of })
             }
-            Self::Join { generation, epoch, .. } => Some(Work::Join { generation, epoch }),
+            Self::Join { run, .. } => Some(Work::Join(run)),
             _ => None,
         }
     }
@@ -190,21 +196,23 @@ impl Work {
     pub fn decision(self) -> Decision {
         match self {
             Self::Start { generation, inherit, .. } => Decision::Start { generation, inherit },
-            Self::Join { generation, .. } => Decision::Join(generation),
+            Self::Join(run) => Decision::Join(run.generation),
         }
     }
 
     /// The generation that is executed.
     pub fn generation(self) -> Generation {
-        let (Self::Start { generation, .. } | Self::Join { generation, .. }) = self;
-        generation
+        match self {
+            Self::Start { generation, .. } => generation,
+            Self::Join(run) => run.generation,
+        }
     }
 
     /// Which retry it is; 0 if it is none, and for a run that has its claim.
     pub fn retry(self) -> u32 {
         match self {
             Self::Start { retry, .. } => retry,
-            Self::Join { .. } => 0,
+            Self::Join(_) => 0,
         }
     }
 }
@@ -215,18 +223,18 @@ impl fmt::Display for Instruction {
         match self {
             Self::Skip { generation, .. } => write!(f, "{generation} has succeeded"),
             Self::Keep { generation } => {
-                write!(f, "{generation} has succeeded; its input is gone, so it stays")
+                write!(f, "{generation} succeeded and stays: its input is gone")
             }
             Self::Start { why, .. } => why.fmt(f),
-            Self::Join { generation, holder, .. } => {
-                write!(f, "{generation} was left unfinished by {holder}")
+            Self::Join { run, holder } => {
+                write!(f, "{} was left unfinished by {holder}", run.generation)
             }
             Self::Leave { generation, holder } => write!(f, "{holder} works on {generation}"),
             Self::NoInput => f.write_str("there is no input; looked for again next time"),
             Self::Unreadable(why) => f.write_str(why),
             Self::GiveUp { generation, state } => {
                 let state = state.as_str();
-                write!(f, "{generation} ended {state}, no retries left; ask with --force")
+                write!(f, "{generation} ended {state}, no retries left")
             }
             Self::Unavailable(why) => write!(f, "neither ledger nor store can tell: {why}"),
         }

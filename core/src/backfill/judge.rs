@@ -9,6 +9,7 @@
 //! | anything else | partial or failed, none left | give up |
 //! | anything else | claimed, no final, holder alive | leave it |
 //! | anything else | claimed, no final, holder dead | join; the next generation if its model is gone |
+//! | anything else | the same, but an earlier generation succeeded and is current | skip |
 //! | anything else | nothing | generation 1, if there is input |
 //! | anything else | no answer | nothing |
 //!
@@ -17,7 +18,7 @@
 
 use crate::backfill::RETRIES;
 use crate::backfill::facts::{Concluded, Index, Indexed, Input, Known, Open, Store, Stored};
-use crate::backfill::instruction::{Instruction, Why};
+use crate::backfill::instruction::{Dead, Instruction, Why};
 use crate::conclusion::FinalState;
 use crate::ids::{Digest, Generation};
 use crate::spec::Reprocess;
@@ -82,7 +83,23 @@ pub fn judge(known: &Known, rules: Rules, model: Option<Digest>) -> Judgement {
             start(known, generation, None, 0, Why::Asked)
         }
         Some(Store::Says(stored)) => match stored {
-            Stored { open: Some(open), .. } => unfinished(open, known, model),
+            Stored { open: Some(open), concluded } => match concluded {
+                // Somebody began to do it again for a reason that has gone away.
+                Some(done) if is_needless(open, done) => {
+                    match freshness(
+                        rules.reprocess,
+                        Some(done.model),
+                        done.fingerprint,
+                        known,
+                        model,
+                    ) {
+                        Ok(Freshness::Current) => told(done.generation, known),
+                        Ok(_) => unfinished(open, known, model),
+                        Err(need) => Judgement::Need(need),
+                    }
+                }
+                _ => unfinished(open, known, model),
+            },
             Stored { concluded: Some(concluded), .. } => {
                 finished(concluded, known, rules.reprocess, model)
             }
@@ -99,6 +116,18 @@ fn skip(done: &Indexed, write_back: bool) -> Judgement {
 
 fn keep(generation: Generation) -> Judgement {
     Judgement::Do(Instruction::Keep { generation })
+}
+
+/// A date that the store calls done; the ledger is told unless it knows.
+fn told(generation: Generation, known: &Known) -> Judgement {
+    let knows = |done: &Indexed| done.generation == generation;
+    let write_back = !matches!(&known.index, Index::Done(done) if knows(done));
+    Judgement::Do(Instruction::Skip { generation, write_back })
+}
+
+/// Whether nobody works on a run that nobody asked for, of a date that has succeeded before.
+fn is_needless(open: &Open, done: &Concluded) -> bool {
+    !open.is_alive && !open.is_forced && done.state == FinalState::Succeeded
 }
 
 /// A date whose newest generation has its verdict.
@@ -118,11 +147,7 @@ fn finished(
     }
     let found = freshness(reprocess, Some(concluded.model), concluded.fingerprint, known, model);
     match found {
-        Ok(Freshness::Current) => {
-            let told = |done: &Indexed| done.generation == generation;
-            let write_back = !matches!(&known.index, Index::Done(done) if told(done));
-            Judgement::Do(Instruction::Skip { generation, write_back })
-        }
+        Ok(Freshness::Current) => told(generation, known),
         Ok(Freshness::NothingToCompare) => keep(generation),
         Ok(Freshness::Stale(why)) => match start(known, generation.next(), None, 0, why) {
             // What is there stays as good as it was.
@@ -135,12 +160,13 @@ fn finished(
 
 /// A date whose newest generation is claimed and has no verdict.
 fn unfinished(open: &Open, known: &Known, model: Option<Digest>) -> Judgement {
-    let Open { generation, planned, epoch, holder, is_alive } = open;
+    let Open { generation, planned, epoch, holder, is_alive, .. } = open;
     let (generation, holder) = (*generation, holder.clone());
     if *is_alive {
         return Judgement::Do(Instruction::Leave { generation, holder });
     }
-    let join = Instruction::Join { generation, epoch: *epoch, holder };
+    let run = Dead { generation, epoch: *epoch };
+    let join = Instruction::Join { run, holder };
     match (planned, model) {
         // It was not planned, so it is planned now.
         (None, _) => if_input(known, join),
@@ -148,7 +174,10 @@ fn unfinished(open: &Open, known: &Known, model: Option<Digest>) -> Judgement {
         (Some(planned), Some(model)) if *planned == model => Judgement::Do(join),
         // Nobody can finish it any more. It never succeeded, so another generation may.
         (Some(_), Some(_)) => {
-            start(known, generation.next(), None, 0, Why::Abandoned { of: generation })
+            let why = Why::Abandoned { of: generation };
+            let (inherit, retry, instead_of) = (None, 0, Some(run));
+            let generation = generation.next();
+            if_input(known, Instruction::Start { generation, inherit, retry, instead_of, why })
         }
     }
 }
@@ -160,7 +189,7 @@ fn start(
     retry: u32,
     why: Why,
 ) -> Judgement {
-    if_input(known, Instruction::Start { generation, inherit, retry, why })
+    if_input(known, Instruction::Start { generation, inherit, retry, instead_of: None, why })
 }
 
 fn if_input(known: &Known, instruction: Instruction) -> Judgement {

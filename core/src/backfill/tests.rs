@@ -28,7 +28,7 @@ fn concluded(n: u32, state: FinalState, retries: u32) -> Option<Concluded> {
 
 fn open(n: u32, planned: Option<Digest>, is_alive: bool) -> Option<Open> {
     let holder = "there:7".to_owned();
-    Some(Open { generation: generation(n), planned, epoch: 3, holder, is_alive })
+    Some(Open { generation: generation(n), planned, epoch: 3, holder, is_forced: false, is_alive })
 }
 
 fn says(concluded: Option<Concluded>, open: Option<Open>) -> Option<Store> {
@@ -41,7 +41,11 @@ fn present(fingerprint: Digest) -> Option<Input> {
 
 fn start(n: u32, inherit: Option<u32>, retry: u32, why: Why) -> Instruction {
     let inherit = inherit.map(generation);
-    Instruction::Start { generation: generation(n), inherit, retry, why }
+    let instead_of = match why {
+        Why::Abandoned { of } => Some(Dead { generation: of, epoch: 3 }),
+        _ => None,
+    };
+    Instruction::Start { generation: generation(n), inherit, retry, instead_of, why }
 }
 
 fn skip(write_back: bool) -> Instruction {
@@ -106,7 +110,8 @@ fn every_row_in_which_the_store_decides() {
     let retry = |of: u32, state| Why::Retry { of: generation(of), state };
     let changed = Why::ModelChanged { from: OLD, to: NEW };
     let leave = Instruction::Leave { generation: generation(2), holder: "there:7".into() };
-    let join = Instruction::Join { generation: generation(2), epoch: 3, holder: "there:7".into() };
+    let run = Dead { generation: generation(2), epoch: 3 };
+    let join = Instruction::Join { run, holder: "there:7".into() };
     let give_up = |state| Instruction::GiveUp { generation: generation(3), state };
     let done = || concluded(1, Succeeded, 0);
     let cases = [
@@ -125,8 +130,11 @@ fn every_row_in_which_the_store_decides() {
         // Claimed without a final: held, dead, dead with another model, dead before its plan.
         (says(None, open(2, None, true)), Never, leave.clone()),
         (says(done(), open(2, Some(NEW), true)), OnAnyChange, leave),
-        (says(done(), open(2, Some(NEW), false)), Never, join.clone()),
-        (says(done(), open(2, None, false)), Never, join),
+        (says(done(), open(2, Some(NEW), false)), OnModelChange, join.clone()),
+        // The reason to do it again has gone away.
+        (says(done(), open(2, Some(NEW), false)), Never, skip(true)),
+        (says(concluded(1, Partial, 0), open(2, None, false)), Never, join.clone()),
+        (says(done(), open(2, None, false)), OnAnyChange, join),
         (
             says(None, open(2, Some(OLD), false)),
             Never,
@@ -142,6 +150,16 @@ fn every_row_in_which_the_store_decides() {
             assert_eq!(before, Judgement::Need(Need::Store));
         }
     }
+}
+
+#[test]
+fn a_request_whose_process_died_is_carried_out() {
+    let asked = open(2, Some(OLD), false).map(|open| Open { is_forced: true, ..open });
+    let store = says(concluded(1, Succeeded, 0), asked);
+    let found = judged(Index::Silent, store, present(OLD), Never, Some(OLD));
+    let run = Dead { generation: generation(2), epoch: 3 };
+    let join = Instruction::Join { run, holder: "there:7".into() };
+    assert_eq!(found, Judgement::Do(join));
 }
 
 #[test]
@@ -204,7 +222,7 @@ fn every_instruction_has_words_that_fit_a_table() {
         Instruction::Keep { generation: generation(12) },
     ];
     for instruction in long {
-        assert!(instruction.to_string().len() <= 56, "{instruction}");
+        assert!(instruction.to_string().len() <= 48, "{instruction}");
         assert!(instruction.state().len() <= 10 && instruction.action().len() <= 6);
     }
 }

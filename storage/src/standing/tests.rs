@@ -4,7 +4,7 @@ use super::*;
 use crate::concluding::conclude;
 use crate::opening::{Opener, open_epoch, take};
 use crate::rehearsal::{Stage, give_up, open, opener, partition, plan, records, work};
-use nightshift_core::backfill::Work;
+use nightshift_core::backfill::{Dead, Work};
 
 /// Long after everything that the stage's processes do.
 const LATE: &str = "2026-01-02T00:00:00Z";
@@ -86,9 +86,17 @@ async fn on_its_own_host_the_process_table_knows() {
 #[tokio::test]
 async fn of_many_that_take_a_run_one_has_it() {
     let stage = Stage::new().await;
-    let start = Work::Start { generation: Generation::FIRST, inherit: None, retry: 0 };
-    let join = Work::Join { generation: Generation::FIRST, epoch: 3 };
-    for work in [start, join] {
+    let start =
+        Work::Start { generation: Generation::FIRST, inherit: None, retry: 0, instead_of: None };
+    let dead = Dead { generation: Generation::FIRST, epoch: 3 };
+    let later = Dead { epoch: 7, ..dead };
+    let instead = Work::Start {
+        generation: Generation::FIRST.next(),
+        inherit: None,
+        retry: 0,
+        instead_of: Some(later),
+    };
+    for work in [start, Work::Join(dead), instead] {
         let taken = futures::future::join_all((0..10).map(async |n| {
             let root = stage.another().await;
             take(&root, &opener(&format!("p{n}")), partition(), work).await.unwrap()

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::session::Task;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use nightshift_core::backfill::window::window;
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::Partition;
 use nightshift_core::model::is_location;
@@ -88,6 +89,19 @@ impl Workspace {
             ));
         }
         Ok(Some(dates.into_iter().map(Partition::Date).collect()))
+    }
+
+    /// The dates of the last `days` days, today not counted, in the spec's time zone; `all` for
+    /// a spec without dates.
+    ///
+    /// # Errors
+    /// If the time zone is not known here.
+    pub fn window(&self, days: u32) -> Result<Vec<Partition>, Failure> {
+        if !self.spec.is_dated() {
+            return Ok(vec![Partition::All]);
+        }
+        let dates = window(Timestamp::now(), &self.time_zone()?, days);
+        Ok(dates.into_iter().map(Partition::Date).collect())
     }
 
     /// One partition as a task for a session.

@@ -51,7 +51,7 @@ impl Session {
             let open = open_run(&root, &opener, task.partition, work.decision(), plan).await?;
             let epoch = match work {
                 Work::Start { .. } => open_epoch(&root, &opener, &open.plan.run).await?,
-                Work::Join { epoch, .. } => epoch + 1,
+                Work::Join(dead) => dead.epoch + 1,
             };
             Ok(Some((root, open, epoch)))
         });

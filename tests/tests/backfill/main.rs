@@ -1,0 +1,13 @@
+//! `nightshift backfill` as its users start it: by the hour, by hand, ten at once, with Redis and
+//! without, beside processes that are killed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails, in its functions too"
+)]
+
+mod deciding;
+mod ledger;
+mod scene;
+mod together;

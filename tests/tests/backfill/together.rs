@@ -1,0 +1,90 @@
+//! Many backfills at once, and backfills beside the dead.
+
+use nightshift_tests::process::{Finished, Running};
+use nightshift_tests::redis::RedisServer;
+use nightshift_tests::{log, store, tools};
+use rustix::process::Signal;
+
+use crate::scene::{ROWS, backfill_of, bench, long_bench, results};
+
+const DATE: &str = "2013-01-01";
+/// Processes that are started in the same second.
+const PROCESSES: usize = 10;
+
+/// Ten backfills with the same missing date: one computes it, nine say so and end with 0.
+fn ten_at_once(redis: Option<&RedisServer>) {
+    let bench = bench(&[DATE]);
+    let start = |_| {
+        let process = backfill_of(&bench, DATE).logged();
+        match redis {
+            Some(redis) => process.env("REDIS_URL", redis.url()).start(),
+            None => process.start(),
+        }
+    };
+    let running: Vec<Running> = (0..PROCESSES).map(start).collect();
+    let ended: Vec<Finished> =
+        running.into_iter().map(|process| process.finish().expect(0)).collect();
+    let worked = ended.iter().filter(|one| !log::started(&one.stderr).is_empty());
+    assert_eq!(worked.count(), 1, "one does the work");
+    let did = |one: &&Finished| results(one) == [format!("{DATE} succeeded")];
+    assert_eq!(ended.iter().filter(did).count(), 1);
+    for other in ended.iter().filter(|one| !did(one)) {
+        let said = results(other);
+        assert!(said.is_empty() || said == [format!("{DATE} running")], "{other}");
+    }
+    assert_eq!(store::finals(&bench.output(), DATE), 1);
+    let counts = tools::audit(&bench.output(), 1);
+    assert_eq!(counts["rows_out"], ROWS);
+}
+
+#[test]
+fn of_ten_that_start_together_one_works_without_redis() {
+    ten_at_once(None);
+}
+
+#[test]
+fn of_ten_that_start_together_one_works_with_redis() {
+    ten_at_once(Some(&RedisServer::start()));
+}
+
+#[test]
+fn a_run_whose_process_was_killed_is_gone_on_with_by_the_next_tick() {
+    let bench = long_bench(DATE);
+    let mut first = backfill_of(&bench, DATE).logged().start();
+    first.wait_until_said("the first commit", |said| log::count(said, "shard committed") > 0);
+    first.kill();
+    let next = backfill_of(&bench, DATE).logged().run().expect(0);
+    assert_eq!(results(&next), [format!("{DATE} succeeded")]);
+    assert_eq!(store::finals(&bench.output(), DATE), 1);
+    assert_eq!(store::runs(&bench.output()).len(), 1, "the run was joined, not doubled");
+    tools::audit(&bench.output(), 1);
+}
+
+#[test]
+fn a_run_that_somebody_works_on_is_left_to_them_or_waited_for() {
+    let bench = long_bench(DATE);
+    let mut first = backfill_of(&bench, DATE).logged().start();
+    first.wait_until_said("the first shard", |said| log::count(said, "inference started") > 0);
+    first.signal(Signal::STOP);
+    let other = backfill_of(&bench, DATE).run().expect(0);
+    assert_eq!(results(&other), [format!("{DATE} running")]);
+    let mut waiting = backfill_of(&bench, DATE).arg("--wait").start();
+    waiting.wait_until_said("that it waits", |said| said.contains("waiting for"));
+    first.signal(Signal::CONT);
+    first.finish().expect(0);
+    assert_eq!(results(&waiting.finish().expect(0)), [format!("{DATE} succeeded")]);
+    tools::audit(&bench.output(), 1);
+}
+
+#[test]
+fn a_run_of_another_host_is_joined_when_it_gives_no_sign_of_life() {
+    let bench = long_bench(DATE);
+    let mut first = backfill_of(&bench, DATE).env("POD_NAME", "elsewhere").logged().start();
+    first.wait_until_said("the first commit", |said| log::count(said, "shard committed") > 0);
+    first.kill();
+    let soon = backfill_of(&bench, DATE).run().expect(0);
+    assert_eq!(results(&soon), [format!("{DATE} running")], "it may be alive");
+    let later = backfill_of(&bench, DATE).args(["--join-after", "1ms"]).run().expect(0);
+    assert_eq!(results(&later), [format!("{DATE} succeeded")]);
+    tools::audit(&bench.output(), 1);
+}
