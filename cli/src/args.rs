@@ -176,8 +176,9 @@ pub(crate) enum Command {
     Example(ExampleArgs),
     /// Print Kubernetes YAML for a spec: complete, and the same for the same command
     ///
-    /// `job`, `cronjob` and `indexed` need no coordinator: the spec goes into a ConfigMap, and
-    /// pods see the volume of a PersistentVolumeClaim at /data. `coordinator` shows the Job that a
+    /// `job`, `cronjob`, `indexed` and `backfill` need no coordinator: the spec goes into a
+    /// ConfigMap, and pods see the volume of a PersistentVolumeClaim at /data. `backfill` hands its
+    /// dates to one with --set via=coordinator. `coordinator` shows the Job that a
     /// coordinator makes for a run of this spec, to be looked at before it is submitted.
     ///
     /// As in `nightshift render job spec.yaml --set date=2013-01-31 | kubectl apply -f -`.

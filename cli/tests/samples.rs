@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// A file and the arguments that print it.
-const SAMPLES: [(&str, &[&str]); 5] = [
+const SAMPLES: [(&str, &[&str]); 7] = [
     ("job", &["job", "deploy/samples/flights.yaml", "--set", "date=2013-01-01"]),
     ("nightly", &["cronjob", "deploy/samples/flights.yaml"]),
     (
@@ -17,6 +17,18 @@ const SAMPLES: [(&str, &[&str]); 5] = [
             "variant=strict",
             "--set",
             "name=flights-nightly-strict",
+        ],
+    ),
+    ("backfill", &["backfill", "deploy/samples/flights.yaml", "--set", "window=14d"]),
+    (
+        "backfill-coordinator",
+        &[
+            "backfill",
+            "deploy/samples/flights.yaml",
+            "--set",
+            "via=coordinator",
+            "--set",
+            "name=flights-backfill-coordinator",
         ],
     ),
     ("indexed", &["indexed", "deploy/samples/flights.yaml", "--set", "date=2013-01-01"]),

@@ -14,6 +14,8 @@ pub(crate) enum PatternArg {
     Cronjob,
     /// An Indexed Job without a coordinator: one pod for each shard
     Indexed,
+    /// A CronJob that does one missing date of the last days every hour
+    Backfill,
     /// The worker Job that a coordinator makes for a run
     Coordinator,
 }
@@ -24,6 +26,7 @@ impl From<PatternArg> for Pattern {
             PatternArg::Job => Self::Job,
             PatternArg::Cronjob => Self::CronJob,
             PatternArg::Indexed => Self::Indexed,
+            PatternArg::Backfill => Self::Backfill,
             PatternArg::Coordinator => Self::Coordinator,
         }
     }
@@ -31,7 +34,8 @@ impl From<PatternArg> for Pattern {
 
 impl PatternArg {
     /// All of them, in the order of the manual.
-    pub(crate) const ALL: [Self; 4] = [Self::Job, Self::Cronjob, Self::Indexed, Self::Coordinator];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Job, Self::Cronjob, Self::Indexed, Self::Backfill, Self::Coordinator];
 }
 
 #[derive(Debug, Args)]
