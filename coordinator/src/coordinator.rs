@@ -23,6 +23,7 @@ use crate::roots::{Roots, ServeError, ServedRoot};
 use crate::settings::LeaseTimes;
 use nightshift_ledger::{self as ledger, KeeperHandle};
 
+mod backfilling;
 mod launching;
 mod leasing;
 mod performing;

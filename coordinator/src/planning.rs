@@ -59,7 +59,11 @@ impl Order {
         planned.await.map_err(|_| Refusal::Bug { what: "planning" })?
     }
 
-    async fn model(&self) -> Result<ModelIdentity, Refusal> {
+    /// Finds the model, and checks it against the pin.
+    ///
+    /// # Errors
+    /// If it is missing, or not the pinned one.
+    pub async fn model(&self) -> Result<ModelIdentity, Refusal> {
         let version = self.spec.model.version.as_deref();
         let mut model = resolve_model(&self.bound.model, version).await?;
         model.uri.clone_from(&self.bound.model);
