@@ -11,6 +11,7 @@ use nightshift_proto::limits::{
     ID_MAX_BYTES, KEEPALIVE_INTERVAL_MS, KEEPALIVE_TIMEOUT_MS, REPLY_MAX_BYTES, RPC_DEADLINE_MS,
 };
 use nightshift_proto::names::{RequestId, Requester};
+use nightshift_proto::runs::backfill::{BackfillRuns, BackfilledRuns};
 use nightshift_proto::runs::cancel::{CancelRun, CancelledRun};
 use nightshift_proto::runs::get::{FoundRun, GetRun};
 use nightshift_proto::runs::list::{ListRuns, RunPage};
@@ -140,6 +141,15 @@ impl Coordinator {
         let retry = wire::RetryRequest::from(retry);
         self.call(About::Run, DEADLINE, async |mut client| {
             client.retry(with_deadline(retry.clone(), DEADLINE)).await
+        })
+        .await
+    }
+
+    /// Decides about many dates, and starts what is next; it may be repeated.
+    pub(crate) async fn backfill(&self, wish: BackfillRuns) -> Result<BackfilledRuns, CallError> {
+        let wish = wire::BackfillRequest::from(wish);
+        self.call(About::Spec, PLAN_DEADLINE, async |mut client| {
+            client.backfill(with_deadline(wish.clone(), PLAN_DEADLINE)).await
         })
         .await
     }

@@ -25,6 +25,7 @@ use crate::roots::{Roots, ServeError, ServedRoot};
 use crate::settings::LeaseTimes;
 use nightshift_ledger::{self as ledger, KeeperHandle};
 
+mod backfilling;
 mod hours;
 mod launching;
 mod leasing;

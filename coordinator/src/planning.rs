@@ -60,7 +60,11 @@ impl Order {
         planned.await.map_err(|_| Refusal::Bug { what: "planning" })?
     }
 
-    async fn model(&self, models: &Models) -> Result<Resolved, Refusal> {
+    /// Finds the model, and checks it against the pin.
+    ///
+    /// # Errors
+    /// If it is missing, or not the pinned one.
+    pub async fn model(&self, models: &Models) -> Result<Resolved, Refusal> {
         let version = self.spec.model.version.as_deref();
         let model = models.resolve(&self.bound.model, version).await?;
         match self.spec.model.sha256 {

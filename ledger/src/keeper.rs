@@ -54,6 +54,7 @@ pub struct Keeper {
 /// Tells a keeper what was decided. Cheap to clone; no call blocks or fails.
 #[derive(Debug, Clone)]
 pub struct KeeperHandle {
+    ledger: Arc<dyn Ledger>,
     inbox: Arc<Inbox>,
     counters: Arc<Counters>,
     state: Arc<watch::Sender<LedgerState>>,
@@ -71,10 +72,14 @@ impl Keeper {
         let (inbox, counters) = (Arc::<Inbox>::default(), Arc::<Counters>::default());
         let state = Arc::new(watch::Sender::new(LedgerState::Current));
         let (settled, is_settled) = watch::channel(0);
-        let tools = Tools { ledger, inbox: Arc::clone(&inbox), counters: Arc::clone(&counters) };
+        let tools = Tools {
+            ledger: Arc::clone(&ledger),
+            inbox: Arc::clone(&inbox),
+            counters: Arc::clone(&counters),
+        };
         let task = Task::new(tools, Arc::clone(&state), settled);
         let task = nightshift_telemetry::spawn("ledger", task.run());
-        let handle = KeeperHandle { inbox, counters, state, settled: is_settled };
+        let handle = KeeperHandle { ledger, inbox, counters, state, settled: is_settled };
         Self { handle, task }
     }
 
@@ -129,6 +134,11 @@ impl KeeperHandle {
     /// A run has its final, and this is it.
     pub fn run_concluded(&self, verdict: &Final) {
         self.inbox.conclude(verdict);
+    }
+
+    /// The ledger that is kept, to be asked.
+    pub fn ledger(&self) -> Arc<dyn Ledger> {
+        Arc::clone(&self.ledger)
     }
 
     /// Whether the ledger is up to date.

@@ -7,6 +7,7 @@ use nightshift_core::ids::{AttemptId, Digest, Generation, Partition, RunId, Shar
 use nightshift_core::lease::Token;
 use nightshift_core::plan::SHARDS_MAX;
 use nightshift_core::record::FailureClass;
+use nightshift_core::spec::{Order, Reprocess};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -20,6 +21,7 @@ use crate::leases::report::{Counts, Failure, Outcome, Report, ReportState, Repor
 use crate::leases::{Directive, LeaseId, Phase};
 use crate::limits::*;
 use crate::names::*;
+use crate::runs::backfill::{BackfillRuns, BackfilledRuns, DateDecision};
 use crate::runs::cancel::{CancelRun, CancelledRun};
 use crate::runs::get::{FoundRun, GetRun, ShardLease, ShardState, ShardStatus};
 use crate::runs::list::{ListRuns, RunPage};
@@ -284,6 +286,29 @@ legal_struct!(StartRun {
 });
 
 legal_struct!(StartedRun { decision: decision(), run: RunStatus::legal() });
+
+legal_struct!(BackfillRuns {
+    request: parsed("[!-~]{1,128}"),
+    spec: SpecSource::legal(),
+    partitions: vec(partition(), 1..5),
+    dates_max: 1..=BACKFILL_DATES_MAX,
+    order: one_of(&[Order::Oldest, Order::Newest]),
+    reprocess: one_of(&[Reprocess::Never, Reprocess::OnModelChange, Reprocess::OnAnyChange]),
+    forced: option::of("\\PC{1,40}"),
+    dry_run: any::<bool>(),
+    requested_by: parsed("[!-~]{1,128}"),
+});
+
+legal_struct!(DateDecision {
+    partition: partition(),
+    state: "\\PC{1,16}",
+    action: "\\PC{1,16}",
+    generation: option::of((1..u32::MAX).prop_map(|n| Generation::new(n).unwrap())),
+    reason: "\\PC{0,100}",
+    run: option::of(RunStatus::legal()),
+});
+
+legal_struct!(BackfilledRuns { dates: vec(DateDecision::legal(), 0..5) });
 
 impl Legal for ShardCounts {
     fn legal() -> BoxedStrategy<Self> {

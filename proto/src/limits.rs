@@ -47,6 +47,11 @@ pub const BATCH_SIZE_MAX: u32 = 1 << 24;
 pub const SPEC_MAX_BYTES: usize = 256 << 10;
 /// Most runs on one page: with the longest notices they take 1.7 MB.
 pub const PAGE_MAX: u32 = 200;
+/// Most dates that one backfill is about, nearly three years: with the longest reasons and a run of
+/// each, which nobody works on at once, 1.6 MB.
+pub const BACKFILL_DATES_MAX: u32 = 1_000;
+/// Longest reason of a decision in bytes; it stands in a table.
+pub const BACKFILL_REASON_MAX_BYTES: usize = 400;
 /// Shortest time between two messages of a watch in milliseconds: faster than eyes.
 pub const WATCH_INTERVAL_MIN_MS: u32 = 100;
 /// Longest time between two messages of a watch in milliseconds.

@@ -110,6 +110,8 @@ laws! {
     cancel_response: cancel::CancelledRun = CancelResponse,
     retry_request: retry::RetryRun = RetryRequest,
     retry_response: retry::RetriedRun = RetryResponse,
+    backfill_request: backfill::BackfillRuns = BackfillRequest,
+    backfill_response: backfill::BackfilledRuns = BackfillResponse,
 }
 
 #[test]
@@ -127,7 +129,7 @@ fn the_descriptor_set_names_both_services() {
         services,
         [
             ("ShardLeases", vec!["Acquire", "Heartbeat", "Release", "Report"]),
-            ("Runs", vec!["Plan", "Start", "Get", "List", "Watch", "Cancel", "Retry"]),
+            ("Runs", vec!["Plan", "Start", "Get", "List", "Watch", "Cancel", "Retry", "Backfill"]),
         ]
     );
     assert!(set.file.iter().any(|file| file.name() == "google/protobuf/timestamp.proto"));

@@ -39,14 +39,19 @@ pub(crate) struct CoordinatorArgs {
 impl CoordinatorArgs {
     /// The flag, else the variable, else this machine.
     pub(crate) fn address(&self) -> Result<Address, Failure> {
+        Ok(self.named_address()?.unwrap_or_default())
+    }
+
+    /// The flag, else the variable; none if neither is given.
+    pub(crate) fn named_address(&self) -> Result<Option<Address>, Failure> {
         if let Some(address) = &self.coordinator {
-            return Ok(address.clone());
+            return Ok(Some(address.clone()));
         }
         match std::env::var(ADDRESS_VARIABLE) {
-            Ok(text) if !text.is_empty() => text.parse().map_err(|error| {
+            Ok(text) if !text.is_empty() => text.parse().map(Some).map_err(|error| {
                 Failure::new(Exit::Usage, format_args!("{ADDRESS_VARIABLE}: {error}"))
             }),
-            _ => Ok(Address::default()),
+            _ => Ok(None),
         }
     }
 

@@ -22,6 +22,7 @@ use crate::progress::Progress;
 use crate::summary::{Line, exit_of, tell_troubles};
 use crate::ticking::{Ask, Scene};
 
+mod remote;
 mod shown;
 mod working;
 
@@ -43,6 +44,10 @@ struct Wish {
 pub(crate) fn perform(runtime: &Handle, args: &BackfillArgs) -> Result<Exit, Failure> {
     let begun = Instant::now();
     let workspace = Workspace::open(&args.spec)?;
+    if let Some(address) = args.coordinator.named_address()? {
+        let wish = Wish::new(args, &workspace)?;
+        return remote::perform(runtime, args, &workspace, wish, &address);
+    }
     let json = args.format.output_format == OutputFormatArg::Json;
     let drain = drain_on_signals()?;
     let progress = Arc::new(Progress::new(u64::from(args.max_dates), json));

@@ -26,7 +26,7 @@ use crate::view::{decided, decision_name, state_name};
 use crate::waiting::{self, Awaited, Part, of_one_date};
 
 mod dry_run;
-mod source;
+pub(super) mod source;
 
 /// Most starts that are under way at a time: planning is the coordinator's work, and more of it
 /// at once makes none of it faster.

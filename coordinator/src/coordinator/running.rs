@@ -124,7 +124,7 @@ impl Coordinator {
         Ok(decide(facts, force))
     }
 
-    async fn stored_plan(
+    pub(super) async fn stored_plan(
         &self,
         served: &ServedRoot,
         partition: Partition,
@@ -136,7 +136,7 @@ impl Coordinator {
     }
 
     /// Opens a run in the store and puts it on the desk.
-    async fn open_run(
+    pub(super) async fn open_run(
         self: &Arc<Self>,
         served: &Arc<ServedRoot>,
         opener: &Opener,

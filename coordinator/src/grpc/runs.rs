@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nightshift_proto::refusal::invalid_request;
+use nightshift_proto::runs::backfill::BackfillRuns;
 use nightshift_proto::runs::cancel::{CancelRun, CancelledRun};
 use nightshift_proto::runs::get::GetRun;
 use nightshift_proto::runs::list::ListRuns;
@@ -117,6 +118,21 @@ impl runs_server::Runs for Runs {
             nightshift_telemetry::spawn("retry", async move { coordinator.retry(&retry).await });
         let run = retried.await.map_err(|_| Refusal::Bug { what: "Retry" })??;
         Ok(Response::new(RetriedRun { run }.into()))
+    }
+
+    async fn backfill(
+        &self,
+        request: Request<wire::BackfillRequest>,
+    ) -> Result<Response<wire::BackfillResponse>, Status> {
+        let wish = BackfillRuns::try_from(request.into_inner()).map_err(|e| invalid_request(&e))?;
+        let coordinator = Arc::clone(&self.coordinator);
+        let done =
+            nightshift_telemetry::spawn(
+                "backfill",
+                async move { coordinator.backfill(&wish).await },
+            );
+        let done = done.await.map_err(|_| Refusal::Bug { what: "Backfill" })?;
+        Ok(Response::new(done?.into()))
     }
 }
 

@@ -123,19 +123,28 @@ pub enum Why {
 /// Digits of a digest that people are shown.
 const DIGEST_SHOWN: usize = 8;
 
+/// State of a date that is done and current.
+pub const DONE: &str = "done";
+/// State of a date without input.
+pub const NO_INPUT: &str = "no input";
+/// State of a date whose input cannot be planned.
+pub const UNREADABLE: &str = "unreadable";
+/// State of a date about which nobody can tell.
+pub const UNKNOWN: &str = "unknown";
+
 impl Instruction {
     /// The state of the date, as one or two words.
     pub fn state(&self) -> &'static str {
         match self {
-            Self::Skip { .. } => "done",
+            Self::Skip { .. } => DONE,
             Self::Keep { .. } => "stale",
             Self::Start { why, .. } => why.state(),
             Self::Join { .. } => "unfinished",
             Self::Leave { .. } => "running",
-            Self::NoInput => "no input",
-            Self::Unreadable(_) => "unreadable",
+            Self::NoInput => NO_INPUT,
+            Self::Unreadable(_) => UNREADABLE,
             Self::GiveUp { state, .. } => state.as_str(),
-            Self::Unavailable(_) => "unknown",
+            Self::Unavailable(_) => UNKNOWN,
         }
     }
 

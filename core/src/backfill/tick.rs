@@ -54,6 +54,17 @@ pub enum Turn {
     Never,
 }
 
+impl Turn {
+    /// What is done now about a date with this instruction, as one word: that of the instruction,
+    /// or `later`.
+    pub fn action(self, instruction: &Instruction) -> &'static str {
+        match self {
+            Self::Later => "later",
+            Self::Now | Self::Never => instruction.action(),
+        }
+    }
+}
+
 impl Tick {
     /// A tick over `dates`, which does at most `dates_max` of them in this order.
     pub fn new(

@@ -959,6 +959,67 @@ pub mod shard_leases_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// A wish for the next missing things of many partitions.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BackfillRequest {
+    /// Random id of this request, 1 to 128 bytes of visible ASCII. Set by the operator.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The spec.
+    #[prost(message, optional, tag = "2")]
+    pub spec: ::core::option::Option<SpecSource>,
+    /// Dates such as 2013-01-31, 1 to 1,000 of them; `all` alone for a spec without `{date}`.
+    #[prost(string, repeated, tag = "3")]
+    pub partitions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How many of them to work on, 1 to 1,000.
+    #[prost(uint32, tag = "4")]
+    pub dates_max: u32,
+    /// Which comes first.
+    #[prost(enumeration = "Order", tag = "5")]
+    pub order: i32,
+    /// Whether a date that is done is done again.
+    #[prost(enumeration = "Reprocess", tag = "6")]
+    pub reprocess: i32,
+    /// Why all of the partitions are run again; empty if they are not to be forced.
+    #[prost(string, tag = "7")]
+    pub force_reason: ::prost::alloc::string::String,
+    /// Whether to say what would be done, and to change nothing.
+    #[prost(bool, tag = "8")]
+    pub dry_run: bool,
+    /// Who asks, for people: user and host, 1 to 128 bytes of visible ASCII.
+    #[prost(string, tag = "9")]
+    pub requested_by: ::prost::alloc::string::String,
+}
+/// What was decided, and done.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BackfillResponse {
+    /// One for each partition, in their order on the calendar.
+    #[prost(message, repeated, tag = "1")]
+    pub dates: ::prost::alloc::vec::Vec<DateDecision>,
+}
+/// What was decided about a partition.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DateDecision {
+    /// The date, or `all`.
+    #[prost(string, tag = "1")]
+    pub partition: ::prost::alloc::string::String,
+    /// How it stands, in a word or two, at most 64 bytes: `done`, `missing`, `no input`, …
+    #[prost(string, tag = "2")]
+    pub state: ::prost::alloc::string::String,
+    /// What is done about it, in a word, at most 64 bytes: `skip`, `run`, `retry`, `join`, `leave`,
+    /// or `later`.
+    #[prost(string, tag = "3")]
+    pub action: ::prost::alloc::string::String,
+    /// The generation that it is about; 0 if there is none.
+    #[prost(uint32, tag = "4")]
+    pub generation: u32,
+    /// Why, for people, at most 400 bytes.
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+    /// The run that was started or joined, or that is under way; absent if there is none.
+    #[prost(message, optional, tag = "6")]
+    pub run: ::core::option::Option<Run>,
+}
 /// A spec as its author wrote it. Set by the operator.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SpecSource {
@@ -1388,6 +1449,76 @@ pub struct RetryResponse {
     #[prost(message, optional, tag = "1")]
     pub run: ::core::option::Option<Run>,
 }
+/// Which of many dates comes first. Set by the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Order {
+    /// Never sent.
+    Unspecified = 0,
+    /// The oldest.
+    Oldest = 1,
+    /// The newest.
+    Newest = 2,
+}
+impl Order {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ORDER_UNSPECIFIED",
+            Self::Oldest => "ORDER_OLDEST",
+            Self::Newest => "ORDER_NEWEST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ORDER_UNSPECIFIED" => Some(Self::Unspecified),
+            "ORDER_OLDEST" => Some(Self::Oldest),
+            "ORDER_NEWEST" => Some(Self::Newest),
+            _ => None,
+        }
+    }
+}
+/// Whether a date that is done is done again. Set by the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Reprocess {
+    /// Never sent.
+    Unspecified = 0,
+    /// Never.
+    Never = 1,
+    /// When the model is another.
+    OnModelChange = 2,
+    /// When input, model or settings are others.
+    OnAnyChange = 3,
+}
+impl Reprocess {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REPROCESS_UNSPECIFIED",
+            Self::Never => "REPROCESS_NEVER",
+            Self::OnModelChange => "REPROCESS_ON_MODEL_CHANGE",
+            Self::OnAnyChange => "REPROCESS_ON_ANY_CHANGE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REPROCESS_UNSPECIFIED" => Some(Self::Unspecified),
+            "REPROCESS_NEVER" => Some(Self::Never),
+            "REPROCESS_ON_MODEL_CHANGE" => Some(Self::OnModelChange),
+            "REPROCESS_ON_ANY_CHANGE" => Some(Self::OnAnyChange),
+            _ => None,
+        }
+    }
+}
 /// What is to be done about a partition. Set by the coordinator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1749,6 +1880,32 @@ pub mod runs_client {
             req.extensions_mut().insert(GrpcMethod::new("nightshift.v1.Runs", "Retry"));
             self.inner.unary(req, path, codec).await
         }
+        /// Decides about many partitions, and starts or joins the runs of those whose turn it is. Safe to
+        /// repeat: a run that the request has started, or that is under way, takes the place of another.
+        pub async fn backfill(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BackfillRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BackfillResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::BoundedCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/nightshift.v1.Runs/Backfill",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("nightshift.v1.Runs", "Backfill"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1808,6 +1965,15 @@ pub mod runs_server {
             &self,
             request: tonic::Request<super::RetryRequest>,
         ) -> std::result::Result<tonic::Response<super::RetryResponse>, tonic::Status>;
+        /// Decides about many partitions, and starts or joins the runs of those whose turn it is. Safe to
+        /// repeat: a run that the request has started, or that is under way, takes the place of another.
+        async fn backfill(
+            &self,
+            request: tonic::Request<super::BackfillRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BackfillResponse>,
+            tonic::Status,
+        >;
     }
     /// Runs. Called by operators.
     #[derive(Debug)]
@@ -2175,6 +2341,49 @@ pub mod runs_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RetrySvc(inner);
+                        let codec = crate::codec::BoundedCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/nightshift.v1.Runs/Backfill" => {
+                    #[allow(non_camel_case_types)]
+                    struct BackfillSvc<T: Runs>(pub Arc<T>);
+                    impl<T: Runs> tonic::server::UnaryService<super::BackfillRequest>
+                    for BackfillSvc<T> {
+                        type Response = super::BackfillResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BackfillRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Runs>::backfill(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BackfillSvc(inner);
                         let codec = crate::codec::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

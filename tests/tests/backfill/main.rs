@@ -7,6 +7,7 @@
     reason = "a panic is how a test fails, in its functions too"
 )]
 
+mod coordinator;
 mod deciding;
 mod ledger;
 mod scene;

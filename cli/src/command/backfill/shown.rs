@@ -2,17 +2,20 @@
 
 use std::time::Instant;
 
-use nightshift_core::backfill::{Decided, Instruction, Turn};
+use nightshift_core::backfill::instruction::DONE;
+use nightshift_core::backfill::{Decided, Instruction};
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::Partition;
 use nightshift_ledger::Ledger;
 use nightshift_ledger::consult::IndexState;
+use nightshift_proto::runs::backfill::DateDecision;
 use nightshift_worker::front::failure::Failure;
 use nightshift_worker::front::workspace::Workspace;
 use serde::Serialize;
 
 use crate::command::{print, print_json};
 use crate::coordinator::say;
+use crate::prose;
 use crate::summary::{self, Line};
 use crate::table::{Align, Table, thousands};
 use crate::ticking::Ticked;
@@ -62,16 +65,25 @@ struct Summary<'a> {
 impl From<&Decided> for Decision {
     fn from(decided: &Decided) -> Self {
         let Decided { partition, instruction, turn } = decided;
-        let action = match turn {
-            Turn::Later => "later",
-            Turn::Now | Turn::Never => instruction.action(),
-        };
         Self {
             partition: *partition,
             state: instruction.state().to_owned(),
-            action: action.to_owned(),
+            action: turn.action(instruction).to_owned(),
             generation: instruction.generation().map(|generation| generation.get()),
             reason: instruction.to_string(),
+        }
+    }
+}
+
+impl From<&DateDecision> for Decision {
+    fn from(decision: &DateDecision) -> Self {
+        let DateDecision { partition, state, action, generation, reason, .. } = decision;
+        Self {
+            partition: *partition,
+            state: prose::harmless(state),
+            action: prose::harmless(action),
+            generation: generation.map(|generation| generation.get()),
+            reason: prose::harmless(reason),
         }
     }
 }
@@ -160,7 +172,7 @@ fn warning(decided: &Decided) -> Option<String> {
 /// The dates that are not done, and how many are.
 pub(super) fn table(decisions: &[Decision]) -> String {
     use Align::Left;
-    let rest: Vec<&Decision> = decisions.iter().filter(|one| one.state != "done").collect();
+    let rest: Vec<&Decision> = decisions.iter().filter(|one| one.state != DONE).collect();
     let done = decisions.len() - rest.len();
     let mut text = String::new();
     if !rest.is_empty() {

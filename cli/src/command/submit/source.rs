@@ -11,7 +11,7 @@ use nightshift_worker::front::failure::Failure;
 
 /// Reads the spec for a coordinator. Whether it is right has been checked before; the
 /// coordinator checks it again.
-pub(super) fn read(args: &SpecArgs) -> Result<SpecSource, Failure> {
+pub(in crate::command) fn read(args: &SpecArgs) -> Result<SpecSource, Failure> {
     let shown = args.spec.display();
     let yaml = std::fs::read_to_string(&args.spec).map_err(|error| {
         Failure::new(Exit::Io, format_args!("the spec {shown} cannot be read: {error}"))
