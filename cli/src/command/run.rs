@@ -25,6 +25,9 @@ use crate::table::{seconds, thousands};
 use nightshift_worker::front::failure::Failure;
 use nightshift_worker::front::workspace::Workspace;
 
+/// State of a date that is outside of its window.
+pub(super) const PAUSED: &str = "paused";
+
 /// Everything that the command did.
 #[derive(Debug, Serialize)]
 struct Summary<'a> {
@@ -73,7 +76,7 @@ pub(crate) fn perform(runtime: Handle, args: &RunArgs) -> Result<Exit, Failure> 
                 return Err(with_partition(&error, partition));
             }
         };
-        let open = matches!(line.state, "open" | "paused");
+        let open = matches!(line.state, "open" | PAUSED);
         lines.push(line);
         if open {
             break;
@@ -149,7 +152,7 @@ pub(super) fn outcome_line(partition: Partition, outcome: Outcome, elapsed: f64)
             shards: undecided,
             seconds: elapsed,
             troubles: vec![format!("{partition}: {why}; the same command goes on then")],
-            ..Line::empty(partition, "paused", Exit::Temporary)
+            ..Line::empty(partition, PAUSED, Exit::Temporary)
         },
         Outcome::Open { undecided, .. } => Line {
             shards: undecided,

@@ -90,12 +90,6 @@ impl Sweep {
         state: FinalState,
         superseded_by: Option<Generation>,
     ) -> Result<(), CollectError> {
-        let mut staged = root.list(&Prefix::Attempts(run.clone()));
-        let mut found = false;
-        while let Some(listed) = staged.try_next().await? {
-            found = true;
-            self.shards.extend(listed.object.as_ref().and_then(Object::shard));
-        }
         let mut target = Target {
             run: run.clone(),
             state,
@@ -104,29 +98,52 @@ impl Sweep {
             marker_bytes: None,
             foreign: 0,
         };
-        if superseded_by.is_some() {
-            let mut visible = root.list(&Prefix::Visible(run.partition, run.generation));
-            while let Some(listed) = visible.try_next().await? {
-                found = true;
-                match listed.object {
-                    Some(Object::Success { .. }) => target.marker_bytes = Some(listed.size_bytes),
-                    Some(object) => {
-                        self.shards.extend(object.shard());
-                        target.visible = target.visible.or(Some((0, OutputFormat::Parquet)));
-                    }
-                    None => target.foreign += 1,
-                }
-            }
-            if target.visible.is_some() {
-                let outline = outline_of(root, run).await?;
-                let outline = outline.ok_or_else(|| missing_plan(run))?;
-                target.visible = Some((outline.shard_count(), outline.task().output_format));
-            }
+        let staged = self.note_staged(root, run).await?;
+        let visible = match superseded_by {
+            Some(_) => self.note_visible(root, &mut target).await?,
+            None => false,
+        };
+        if visible {
+            let outline = outline_of(root, run).await?.ok_or_else(|| missing_plan(run))?;
+            target.visible = Some((outline.shard_count(), outline.task().output_format));
         }
-        if found {
+        if staged || visible || target.marker_bytes.is_some() {
             self.targets.push(target);
         }
         Ok(())
+    }
+
+    /// Notes which shards have staged data; whether any has.
+    async fn note_staged(&mut self, root: &Reader, run: &RunId) -> Result<bool, StoreError> {
+        let mut staged = root.list(&Prefix::Attempts(run.clone()));
+        let mut found = false;
+        while let Some(listed) = staged.try_next().await? {
+            found = true;
+            self.shards.extend(listed.object.as_ref().and_then(Object::shard));
+        }
+        Ok(found)
+    }
+
+    /// Notes which shards have visible files, and what else lies beside them; whether any has.
+    async fn note_visible(
+        &mut self,
+        root: &Reader,
+        target: &mut Target,
+    ) -> Result<bool, StoreError> {
+        let RunId { partition, generation, .. } = target.run;
+        let mut visible = root.list(&Prefix::Visible(partition, generation));
+        let mut found = false;
+        while let Some(listed) = visible.try_next().await? {
+            match listed.object.as_ref().map(|object| (object, object.shard())) {
+                Some((Object::Success { .. }, _)) => target.marker_bytes = Some(listed.size_bytes),
+                Some((_, shard)) => {
+                    found = true;
+                    self.shards.extend(shard);
+                }
+                None => target.foreign += 1,
+            }
+        }
+        Ok(found)
     }
 
     async fn witness(

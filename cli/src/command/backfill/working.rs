@@ -15,7 +15,7 @@ use nightshift_worker::front::failure::Failure;
 use nightshift_worker::session::{Alone, Outcome, RunError};
 
 use super::Wish;
-use crate::command::run::{line_of, of_one_date, outcome_line, with_partition};
+use crate::command::run::{PAUSED, line_of, of_one_date, outcome_line, with_partition};
 use crate::coordinator::say;
 use crate::progress::Progress;
 use crate::summary::Line;
@@ -120,7 +120,12 @@ impl<'a> Worker<'a> {
         if let Outcome::Concluded(report, _) = &outcome {
             self.tell(index, &report.verdict)?;
         }
-        let line = outcome_line(partition, outcome, began.elapsed().as_secs_f64());
+        let mut line = outcome_line(partition, outcome, began.elapsed().as_secs_f64());
+        if line.state == PAUSED {
+            // The next tick goes on; a Job that is told to try again would do so at once.
+            line.exit = Exit::Done;
+            line.troubles.drain(..).for_each(|why| say(&why));
+        }
         self.progress.end(&format!("{partition}  {}", line.state));
         Ok(Some(line))
     }
