@@ -17,8 +17,8 @@ use crate::args::{BackfillArgs, OutputFormatArg};
 use crate::command::submit::source;
 use crate::command::{print, print_json};
 use crate::coordinator::{Address, Coordinator, new_request, requester};
-use crate::interrupt::Interrupt;
 use crate::waiting::{self, Awaited, Part};
+use nightshift_telemetry::signals::Signals;
 
 /// What the coordinator has decided, for scripts.
 #[derive(Debug, Serialize)]
@@ -70,7 +70,7 @@ pub(super) fn perform(
         if !quiet {
             print(&table(&decisions))?;
         }
-        let mut interrupt = Interrupt::new()?;
+        let mut interrupt = Signals::listen()?;
         let awaited = dates.iter().filter_map(|date| date.run.clone());
         let part = |run| Part::Awaited(Box::new(Awaited { run, wish: None }));
         let parts = awaited.map(part).collect();
