@@ -7,7 +7,7 @@ use prost::Message;
 
 use crate::arbitrary::Legal;
 use crate::leases::{acquire, heartbeat, release, report};
-use crate::runs::{cancel, get, list, plan, retry, start, watch};
+use crate::runs::{backfill, cancel, get, list, plan, retry, start, watch};
 use crate::wire;
 
 /// Domain value to bytes and back.
