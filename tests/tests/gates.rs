@@ -222,7 +222,7 @@ fn when_the_canary_passes_the_others_follow() {
 #[test]
 fn processes_without_an_order_have_no_canary() {
     let bench = bench("{ canary: true }");
-    let worker = Program::worker().arg(bench.spec());
+    let worker = Program::worker().arg("--spec").arg(bench.spec());
     let refused = worker.args(["--shard-index", "0", "--num-shards", "2"]).run().expect(78);
     assert!(refused.stderr.contains("spec.gates.canary"), "{refused}");
     assert!(!bench.output().exists(), "nothing is written");

@@ -93,7 +93,7 @@ pub enum Agreement {
 pub enum CompareError {
     /// A model, the spec or the input is wrong.
     #[error(transparent)]
-    Run(#[from] RunError),
+    Run(Box<RunError>),
     /// A model cannot be used with this input.
     #[error("model {which} cannot score this input")]
     Engine {
@@ -117,6 +117,12 @@ pub enum CompareError {
         /// Their rows.
         rows: u64,
     },
+}
+
+impl From<RunError> for CompareError {
+    fn from(error: RunError) -> Self {
+        Self::Run(Box::new(error))
+    }
 }
 
 impl CompareError {
@@ -216,13 +222,14 @@ impl<'a> Both<'a> {
         let mut outputs = Vec::new();
         let mut unmatched = Vec::new();
         for (at_a, field) in a.output_fields().iter().enumerate() {
-            let found = b.output_fields().iter().position(|other| other.name() == field.name());
-            let Some(at_b) = found else {
+            let mut others = b.output_fields().iter().enumerate();
+            let found = others.find(|(_, other)| other.name() == field.name());
+            let Some((at_b, other)) = found else {
                 unmatched.push(format!("{} (model A only)", field.name()));
                 continue;
             };
             let is_number = |kind: &DataType| kind.is_integer() || kind.is_floating();
-            let kinds = [field.data_type(), b.output_fields()[at_b].data_type()];
+            let kinds = [field.data_type(), other.data_type()];
             let values = match kinds.into_iter().all(is_number) {
                 true => Values::Numbers(Vec::new(), Vec::new()),
                 false => Values::Labels(Vec::new(), Vec::new()),

@@ -228,6 +228,13 @@ impl Runs for Scripted {
         Ok(Response::new(started.into()))
     }
 
+    async fn backfill(
+        &self,
+        _request: Request<wire::BackfillRequest>,
+    ) -> Result<Response<wire::BackfillResponse>, Status> {
+        Err(Status::unimplemented("not in the script"))
+    }
+
     async fn get(
         &self,
         request: Request<wire::GetRequest>,

@@ -65,10 +65,11 @@ fn range(values: &[f64]) -> Option<Range> {
     let (mut min, mut max, mut sum) = ([first; LANES], [first; LANES], [0.0; LANES]);
     let (chunks, rest) = values.as_chunks::<LANES>();
     for chunk in chunks {
-        for (lane, &value) in chunk.iter().enumerate() {
-            min[lane] = if value < min[lane] { value } else { min[lane] };
-            max[lane] = if value > max[lane] { value } else { max[lane] };
-            sum[lane] += value;
+        let lanes = min.iter_mut().zip(&mut max).zip(&mut sum);
+        for (&value, ((min, max), sum)) in chunk.iter().zip(lanes) {
+            *min = if value < *min { value } else { *min };
+            *max = if value > *max { value } else { *max };
+            *sum += value;
         }
     }
     let min = min.iter().chain(rest).fold(first, |least, value| least.min(*value));
@@ -78,8 +79,8 @@ fn range(values: &[f64]) -> Option<Range> {
     // A second pass, because the difference of two large sums would have no digits left.
     let mut squares = [0.0; LANES];
     for chunk in chunks {
-        for (lane, &value) in chunk.iter().enumerate() {
-            squares[lane] += (value - mean) * (value - mean);
+        for (value, square) in chunk.iter().zip(&mut squares) {
+            *square += (value - mean) * (value - mean);
         }
     }
     let rest = rest.iter().map(|value| (value - mean) * (value - mean));
