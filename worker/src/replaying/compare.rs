@@ -6,9 +6,8 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, kernels::cmp::not_distinct};
 use arrow::datatypes::{DataType, Float64Type};
 use arrow::error::ArrowError;
-use nightshift_core::plan::{InputFile, InputFormat, OutputFormat, Slice};
-use nightshift_storage::input::InputError;
-use nightshift_storage::planning::survey;
+use nightshift_core::plan::{Compression, InputFile, InputFormat, OutputFormat, Slice};
+use nightshift_storage::input::{Found, InputError, inspect};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -66,8 +65,15 @@ pub fn compare(files: &Files, tolerance: f64) -> Result<Outcome, CompareError> {
             OutputFormat::Jsonl => InputFormat::Jsonl,
             OutputFormat::Csv => InputFormat::Csv,
         };
-        let found = survey(&path.display().to_string(), Some(format), &[])?;
-        Ok::<_, CompareError>((found.inputs, found.schema))
+        let file = Found {
+            uri: path.display().to_string(),
+            format,
+            compression: Compression::None,
+            // The `gen=1` in the path of a visible file is no column of its rows.
+            partition_columns: Vec::new(),
+        };
+        let found = inspect(&file, &[])?;
+        Ok::<_, CompareError>((found.file, found.schema))
     };
     let ((before, schema), (now, again)) = (open(&files.before)?, open(&files.now)?);
     let names = |schema: &arrow::datatypes::Schema| -> Vec<String> {
@@ -184,12 +190,8 @@ struct Side {
 }
 
 impl Rows {
-    fn open(
-        reader: &Reader,
-        before: Vec<InputFile>,
-        now: Vec<InputFile>,
-    ) -> Result<Self, CompareError> {
-        let (before, now) = (Side::open(reader, before)?, Side::open(reader, now)?);
+    fn open(reader: &Reader, before: InputFile, now: InputFile) -> Result<Self, CompareError> {
+        let (before, now) = (Side::open(reader, &before)?, Side::open(reader, &now)?);
         Ok(Self { before, now, uneven: false })
     }
 
@@ -207,12 +209,12 @@ impl Rows {
 }
 
 impl Side {
-    fn open(reader: &Reader, files: Vec<InputFile>) -> Result<Self, CompareError> {
-        let Some(file) = files.into_iter().find(|file| file.rows > 0) else {
+    fn open(reader: &Reader, file: &InputFile) -> Result<Self, CompareError> {
+        if file.rows == 0 {
             return Ok(Self { batches: None, left: None });
-        };
+        }
         let slice = Slice { input: 0, start: 0, rows: file.rows, seek: None };
-        Ok(Self { batches: Some(reader.open(&file, &slice)?), left: None })
+        Ok(Self { batches: Some(reader.open(file, &slice)?), left: None })
     }
 
     /// Takes what is at hand, or the next batch.

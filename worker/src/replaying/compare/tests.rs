@@ -9,7 +9,9 @@ fn judged(now: &str, tolerance: f64) -> Outcome {
         std::fs::write(&path, text).unwrap();
         path
     };
-    let (before, now) = (write("before.csv", BEFORE), write("now.csv", now));
+    // A visible file lies below `gen=1`, which is no column of it; a file of a replay does not.
+    std::fs::create_dir(folder.path().join("gen=1")).unwrap();
+    let (before, now) = (write("gen=1/before.csv", BEFORE), write("now.csv", now));
     compare(&Files { before, now, format: OutputFormat::Csv }, tolerance).unwrap()
 }
 
