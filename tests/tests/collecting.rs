@@ -61,7 +61,7 @@ fn a_collector_killed_at_any_moment_goes_on_where_it_stood() {
     bench.command("gc").arg("--delete").run().expect(0);
     let counts = Audit::of(&bench.output()).runs(3).memory(&memory).passes();
     assert_eq!(counts["removed"], 2, "{counts}");
-    println!("{kills_on_the_way} of 12 collectors were killed, {:?}", started.elapsed());
+    eprintln!("{kills_on_the_way} of 12 collectors were killed, {:?}", started.elapsed());
     assert!(kills_on_the_way > 0, "no kill fell within a collection");
     assert!(
         !bench.output().join("all/gen=1").exists() && bench.output().join("all/gen=3").exists()
