@@ -24,6 +24,7 @@ pub(crate) fn plan(shards: u32) -> Plan {
         model: ModelIdentity {
             uri: "/models/delay".into(),
             version: Some("v3".into()),
+            pinned: None,
             digest: Digest([2; 32]),
             files: Vec::new(),
         },
@@ -41,6 +42,8 @@ pub(crate) fn plan(shards: u32) -> Plan {
         shards: cut(&[rows], Sharding::Rows(10)).unwrap(),
         inherits: None,
         workers: None,
+        window: None,
+        gate: None,
         reporting: Some(reporting()),
     }
 }
