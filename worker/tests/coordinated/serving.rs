@@ -145,6 +145,13 @@ fn nobody_asks<T>() -> Result<T, Status> {
 impl Runs for Face {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<wire::WatchResponse, Status>> + Send>>;
 
+    async fn backfill(
+        &self,
+        _request: Request<wire::BackfillRequest>,
+    ) -> Result<Response<wire::BackfillResponse>, Status> {
+        nobody_asks()
+    }
+
     async fn list(
         &self,
         _request: Request<wire::ListRequest>,
