@@ -40,7 +40,8 @@ fn each_reason_to_stay_and_the_one_to_go() {
     let never = [done(1, Failed, 0), done(2, Failed, 1), done(3, Failed, 2)];
     let waiting = [done(1, Partial, 0), open(2, Some(1)), done(3, Succeeded, 10)];
     let forced = [done(1, Succeeded, 0), done(2, Succeeded, 10), open(3, None)];
-    let cases: [(&str, &[GenerationFacts], Retention, i64, u32, Fate); 11] = [
+    type Case<'a> = (&'a str, &'a [GenerationFacts], Retention, i64, u32, Fate);
+    let cases: [Case<'_>; 11] = [
         ("the newest stays", &two, keep(1, 0), 100, 2, kept(Kept::Newest, true)),
         ("superseded long enough", &two, keep(1, 0), 34, 1, gone(2)),
         ("an hour too early", &two, keep(1, 0), 33, 1, kept(Kept::Grace, true)),

@@ -44,7 +44,7 @@ fn what_passes_becomes_visible_and_the_canary_goes_first() {
 
 #[test]
 fn a_canary_that_fails_ends_the_run_and_nothing_is_seen() {
-    let mut cluster = under_way("{ columns: { mood: { max_null_ratio: 0 } }, canary: true }");
+    let cluster = under_way("{ columns: { mood: { max_null_ratio: 0 } }, canary: true }");
     let verdict = cluster.wait_for_final("all", 1);
     assert_eq!(verdict["state"], "partial", "{verdict}");
     assert_eq!(verdict["totals"]["quarantined"], SHARDS - 1);
