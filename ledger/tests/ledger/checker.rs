@@ -64,6 +64,7 @@ fn expected(store: &Path) -> Keys {
             "generation": generation,
             "state": verdict["state"],
             "fingerprint": verdict["fingerprint"],
+            "model": verdict["model_digest"],
             "rows": verdict["totals"]["rows_in"],
             "finished_at": verdict["decided_at"],
         });
