@@ -83,7 +83,7 @@ pub enum ReplayError {
     Store(#[from] StoreError),
     /// The model cannot be used.
     #[error(transparent)]
-    Run(#[from] RunError),
+    Run(Box<RunError>),
     /// The run has no plan.
     #[error("run {run} has no plan here; check the run and the output")]
     NoPlan {
@@ -98,11 +98,11 @@ pub enum ReplayError {
         /// The run.
         run: RunId,
         /// Digest in the plan.
-        planned: Digest,
+        planned: Box<Digest>,
         /// Where a model was looked for.
         uri: String,
         /// The digest of what is there.
-        found: Digest,
+        found: Box<Digest>,
     },
     /// The shard has nothing to compare with.
     #[error("shard {shard} of {run} {why}, so there is nothing to compare with; choose another")]
@@ -318,6 +318,12 @@ fn read_plan(runtime: &Handle, root: &RootReader, run: &RunId) -> Result<Arc<Pla
     plan.map(Arc::new).ok_or_else(|| ReplayError::NoPlan { run: run.clone() })
 }
 
+impl From<RunError> for ReplayError {
+    fn from(error: RunError) -> Self {
+        Self::Run(Box::new(error))
+    }
+}
+
 /// The plan's model: from where the plan pinned it, or from where `model` says that it is now.
 fn load(runtime: &Handle, plan: &Plan, model: Option<&ModelUri>) -> Result<Loaded, ReplayError> {
     let models = Models::from_env();
@@ -330,9 +336,9 @@ fn load(runtime: &Handle, plan: &Plan, model: Option<&ModelUri>) -> Result<Loade
     if resolved.identity.digest != plan.model.digest {
         return Err(ReplayError::OtherModel {
             run: plan.run.clone(),
-            planned: plan.model.digest,
+            planned: Box::new(plan.model.digest),
             uri: uri.to_string(),
-            found: resolved.identity.digest,
+            found: Box::new(resolved.identity.digest),
         });
     }
     Ok(load_resolved(resolved)?)
