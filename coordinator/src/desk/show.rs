@@ -92,9 +92,7 @@ impl ActiveRun {
             RunState::Concluding
         } else if self.table.adopting_until(now).is_some() {
             RunState::Recovering
-        } else if self.is_closed() {
-            RunState::Paused
-        } else if self.table.paused_until().is_some_and(|until| now < until) {
+        } else if self.is_closed() || self.table.paused_until().is_some_and(|until| now < until) {
             RunState::Paused
         } else {
             RunState::Running
