@@ -73,6 +73,9 @@ pub(crate) fn perform(runtime: &Handle, args: &BackfillArgs) -> Result<Exit, Fai
         shown::tell_index(&ticked.index, scene.ledger.as_deref());
         let shown = first.get_or_insert_with(|| Shown::new(&ticked));
         if args.dry_run {
+            if !json {
+                shown.tell_table()?;
+            }
             shown.print(&workspace, &[], json, begun)?;
             return Ok(shown.exit(wish.named));
         }
