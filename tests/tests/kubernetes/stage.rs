@@ -106,8 +106,9 @@ impl Setup {
         let base = binaries::repository().join("deploy/base/worker-job.yaml");
         let base = std::fs::read_to_string(base).unwrap();
         let rows = self.rows_per_second;
+        let worker = "          image: ghcr.io/nightshift-dev/nightshift-worker:0.1.0\n";
         let arguments = format!(
-            "args: [--log-format, json, --log, info, --workers, \"1\", --max-rows-per-second, \"{rows}\"]"
+            "{worker}          args: [--workers, \"1\", --max-rows-per-second, \"{rows}\"]\n"
         );
         let free = |name: &str| {
             format!("            - {{ name: NIGHTSHIFT_SIDECAR_{name}, value: \"127.0.0.1:0\" }}\n")
@@ -118,8 +119,8 @@ impl Setup {
             free("LISTEN")
         );
         let changes = [
-            ("args: [--log-format, json]", arguments.as_str()),
-            ("          restartPolicy: Always\n", sidecar.as_str()),
+            (worker, arguments.as_str()),
+            ("          restartPolicy: Always\n          env:\n", sidecar.as_str()),
         ];
         changes.iter().fold(base, |text, (from, to)| {
             assert_eq!(text.matches(from).count(), 1, "the base has changed: {from}");
