@@ -111,7 +111,7 @@ fn every_date_ends_with_one_current_generation_and_nothing_is_computed_twice() {
             "schedule {seed} failed; again with: NIGHTSHIFT_SEED={seed} cargo nextest run -p nightshift-tests every_date_ends"
         );
     }
-    println!("{schedules} schedules of {DAYS} days: {sum:?}");
+    eprintln!("{schedules} schedules of {DAYS} days: {sum:?}");
     // A simulation in which nothing happens shows nothing.
     assert!(sum.crashes > schedules && sum.joins > 0 && sum.retries > 0 && sum.calls > 0);
 }

@@ -372,7 +372,7 @@ impl World {
 
     /// What has to be true in the end.
     pub(crate) fn judge(&self) {
-        for (&date, _) in &self.inputs {
+        for &date in self.inputs.keys() {
             let partition = Partition::Date(date);
             let current = self.current(partition);
             // A run whose holder was wrongly taken for dead, and whose model was replaced, may
