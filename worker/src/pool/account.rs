@@ -103,7 +103,9 @@ mod tests {
         let account = Account::default();
         let started = Instant::now();
         let during = account.waiting(|| {
-            while started.elapsed() < Duration::from_millis(20) {
+            // Counted from here: the wait has begun.
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_millis(20) {
                 thread::yield_now();
             }
             account.take().idle_s
