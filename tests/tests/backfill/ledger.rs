@@ -127,5 +127,5 @@ fn ten_years_of_done_dates_cost_one_round_trip() {
     let asked: Vec<u64> = after.iter().zip(before).map(|(after, before)| after - before).collect();
     // One transaction of two commands, sent together: whose the ledger is, and its dates.
     assert_eq!(asked, [2, 0, 0, 1, 0]);
-    println!("{DAYS} done dates: ledger made anew in {first:?}, then asked in {second:?}");
+    eprintln!("{DAYS} done dates: ledger made anew in {first:?}, then asked in {second:?}");
 }
