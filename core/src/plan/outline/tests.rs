@@ -1,9 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::{
-    Compression, InputFormat, Mark, OutputFormat, PartitionColumn, Pin, Sharding, Slice, cut,
-};
+use crate::plan::{Compression, InputFormat, Mark, PartitionColumn, Pin, Sharding, Slice, cut};
 
 /// A plan of files with these rows.
 fn plan(files: &[u64], sharding: Sharding) -> Plan {
@@ -16,35 +14,15 @@ fn plan(files: &[u64], sharding: Sharding) -> Plan {
         partition_columns: vec![PartitionColumn { name: "d".into(), value: "x".into() }],
         columns: Vec::new(),
     });
+    let rows = files.iter().sum();
+    let plan = crate::rehearsal::plan(rows, 1);
     Plan {
-        version: Plan::VERSION,
         run: "flights-2013-01-01-g2".parse().unwrap(),
-        planned_at: "2026-01-01T00:00:00Z".parse().unwrap(),
-        fingerprint: Digest([1; 32]),
-        model: ModelIdentity {
-            uri: "/m".into(),
-            version: Some("v3".into()),
-            pinned: None,
-            digest: Digest([2; 32]),
-            files: Vec::new(),
-        },
-        task: TaskSettings {
-            kind: "tabular".into(),
-            id: vec!["id".into()],
-            keep: Vec::new(),
-            output_format: OutputFormat::Parquet,
-            rejects_max_ratio: 0.5,
-            rejects_min: 0,
-            crash_budget: 4,
-        },
+        model: ModelIdentity { version: Some("v3".into()), ..plan.model.clone() },
+        task: TaskSettings { rejects_max_ratio: 0.5, ..plan.task.clone() },
         inputs: inputs.collect(),
-        rows: files.iter().sum(),
         shards: cut(files, sharding).unwrap(),
-        inherits: None,
-        workers: None,
-        window: None,
-        gate: None,
-        reporting: None,
+        ..plan
     }
 }
 

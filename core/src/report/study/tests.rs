@@ -7,45 +7,21 @@ use crate::conclusion::Tally;
 use crate::ids::Digest;
 use crate::layout::{Object, Prefix, StagedName};
 use crate::plan::{
-    Column, Lineage, LineageTarget, ModelIdentity, OutputFormat, Plan, Reporting, Sharding,
-    TaskSettings, Webhook, cut,
+    Column, Lineage, LineageTarget, ModelIdentity, OutputFormat, Plan, Reporting, Webhook,
 };
 use crate::record::{Committed, FailureClass, Overhead, Quarantined, StoredFile, Timing};
+use crate::rehearsal;
 use crate::scores::{Collector, Scores};
 
 /// A plan of `shards` shards of ten rows.
 pub(crate) fn plan(shards: u32) -> Plan {
-    let rows = u64::from(shards) * 10;
-    Plan {
-        version: Plan::VERSION,
-        run: "flights-2013-01-01-g1".parse().unwrap(),
-        planned_at: "2026-01-01T00:00:00Z".parse().unwrap(),
-        fingerprint: Digest([1; 32]),
-        model: ModelIdentity {
-            uri: "/models/delay".into(),
-            version: Some("v3".into()),
-            pinned: None,
-            digest: Digest([2; 32]),
-            files: Vec::new(),
-        },
-        task: TaskSettings {
-            kind: "tabular".into(),
-            id: vec!["id".into()],
-            keep: Vec::new(),
-            output_format: OutputFormat::Parquet,
-            rejects_max_ratio: 0.0,
-            rejects_min: 0,
-            crash_budget: 4,
-        },
-        inputs: Vec::new(),
-        rows,
-        shards: cut(&[rows], Sharding::Rows(10)).unwrap(),
-        inherits: None,
-        workers: None,
-        window: None,
-        gate: None,
-        reporting: Some(reporting()),
-    }
+    let plan = rehearsal::plan(u64::from(shards) * 10, shards);
+    let model = ModelIdentity {
+        uri: "/models/delay".into(),
+        version: Some("v3".into()),
+        ..plan.model.clone()
+    };
+    Plan { model, reporting: Some(reporting()), ..plan }
 }
 
 /// A plan's wish to tell everybody.
