@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, kernels::cmp::not_distinct};
 use arrow::datatypes::{DataType, Float64Type};
 use arrow::error::ArrowError;
-use nightshift_core::plan::{Compression, InputFile, InputFormat, OutputFormat, Slice};
+use nightshift_core::plan::{Compression, InputFile, OutputFormat, Slice};
 use nightshift_storage::input::{Found, InputError, inspect};
 use serde::Serialize;
 use thiserror::Error;
@@ -60,14 +60,9 @@ pub enum CompareError {
 /// See [`CompareError`].
 pub fn compare(files: &Files, tolerance: f64) -> Result<Outcome, CompareError> {
     let open = |path: &PathBuf| {
-        let format = match files.format {
-            OutputFormat::Parquet => InputFormat::Parquet,
-            OutputFormat::Jsonl => InputFormat::Jsonl,
-            OutputFormat::Csv => InputFormat::Csv,
-        };
         let file = Found {
             uri: path.display().to_string(),
-            format,
+            format: files.format.into(),
             compression: Compression::None,
             // The `gen=1` in the path of a visible file is no column of its rows.
             partition_columns: Vec::new(),
