@@ -6,22 +6,21 @@
 //! this for the same date at the same time; they share the work's outcome, not its state.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nightshift_core::decide::{Decision, run_id};
 use nightshift_core::gates::Canary;
 use nightshift_core::ids::{Partition, RunId, ShardIndex};
 use nightshift_core::layout::Object;
-use nightshift_core::model::ModelUri;
-use nightshift_core::plan::{ModelIdentity, Plan, Shard, Sharding};
+use nightshift_core::plan::{Plan, Shard, Sharding};
 use nightshift_core::record::{Record, Verdict};
 use nightshift_core::report::Report;
 use nightshift_core::spec::{Bound, Spec};
 use nightshift_notify::{Teller, Urgency};
 use nightshift_storage::concluding::{ConcludeError, conclude};
 use nightshift_storage::error::StoreError;
-use nightshift_storage::model::{Models, Resolved};
+use nightshift_storage::model::Models;
 use nightshift_storage::opening::{OpenRun, Opener, decision_for, open_epoch, open_run};
 use nightshift_storage::planning::{Survey, make_plan, survey};
 use nightshift_storage::root::{OutputRoot, Probed, Reader as RootReader};
@@ -50,6 +49,7 @@ use collected::Collected;
 pub use alone::Alone;
 pub use error::RunError;
 pub(crate) use error::engine_exit;
+use model::Kept;
 pub use model::Loaded;
 pub(crate) use model::load_resolved;
 
@@ -72,7 +72,7 @@ pub struct Session {
     /// Attempts that are to fail, for a rehearsal.
     pub forced: Forced,
     models: Models,
-    loaded: Mutex<Option<(ModelUri, Loaded)>>,
+    loaded: Mutex<Option<Kept>>,
     /// How long the model took to load, until a run is charged for it.
     loading: Mutex<Option<Duration>>,
     teller: Arc<Teller>,
@@ -431,65 +431,6 @@ impl Session {
             }
             _ => None,
         })
-    }
-
-    /// Forgets the model: the next task finds whatever is in its folder then.
-    pub fn forget_model(&self) {
-        *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    /// The model of `task`, resolved and loaded once for all of this session's runs.
-    ///
-    /// # Errors
-    /// If the model is missing, damaged, or not the pinned one.
-    pub fn load(&self, task: &Task) -> Result<Loaded, RunError> {
-        let mut kept = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((uri, loaded)) = &*kept
-            && *uri == task.bound.model
-        {
-            return Ok(loaded.clone());
-        }
-        let version = task.spec.model.version.as_deref();
-        let resolved = self.runtime.block_on(self.models.resolve(&task.bound.model, version))?;
-        if let Some(pinned) = task.spec.model.sha256
-            && pinned != resolved.identity.digest
-        {
-            let ModelIdentity { uri, digest: found, .. } = resolved.identity;
-            return Err(RunError::ModelPin { uri, pinned, found });
-        }
-        let started = Instant::now();
-        let loaded = load_resolved(resolved)?;
-        *self.loading.lock().unwrap_or_else(PoisonError::into_inner) = Some(started.elapsed());
-        *kept = Some((task.bound.model.clone(), loaded.clone()));
-        Ok(loaded)
-    }
-
-    /// The model that `uri` names now.
-    pub(crate) fn load_at(&self, uri: &ModelUri) -> Result<Loaded, RunError> {
-        load_resolved(self.runtime.block_on(self.models.resolve(uri, None))?)
-    }
-
-    /// `loaded` if it is the model of `plan`, and that model otherwise: another process may have
-    /// planned the run in the meantime, with what it found.
-    fn loaded_for(&self, plan: &Plan, loaded: Loaded) -> Result<Loaded, RunError> {
-        if plan.model.digest == loaded.identity.digest {
-            return Ok(loaded);
-        }
-        self.load_planned(&plan.model)
-    }
-
-    /// The model that a stored plan names, whatever its reference leads to now.
-    fn load_planned(&self, identity: &ModelIdentity) -> Result<Loaded, RunError> {
-        {
-            let kept = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, loaded)) = &*kept
-                && loaded.identity.digest == identity.digest
-            {
-                return Ok(loaded.clone());
-            }
-        }
-        let folder = self.runtime.block_on(self.models.fetch(identity))?;
-        load_resolved(Resolved { identity: identity.clone(), folder })
     }
 }
 

@@ -1,11 +1,13 @@
-//! Loading a model that has been named.
+//! The model of a session's runs: named, loaded once, and kept.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use nightshift_core::plan::ModelIdentity;
+use nightshift_core::model::ModelUri;
+use nightshift_core::plan::{ModelIdentity, Plan};
 use nightshift_storage::model::Resolved;
 
-use super::RunError;
+use super::{RunError, Session, Task};
 use crate::engine::{self, Engine};
 
 /// A model in memory.
@@ -15,6 +17,13 @@ pub struct Loaded {
     pub identity: ModelIdentity,
     /// What runs it.
     pub engine: Arc<dyn Engine>,
+}
+
+/// The model that a session keeps.
+pub(super) struct Kept {
+    /// The reference that led to it in this session; none if a stored plan named it.
+    uri: Option<ModelUri>,
+    loaded: Loaded,
 }
 
 /// Loads a model that is at hand. Blocks.
@@ -35,4 +44,78 @@ pub(crate) fn load_resolved(resolved: Resolved) -> Result<Loaded, RunError> {
         }
     }
     Ok(Loaded { identity, engine: engine.into() })
+}
+
+impl Session {
+    /// Forgets the model: the next task finds whatever is in its folder then.
+    pub fn forget_model(&self) {
+        *self.kept() = None;
+    }
+
+    /// The model of `task`, resolved and loaded once for all of this session's runs.
+    ///
+    /// # Errors
+    /// If the model is missing, damaged, or not the pinned one.
+    pub fn load(&self, task: &Task) -> Result<Loaded, RunError> {
+        let mut kept = self.kept();
+        if let Some(Kept { uri: Some(uri), loaded }) = &*kept
+            && *uri == task.bound.model
+        {
+            return Ok(loaded.clone());
+        }
+        let version = task.spec.model.version.as_deref();
+        let resolved = self.runtime.block_on(self.models.resolve(&task.bound.model, version))?;
+        if let Some(pinned) = task.spec.model.sha256
+            && pinned != resolved.identity.digest
+        {
+            let ModelIdentity { uri, digest: found, .. } = resolved.identity;
+            return Err(RunError::ModelPin { uri, pinned, found });
+        }
+        self.keep(&mut kept, Some(task.bound.model.clone()), resolved)
+    }
+
+    /// The model that `uri` names now.
+    pub(crate) fn load_at(&self, uri: &ModelUri) -> Result<Loaded, RunError> {
+        load_resolved(self.runtime.block_on(self.models.resolve(uri, None))?)
+    }
+
+    /// `loaded` if it is the model of `plan`, and that model otherwise: another process may have
+    /// planned the run in the meantime, with what it found.
+    pub(super) fn loaded_for(&self, plan: &Plan, loaded: Loaded) -> Result<Loaded, RunError> {
+        if plan.model.digest == loaded.identity.digest {
+            return Ok(loaded);
+        }
+        self.load_planned(&plan.model)
+    }
+
+    /// The model that a stored plan names, whatever its reference leads to now.
+    pub(super) fn load_planned(&self, identity: &ModelIdentity) -> Result<Loaded, RunError> {
+        let mut kept = self.kept();
+        if let Some(Kept { loaded, .. }) = &*kept
+            && loaded.identity.digest == identity.digest
+        {
+            return Ok(loaded.clone());
+        }
+        let folder = self.runtime.block_on(self.models.fetch(identity))?;
+        self.keep(&mut kept, None, Resolved { identity: identity.clone(), folder })
+    }
+
+    /// Loads a model and keeps it instead of the one before.
+    fn keep(
+        &self,
+        kept: &mut Option<Kept>,
+        uri: Option<ModelUri>,
+        resolved: Resolved,
+    ) -> Result<Loaded, RunError> {
+        let started = Instant::now();
+        let loaded = load_resolved(resolved)?;
+        *self.loading.lock().unwrap_or_else(PoisonError::into_inner) = Some(started.elapsed());
+        *kept = Some(Kept { uri, loaded: loaded.clone() });
+        Ok(loaded)
+    }
+
+    /// What is kept is whole between calls, so a panic elsewhere cannot break it.
+    fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
