@@ -2,7 +2,7 @@
 //!
 //! [`Gates`] are the user's rules. Planning freezes them into the plan, together with the
 //! statistics of an accepted run to compare with ([`GatePlan`]). The final judges the run by them
-//! ([`judge_run`]), as a pure function of plan and records: what passes is published, what does
+//! (`judge_run`), as a pure function of plan and records: what passes is published, what does
 //! not is withheld until a person decides ([`Approval`]). A canary shard may be judged alone
 //! before any other is scored ([`canary`]).
 

@@ -6,7 +6,7 @@
 //!
 //! 1. every file is looked at, and every record that may name one is read: what cannot be read
 //!    ends the collection of this date before anything is touched;
-//! 2. its [`Removal`] is created, durably: from here on missing files are no damage;
+//! 2. its `Removal` is created, durably: from here on missing files are no damage;
 //! 3. `_SUCCESS` goes, durably, so that readers stop trusting the folder;
 //! 4. shard by shard its visible files and staged data go, except what a record of a generation
 //!    that stays names;

@@ -15,7 +15,7 @@ use crate::scores::{Collector, Scores};
 
 /// A plan of `shards` shards of ten rows.
 pub(crate) fn plan(shards: u32) -> Plan {
-    let plan = rehearsal::plan(u64::from(shards) * 10, shards);
+    let plan = rehearsal::plan(u64::from(shards) * 10, shards.max(1));
     let model = ModelIdentity {
         uri: "/models/delay".into(),
         version: Some("v3".into()),
