@@ -44,6 +44,8 @@ pub const MANAGER: &str = "nightshift-coordinator";
 pub const SLOTS_MANAGER: &str = "nightshift-slots";
 /// How long the workers of a run with a final may take to end by themselves.
 pub const GRACE: Duration = Duration::from_secs(60);
+/// Time between two looks at a Job that has failed, while the words of its pod are waited for.
+const LOOK_FOR_WORDS: Duration = Duration::from_millis(200);
 /// How soon to look again at a Job that is being deleted.
 const LOOK_DELETING: Duration = Duration::from_secs(5);
 /// How soon to look again at a Job that has ended and waits for its TTL.
@@ -138,8 +140,14 @@ impl KubeLauncher {
                 *again = Instant::now() + pauses.pause(random());
                 return Err(LaunchError::Fruitless { job: job_name(run) });
             }
-            // Watching has told the rest.
-            Some(JobEnd::Failed(_)) => return Ok(now),
+            Some(JobEnd::Failed(_)) => {
+                if self.view.cluster().awaits_words(run, Instant::now()) {
+                    // The next look comes at once, and shall not ask as fast as it can.
+                    tokio::time::sleep(LOOK_FOR_WORDS).await;
+                }
+                // Watching has told the rest.
+                return Ok(now);
+            }
             None => {}
         }
         if queue(job).is_some() {

@@ -105,6 +105,21 @@ impl Cluster {
         .await
     }
 
+    /// The same, while the run is compared whenever something has changed, as a coordinator does.
+    pub(crate) async fn ended_while_compared(&mut self, wanted: &Wanted) -> String {
+        loop {
+            let seen = self.sighted(|sighting| match sighting {
+                Sighting::CannotGoOn { reason, .. } => Some(Some(reason)),
+                Sighting::Changed { .. } => Some(None),
+                _ => None,
+            });
+            if let Some(reason) = seen.await {
+                return reason;
+            }
+            self.converge(wanted).await;
+        }
+    }
+
     pub(crate) fn job(&self) -> Option<Value> {
         self.kubernetes.get("jobs", NAMESPACE, RUN)
     }

@@ -203,7 +203,7 @@ async fn a_job_that_fails_ends_its_run_with_the_reason() {
         let mut cluster = Cluster::start().await;
         cluster.converge(&wanted(9, &[])).await;
         cluster.set_status("jobs", RUN, condition("Failed", kubernetes, "words"));
-        assert_eq!(cluster.ended().await, reason);
+        assert_eq!(cluster.ended_while_compared(&wanted(9, &[])).await, reason);
     }
 }
 

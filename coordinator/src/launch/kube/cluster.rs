@@ -23,6 +23,9 @@ mod notice;
 const NEWS: Duration = Duration::from_secs(600);
 /// How long the same explanation is not told again about the same Job.
 const TOLD_AGAIN: Duration = Duration::from_secs(300);
+/// How long the pod that failed a Job is waited for once the Job has failed: Jobs and pods are two
+/// watches, and either may be late.
+const WORDS_WAIT: Duration = Duration::from_secs(2);
 /// Objects that Events were about and that are not known yet.
 const REFUSALS_MAX: usize = 1_000;
 
@@ -67,6 +70,8 @@ struct JobSeen {
     ended: bool,
     /// The end of its run was told.
     told_end: bool,
+    /// Since when it is known to have failed, while its pod's own words are waited for.
+    failed_since: Option<Instant>,
     suspended: Option<Explanation>,
 }
 
@@ -87,6 +92,14 @@ impl Cluster {
     /// Whether a Job of the run was seen that is not known to be gone.
     pub(super) fn knows_job(&self, run: &RunId) -> bool {
         self.jobs.get(run).is_some_and(|job| !self.deleting.contains(&job.uid))
+    }
+
+    /// Whether the Job of the run has failed and the words of its pod are waited for.
+    pub(super) fn awaits_words(&self, run: &RunId, now: Instant) -> bool {
+        let waits = |job: &JobSeen| {
+            job.failed_since.is_some() && !job.told_end && job.may_be_explained(now)
+        };
+        self.jobs.get(run).is_some_and(waits)
     }
 
     /// Whether somebody else has deleted the Job of the run.
@@ -135,7 +148,9 @@ impl Cluster {
         if let Some(listed) = &mut self.jobs_listed {
             listed.insert(run.clone());
         }
-        let told_end = self.jobs.get(&run).is_some_and(|known| known.uid == uid && known.told_end);
+        let before = self.jobs.get(&run).filter(|known| known.uid == uid);
+        let told_end = before.is_some_and(|known| known.told_end);
+        let failed_since = before.and_then(|known| known.failed_since);
         let end = explain::job_end(job);
         let parallelism = job.spec.as_ref().and_then(|spec| spec.parallelism).unwrap_or(1);
         let mut known = JobSeen {
@@ -144,13 +159,20 @@ impl Cluster {
             parallelism: usize::try_from(parallelism).unwrap_or(0),
             ended: end.is_some(),
             told_end,
+            failed_since: failed_since.or_else(|| has_failed(job).then_some(now)),
             suspended: explain::suspended(job),
         };
         if let (Some(JobEnd::Failed(why)), false) = (end, told_end) {
             let why = match self.misconfigured.get(&run) {
                 Some(first) if why.class == FailureClass::Config => Some(first.clone()),
                 // The pod that failed may be seen in a moment, and says more.
-                None if why.class == FailureClass::Config && !has_failed(job) => None,
+                None if why.class == FailureClass::Config && known.may_be_explained(now) => {
+                    if known.failed_since.is_some() {
+                        // Nothing more will be seen of the Job itself.
+                        seen.sightings.push(Sighting::Changed { run: run.clone() });
+                    }
+                    None
+                }
                 _ => Some(why),
             };
             if let Some(Explanation { reason, class, text }) = why {
@@ -300,6 +322,13 @@ impl Cluster {
             self.notice(&run, now, &mut seen);
         }
         seen
+    }
+}
+
+impl JobSeen {
+    /// Whether the words of the pod that made it fail may still come.
+    fn may_be_explained(&self, now: Instant) -> bool {
+        self.failed_since.is_none_or(|since| now.duration_since(since) < WORDS_WAIT)
     }
 }
 

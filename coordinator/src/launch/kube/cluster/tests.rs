@@ -168,7 +168,21 @@ fn a_wrong_configuration_ends_the_run_with_the_words_of_the_pod() {
     // Without having seen the pod.
     let (mut cluster, now) = working();
     let seen = cluster.job_applied(&job("job-1", failed("PodFailurePolicy")), now);
+    assert_eq!(cannot_go_on(&seen), None, "the watch of pods may be late");
+    assert!(seen.sightings.contains(&Sighting::Changed { run: run() }), "it is looked at again");
+    let later = now + WORDS_WAIT;
+    let seen = cluster.job_applied(&job("job-1", failed("PodFailurePolicy")), later);
     assert_eq!(cannot_go_on(&seen).unwrap().1, "job_policy");
+}
+
+#[test]
+fn a_pod_that_is_seen_after_its_job_has_failed_still_has_the_word() {
+    let (mut cluster, now) = working();
+    let failed = job("job-1", failed("PodFailurePolicy"));
+    assert_eq!(cannot_go_on(&cluster.job_applied(&failed, now)), None);
+    cluster.pod_applied(&pod(0, exited(78)), now);
+    let seen = cluster.job_applied(&failed, now);
+    assert_eq!(cannot_go_on(&seen).unwrap().1, "exit_78");
 }
 
 #[test]
