@@ -149,11 +149,13 @@ impl Sources {
 
 fn index_of(entry: Option<&DateEntry>) -> Index {
     match entry {
-        Some(entry) if entry.state == FinalState::Succeeded => Index::Done(Indexed {
-            generation: entry.generation,
-            model: entry.model,
-            fingerprint: entry.fingerprint,
-        }),
+        Some(entry) if entry.state == FinalState::Succeeded && !entry.withheld => {
+            Index::Done(Indexed {
+                generation: entry.generation,
+                model: entry.model,
+                fingerprint: entry.fingerprint,
+            })
+        }
         _ => Index::Silent,
     }
 }

@@ -19,6 +19,10 @@ pub struct DateEntry {
     pub generation: Generation,
     /// The verdict.
     pub state: FinalState,
+    /// Whether a gate keeps the output from readers until a person decides; the store knows whether
+    /// somebody has.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub withheld: bool,
     /// The plan's fingerprint: says whether the date is stale.
     pub fingerprint: Digest,
     /// Digest of the model; entries of versions before 0.2 do not have it.
@@ -45,6 +49,11 @@ pub struct Progress {
     pub at: Timestamp,
 }
 
+/// What is left out when it is false.
+fn is_false(it: &bool) -> bool {
+    !it
+}
+
 impl DateEntry {
     /// The entry of a stored final.
     pub fn new(root: &RootId, verdict: &Final) -> Self {
@@ -53,6 +62,7 @@ impl DateEntry {
             run: verdict.run.clone(),
             generation: verdict.run.generation,
             state: verdict.state,
+            withheld: verdict.waits_for_approval(),
             fingerprint: verdict.fingerprint,
             model: Some(verdict.model_digest),
             rows: verdict.totals.rows_in,

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use nightshift_core::backfill::life::{self, Process};
 use nightshift_core::backfill::{Concluded, Open, Stored};
 use nightshift_core::conclusion::{Final, FinalState};
-use nightshift_core::decide::{Claim, Epoch, run_id};
+use nightshift_core::decide::{Claim, Epoch, Release, run_id};
 use nightshift_core::ids::{Generation, Partition, RunId, SpecName};
 use nightshift_core::layout::{Object, Prefix};
 use nightshift_core::plan::Outline;
@@ -94,6 +94,7 @@ impl Reader {
         Ok(Concluded {
             generation,
             state: verdict.state,
+            release: Release::of(verdict, self.judgement(verdict).await?),
             model: verdict.model_digest,
             fingerprint: verdict.fingerprint,
             retries,

@@ -65,6 +65,8 @@ fn a_withheld_date_waits_for_a_person_and_costs_nothing_meanwhile() {
     let why = Program::nightshift().args(["why", "flights-all-g1", "--output", &output]);
     let why = why.run().expect(0);
     assert!(why.stdout.contains("waits for a person"), "{why}");
+    let tick = bench.command("backfill").run().expect(0);
+    assert!(tick.stdout.contains("a gate withholds g1"), "{tick}");
     assert!(bench.contents() == before, "who only looks changes nothing");
 
     let approved = judge(&bench, "approve").run().expect(0);
@@ -76,6 +78,8 @@ fn a_withheld_date_waits_for_a_person_and_costs_nothing_meanwhile() {
     assert!(refused.stderr.contains("the first decision counts"), "{refused}");
     let done = bench.run().run().expect(0);
     assert!(done.stdout.contains("done already"), "{done}");
+    let tick = bench.command("backfill").run().expect(0);
+    assert!(tick.stdout.contains("1 of 1"), "{tick}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What is known about one date.
 
 use crate::conclusion::FinalState;
+use crate::decide::Release;
 use crate::ids::{Digest, Generation};
 
 /// Everything that was found out about one date so far.
@@ -17,7 +18,7 @@ pub struct Known {
 /// What the ledger says about a date.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Index {
-    /// It succeeded, in the very output that is asked about.
+    /// It succeeded, in the very output that is asked about, and no gate withholds it.
     Done(Indexed),
     /// Anything else: no entry, another output's, a date that did not succeed, no ledger.
     Silent,
@@ -61,6 +62,8 @@ pub struct Concluded {
     pub generation: Generation,
     /// The verdict.
     pub state: FinalState,
+    /// Whether readers may see its output.
+    pub release: Release,
     /// Its model.
     pub model: Digest,
     /// Its fingerprint.

@@ -59,6 +59,13 @@ pub enum Instruction {
         /// How it ended.
         state: FinalState,
     },
+    /// A gate withholds it from readers; a person decides, or has rejected it.
+    Held {
+        /// The generation that succeeded.
+        generation: Generation,
+        /// Whether it was rejected.
+        rejected: bool,
+    },
     /// Nobody can say how it stands; start nothing.
     Unavailable(String),
 }
@@ -144,6 +151,8 @@ impl Instruction {
             Self::NoInput => NO_INPUT,
             Self::Unreadable(_) => UNREADABLE,
             Self::GiveUp { state, .. } => state.as_str(),
+            Self::Held { rejected: false, .. } => "withheld",
+            Self::Held { rejected: true, .. } => "rejected",
             Self::Unavailable(_) => UNKNOWN,
         }
     }
@@ -166,7 +175,8 @@ impl Instruction {
             | Self::Keep { generation }
             | Self::Start { generation, .. }
             | Self::Leave { generation, .. }
-            | Self::GiveUp { generation, .. } => Some(*generation),
+            | Self::GiveUp { generation, .. }
+            | Self::Held { generation, .. } => Some(*generation),
             Self::Join { run, .. } => Some(run.generation),
             Self::NoInput | Self::Unreadable(_) | Self::Unavailable(_) => None,
         }
@@ -244,6 +254,12 @@ impl fmt::Display for Instruction {
             Self::GiveUp { generation, state } => {
                 let state = state.as_str();
                 write!(f, "{generation} ended {state}, no retries left")
+            }
+            Self::Held { generation, rejected: false } => {
+                write!(f, "a gate withholds {generation}; `nightshift approve` or `reject` it")
+            }
+            Self::Held { generation, rejected: true } => {
+                write!(f, "{generation} was rejected; only --force runs it again")
             }
             Self::Unavailable(why) => write!(f, "neither ledger nor store can tell: {why}"),
         }

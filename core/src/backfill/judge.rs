@@ -3,6 +3,7 @@
 //! | the ledger says | the store says | do |
 //! |---|---|---|
 //! | done, current | not asked | skip |
+//! | anything else | succeeded, withheld by a gate or rejected | leave it to a person |
 //! | anything else | succeeded, current | skip, write back to the ledger |
 //! | anything else | succeeded, stale | next generation, if there is input |
 //! | anything else | partial or failed, retries left | next generation, which inherits |
@@ -20,6 +21,7 @@ use crate::backfill::RETRIES;
 use crate::backfill::facts::{Concluded, Index, Indexed, Input, Known, Open, Store, Stored};
 use crate::backfill::instruction::{Dead, Instruction, Why};
 use crate::conclusion::FinalState;
+use crate::decide::Release;
 use crate::ids::{Digest, Generation};
 use crate::spec::Reprocess;
 
@@ -93,7 +95,9 @@ pub fn judge(known: &Known, rules: Rules, model: Option<Digest>) -> Judgement {
                         known,
                         model,
                     ) {
-                        Ok(Freshness::Current) => told(done.generation, known),
+                        Ok(Freshness::Current) => {
+                            held(done).unwrap_or_else(|| told(done.generation, known))
+                        }
                         Ok(_) => unfinished(open, known, model),
                         Err(need) => Judgement::Need(need),
                     }
@@ -125,6 +129,16 @@ fn told(generation: Generation, known: &Known) -> Judgement {
     Judgement::Do(Instruction::Skip { generation, write_back })
 }
 
+/// A date whose output a person decides about, or has rejected.
+fn held(done: &Concluded) -> Option<Judgement> {
+    let rejected = match done.release {
+        Release::Open | Release::Approved => return None,
+        Release::Waiting => false,
+        Release::Rejected => true,
+    };
+    Some(Judgement::Do(Instruction::Held { generation: done.generation, rejected }))
+}
+
 /// Whether nobody works on a run that nobody asked for, of a date that has succeeded before.
 fn is_needless(open: &Open, done: &Concluded) -> bool {
     !open.is_alive && !open.is_forced && done.state == FinalState::Succeeded
@@ -144,6 +158,9 @@ fn finished(
         }
         let why = Why::Retry { of: generation, state };
         return start(known, generation.next(), Some(generation), retries + 1, why);
+    }
+    if let Some(held) = held(concluded) {
+        return held;
     }
     let found = freshness(reprocess, Some(concluded.model), concluded.fingerprint, known, model);
     match found {

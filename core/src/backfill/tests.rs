@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::conclusion::FinalState::{self, Failed, Partial, Succeeded};
+use crate::decide::Release;
 use crate::ids::{Digest, Generation, Partition};
 use crate::spec::Order;
 use crate::spec::Reprocess::{self, Never, OnAnyChange, OnModelChange};
@@ -23,7 +24,9 @@ fn indexed(model: Option<Digest>) -> Index {
 
 /// A verdict with the old model and the old fingerprint.
 fn concluded(n: u32, state: FinalState, retries: u32) -> Option<Concluded> {
-    Some(Concluded { generation: generation(n), state, model: OLD, fingerprint: OLD, retries })
+    let release = Release::Open;
+    let generation = generation(n);
+    Some(Concluded { generation, state, release, model: OLD, fingerprint: OLD, retries })
 }
 
 fn open(n: u32, planned: Option<Digest>, is_alive: bool) -> Option<Open> {
@@ -102,6 +105,29 @@ fn a_date_that_the_ledger_calls_done_is_compared_as_the_setting_says() {
         judged(indexed(None), store, None, OnModelChange, Some(OLD)),
         Judgement::Do(skip(false))
     );
+}
+
+#[test]
+fn what_a_gate_withholds_is_left_to_a_person() {
+    let done = |release| concluded(1, Succeeded, 0).map(|done| Concluded { release, ..done });
+    let held = |rejected| Instruction::Held { generation: generation(1), rejected };
+    let dead = || open(2, Some(OLD), false);
+    let cases = [
+        (Release::Waiting, None, held(false)),
+        (Release::Rejected, None, held(true)),
+        (Release::Approved, None, skip(true)),
+        (Release::Waiting, dead(), held(false)),
+    ];
+    for (release, open, expected) in cases {
+        for reprocess in [Never, OnModelChange] {
+            // A stale one that waits is not run again either; an approved one is.
+            let model = if release == Release::Approved { OLD } else { NEW };
+            let model = if open.is_some() { OLD } else { model };
+            let store = says(done(release), open.clone());
+            let found = judged(Index::Silent, store, present(OLD), reprocess, Some(model));
+            assert_eq!(found, Judgement::Do(expected.clone()), "{release:?} {reprocess:?}");
+        }
+    }
 }
 
 #[test]

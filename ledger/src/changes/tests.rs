@@ -17,6 +17,7 @@ fn entry(of: u8, day: u32, generation: u32) -> DateEntry {
         root: root(of),
         run: run(day, generation),
         generation: Generation::new(generation).unwrap(),
+        withheld: false,
         state: FinalState::Succeeded,
         fingerprint: Digest([0; 32]),
         model: None,

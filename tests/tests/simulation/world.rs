@@ -10,6 +10,7 @@ use nightshift_core::backfill::{
     Concluded, Dead, Index, Indexed, Input, Open, Store, Stored, Work,
 };
 use nightshift_core::conclusion::FinalState;
+use nightshift_core::decide::Release;
 use nightshift_core::ids::{Digest, Generation, Partition};
 use nightshift_core::spec::Reprocess;
 
@@ -202,6 +203,7 @@ impl World {
             Concluded {
                 generation: generation(*n),
                 state: run.recorded.unwrap(),
+                release: Release::Open,
                 model: model_digest(plan.model),
                 fingerprint: digest(plan),
                 retries: run.retry,

@@ -162,9 +162,9 @@ fn warning(decided: &Decided) -> Option<String> {
         Instruction::GiveUp { .. } => Some(format!(
             "{partition}: {instruction}; when the cause is gone, do it again with --date {partition} --force --reason TEXT"
         )),
-        Instruction::Unreadable(_) | Instruction::Unavailable(_) => {
-            Some(format!("{partition}: {instruction}"))
-        }
+        Instruction::Unreadable(_)
+        | Instruction::Unavailable(_)
+        | Instruction::Held { rejected: false, .. } => Some(format!("{partition}: {instruction}")),
         _ => None,
     }
 }
