@@ -12,7 +12,7 @@ STORES  := .venv-stores
 STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 NIGHTSHIFT := target/release/nightshift
 
-.PHONY: help static images try-images demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench bench-leases samples lint-docs
+.PHONY: help static images try-images demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench bench-leases bench-ticks samples lint-docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -85,6 +85,9 @@ bench-leases: ## Measure leases: pairs a second, memory, skewed work; see docs/p
 	$(CARGO) build --release --locked -p nightshift-coordinator -p nightshift-bench-leases
 	target/release/nightshift-bench-leases load --dir $(BENCH_DIR)
 	target/release/nightshift-bench-leases skew --dir $(BENCH_DIR)
+
+bench-ticks: build ## Measure a backfill that finds nothing to do; see docs/performance.md
+	benches/ticks.sh
 
 samples: ## Write deploy/samples again
 	NIGHTSHIFT_BLESS=1 $(CARGO) nextest run --workspace --locked -E 'binary(samples)'
