@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::grpc::Client;
 use crate::http;
-use crate::ports::free_port;
+use crate::ports::{free_port, free_ports};
 use crate::process::{Finished, Program, Running};
 use crate::waiting::wait_for;
 
@@ -47,8 +47,7 @@ pub struct Coordinator {
 impl Coordinator {
     /// Starts one and waits until it can be called. It may not be ready yet.
     pub fn start(options: Options) -> Self {
-        let address = || SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        let (grpc, http) = (address(), address());
+        let [grpc, http] = free_ports().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let mut new = Self { options, grpc, http, process: None, ended: Vec::new() };
         new.restart();
         new

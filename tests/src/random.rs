@@ -1,5 +1,6 @@
 //! Random choices that can be repeated.
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Environment variable with the seed of a run that is to be repeated.
@@ -72,6 +73,8 @@ impl Random {
 }
 
 fn clock_seed() -> u64 {
+    // Some clocks stand still for microseconds: the hasher's keys differ at each call.
+    let keys = RandomState::new().hash_one(std::process::id());
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    now.as_nanos() as u64 ^ u64::from(std::process::id()) << 40
+    now.as_nanos() as u64 ^ keys
 }
