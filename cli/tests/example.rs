@@ -40,3 +40,23 @@ fn a_place_that_cannot_be_written_is_said() {
     assert!(matches!(done.status.code(), Some(73 | 74)), "{done:?}");
     assert!(String::from_utf8_lossy(&done.stderr).contains("file"), "{done:?}");
 }
+
+#[test]
+fn recent_days_are_found_by_a_backfill_and_laid_out_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = nightshift(&["example", "flights", "--recent", "3"], folder.path());
+    assert_eq!(first.status.code(), Some(0), "{first:?}");
+    let said = String::from_utf8_lossy(&first.stdout).into_owned();
+    assert!(said.contains("nightshift backfill flights/spec.yaml --window 3d"), "{said}");
+    // The real dates are there as ever.
+    assert!(folder.path().join("flights/data/date=2013-01-14/flights.parquet").is_file());
+    // A longer range, as of a later day, agrees with what lies there.
+    let again = nightshift(&["example", "flights", "--recent", "5"], folder.path());
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
+    // At midnight of UTC a day more or less is there; the window is within in any case.
+    let words = ["backfill", "flights/spec.yaml", "--window", "2d", "--until-done"];
+    let done = nightshift(&words, folder.path());
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert_eq!(said.matches("succeeded").count(), 2, "{said}");
+}

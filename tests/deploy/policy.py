@@ -201,6 +201,30 @@ def network(documents: list, pods: list):
                     yield f"{name(policy)}: lets workers in to Redis"
 
 
+def coordinator_is_reached(documents: list, pods: list):
+    """Who is told where the coordinator is may speak to it, by its own policies and by the coordinator's."""
+    policies = [document["spec"] for document in documents if document["kind"] == "NetworkPolicy"]
+    coordinators = [pod for pod in pods if labels(pod).get(COMPONENT) == "coordinator"]
+
+    def lets(selected: dict, side: str, of: str, other: dict) -> bool:
+        rules = [rule for spec in policies if selects(spec["podSelector"], labels(selected)) for rule in spec.get(side, [])]
+        return any(
+            any(port["port"] == 7070 for port in rule.get("ports", []))
+            and any("podSelector" in peer and selects(peer["podSelector"], labels(other)) for peer in rule.get(of, []))
+            for rule in rules
+        )
+
+    for pod in pods:
+        told = [each for container in containers(pod) for each in container.get("env", [])]
+        if any(each["name"] == "NIGHTSHIFT_COORDINATOR" for each in told):
+            component = labels(pod).get(COMPONENT)
+            for coordinator in coordinators:
+                if not lets(pod, "egress", "to", coordinator):
+                    yield f"{component}: no policy lets it out to the coordinator"
+                if not lets(coordinator, "ingress", "from", pod):
+                    yield f"{component}: the coordinator does not let it in"
+
+
 def namespaces(documents: list):
     spaces = [document for document in documents if document["kind"] == "Namespace"]
     for space in spaces:
@@ -229,6 +253,7 @@ def judge(documents: list, external: list):
     yield from selectors(documents, pods)
     yield from rights(documents, there)
     yield from network(documents, pods)
+    yield from coordinator_is_reached(documents, pods)
     yield from namespaces(documents)
 
 

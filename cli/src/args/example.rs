@@ -7,6 +7,8 @@ use nightshift_worker::front::dates::DatesArg;
 
 /// Most rows of a large table: some 20 GB of Parquet.
 const ROWS_MAX: u64 = 1_000_000_000;
+/// Most recent days: ten years, the longest window of a backfill.
+const RECENT_MAX: i64 = 3_653;
 
 #[derive(Debug, Args)]
 pub(crate) struct ExampleArgs {
@@ -22,6 +24,11 @@ pub(crate) struct ExampleArgs {
     /// and over; the flights stay those of January 2013 [default: 2013-01-01..2013-01-14]
     #[arg(long, value_name = "FROM..TO")]
     pub(crate) dates: Option<DatesArg>,
+
+    /// Also lay the days out as the so many days before today (of UTC), for a backfill to find;
+    /// only the folders have these dates, the flights in them stay those of January 2013
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..=RECENT_MAX))]
+    pub(crate) recent: Option<u16>,
 
     /// Replace files that differ from the example's
     #[arg(long)]

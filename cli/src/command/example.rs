@@ -1,7 +1,7 @@
 //! `nightshift example`: the flights example, out of this program into a folder.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -20,15 +20,18 @@ mod rows;
 use place::{Folder, Placed};
 
 pub(crate) fn perform(args: &ExampleArgs) -> Result<Exit, Failure> {
+    let now = Timestamp::now();
     let dates = match args.dates {
-        Some(dates) => dates.at(Timestamp::now(), &TimeZone::UTC)?,
+        Some(dates) => dates.at(now, &TimeZone::UTC)?,
         None => files::real_dates(),
     };
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let recent = args.recent.map_or_else(Vec::new, |days| files::recent_dates(today, days));
+    let all: BTreeSet<Date> = dates.iter().chain(&recent).copied().collect();
     let folder = Folder::new(&args.folder, args.force);
     let mut count = Placed::default();
     let model = files::MODEL.iter().map(|(path, bytes)| ((*path).to_owned(), *bytes));
-    let days = files::DAYS.iter().cycle();
-    let days = dates.iter().zip(days).map(|(date, bytes)| (files::day(*date), *bytes));
+    let days = all.into_iter().map(|date| (files::day(date), files::data_of(date)));
     let large = args.rows.map(files::large_spec);
     let small: Vec<(String, &[u8])> = model
         .chain(days)
@@ -50,12 +53,13 @@ pub(crate) fn perform(args: &ExampleArgs) -> Result<Exit, Failure> {
     for (path, bytes) in &small {
         count.add(folder.place(path, |file| Ok(file.write_all(bytes)?))?);
     }
-    print(&told(&args.folder, &dates, args.rows, count))?;
+    print(&told(args, &dates, count))?;
     Ok(Exit::Done)
 }
 
 /// What was done, and what to type next.
-fn told(folder: &Path, dates: &[Date], rows: Option<u64>, count: Placed) -> String {
+fn told(args: &ExampleArgs, dates: &[Date], count: Placed) -> String {
+    let folder = &args.folder;
     let shown = folder.display();
     let mut text = match count {
         Placed { written: 0, .. } => format!("{shown} has the example already\n"),
@@ -72,7 +76,10 @@ fn told(folder: &Path, dates: &[Date], rows: Option<u64>, count: Placed) -> Stri
     } else if let [date] = dates {
         let _ = writeln!(text, "  nightshift run {} --date {date}", spec.display());
     }
-    if let Some(rows) = rows {
+    if let Some(days) = args.recent {
+        let _ = writeln!(text, "  nightshift backfill {} --window {days}d", spec.display());
+    }
+    if let Some(rows) = args.rows {
         let spec = folder.join("large.yaml");
         let rows = thousands(rows);
         let _ = writeln!(text, "  nightshift run {}   # {rows} rows", spec.display());

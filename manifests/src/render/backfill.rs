@@ -26,7 +26,9 @@ pub(super) fn documents(settings: &Settings<'_>) -> Result<Vec<Document>, Render
     env.extend(settings.model_version()?.map(|it| pod::variable("MODEL_VERSION", &it)));
     let how = if via {
         let url = settings.text("coordinator", COORDINATOR_URL)?;
-        args.extend(["--coordinator".to_owned(), url, "--wait".to_owned()]);
+        args.push("--wait".to_owned());
+        // As a variable, so that a component can say https://.
+        env.push(pod::variable("NIGHTSHIFT_COORDINATOR", &url));
         "hands it to the coordinator, whose workers run it, and waits for the verdict"
     } else {
         env.push(redis_url(&settings.object("redis-secret", "nightshift-redis", 63)?));

@@ -9,6 +9,7 @@
 
 mod images;
 mod policy;
+mod quickstart;
 mod recipes;
 mod rendering;
 mod schemas;

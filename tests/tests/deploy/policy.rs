@@ -64,6 +64,8 @@ const DAMAGE: &[(&str, &str, &str)] = &[
     ("kind: Role\nmetadata", "kind: ClusterRole\nmetadata", "whole cluster"),
     ("- port: 53\n", "- port: 6443\n", "lets workers out"),
     ("        - backfill\n", "        - worker\n", "workers"),
+    ("    - port: 7070\n", "    - port: 7079\n", "backfill: no policy lets it out"),
+    ("    - port: 7070\n", "    - port: 7079\n", "the coordinator does not let it in"),
     (
         "pod-security.kubernetes.io/enforce: restricted",
         "pod-security.kubernetes.io/enforce: baseline",

@@ -1,5 +1,6 @@
 //! The files of the example, as they are in the repository, and where they go.
 
+use jiff::ToSpan;
 use jiff::civil::Date;
 
 macro_rules! flights {
@@ -49,6 +50,20 @@ pub(super) fn real_dates() -> Vec<Date> {
     (1..=14).filter_map(|day| Date::new(2013, 1, day).ok()).collect()
 }
 
+/// The `days` dates before `today`, in order.
+pub(super) fn recent_dates(today: Date, days: u16) -> Vec<Date> {
+    let back = (1..=i64::from(days)).rev();
+    back.filter_map(|back| today.checked_sub(back.days()).ok()).collect()
+}
+
+/// The data that is laid out as `date`: a place in the two weeks that depends on the date alone.
+/// So weekdays stay what they were, and what is laid out later agrees with what lies there.
+pub(super) fn data_of(date: Date) -> &'static [u8] {
+    let since_first = date.since(Date::constant(2013, 1, 1)).map_or(0, |span| span.get_days());
+    let place = i64::from(since_first).rem_euclid(DAYS.len() as i64);
+    usize::try_from(place).ok().and_then(|place| DAYS.get(place)).copied().unwrap_or(DAYS[0])
+}
+
 /// Where the data of `date` goes.
 pub(super) fn day(date: Date) -> String {
     format!("data/date={date}/flights.parquet")
@@ -75,6 +90,21 @@ mod tests {
         let theirs = include_str!("../../../../examples/flights/spec.yaml");
         assert_eq!(Spec::parse("spec.yaml", SPEC), Spec::parse("spec.yaml", theirs));
         assert!(Spec::parse("spec.yaml", SPEC).is_ok());
+    }
+
+    #[test]
+    fn the_two_weeks_repeat_with_their_weekdays() {
+        let real = real_dates();
+        for (date, bytes) in real.iter().zip(DAYS) {
+            assert_eq!(data_of(*date), bytes, "{date}");
+        }
+        let recent = recent_dates(Date::constant(2026, 3, 2), 40);
+        assert_eq!(recent.len(), 40);
+        assert_eq!(recent.last().map(ToString::to_string).as_deref(), Some("2026-03-01"));
+        for date in recent.into_iter().chain([Date::constant(2012, 12, 31)]) {
+            let place = DAYS.iter().position(|bytes| *bytes == data_of(date)).unwrap();
+            assert_eq!(date.weekday(), real[place].weekday(), "{date}");
+        }
     }
 
     #[test]
