@@ -14,6 +14,7 @@
 //! processes.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -39,6 +40,11 @@ pub use tally::LaunchTally;
 pub const OOM_KILLED: &str = "oom_killed";
 /// Sightings that wait to be taken in; past that, watching waits.
 pub const SIGHTINGS_MAX: usize = 1_024;
+
+/// Rows of the batches that a process of a run was granted work with, as far as that is known: by
+/// the run and the process, as its worker's name begins.
+#[derive(Clone)]
+pub struct Batches(Arc<dyn Fn(&RunId, &str) -> Option<NonZeroU32> + Send + Sync>);
 
 /// A run that is to have workers.
 #[derive(Debug, Clone)]
@@ -129,6 +135,34 @@ pub trait Launcher: fmt::Debug + Send + Sync {
 
     /// The coordinator ends: ends what cannot live without it.
     async fn end(&self);
+}
+
+// === impl Batches ===
+
+impl Batches {
+    /// Those that `of` knows.
+    pub fn known_by(
+        of: impl Fn(&RunId, &str) -> Option<NonZeroU32> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(of))
+    }
+
+    fn of(&self, run: &RunId, host: &str) -> Option<NonZeroU32> {
+        (self.0)(run, host)
+    }
+}
+
+impl Default for Batches {
+    /// Nothing was learned.
+    fn default() -> Self {
+        Self::known_by(|_, _| None)
+    }
+}
+
+impl fmt::Debug for Batches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Batches")
+    }
 }
 
 // === impl Wanted ===

@@ -45,6 +45,7 @@ use std::num::NonZeroU32;
 use crate::ids::ShardIndex;
 use crate::record::FailureClass;
 
+mod batch;
 mod event;
 mod effect;
 mod retry;
@@ -58,6 +59,7 @@ mod workers;
 mod median;
 mod breaker;
 
+pub use batch::{BATCH_ROWS, smaller_batch};
 pub use breaker::BreakerRules;
 pub use effect::{Advice, Answered, Effect, LeaseState};
 pub use event::Event;

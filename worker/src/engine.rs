@@ -78,7 +78,8 @@ pub trait Engine: Send + Sync {
     /// Scores every row of `batch`, on the calling thread only.
     ///
     /// # Errors
-    /// As [`check_input`](Self::check_input). Values never cause an error, only rejects.
+    /// As [`check_input`](Self::check_input), and [`EngineError::OutOfMemory`] where there is no
+    /// memory for so many rows; fewer may fit. Values never cause an error, only rejects.
     fn run(&self, batch: &RecordBatch) -> Result<Scored, EngineError>;
 
     /// Bytes of weights held in memory, shared by all threads.

@@ -24,9 +24,11 @@ use crate::reject::{RowReject, merge};
 use crate::write::{RejectsWriter, RowWriter, without_rejected};
 
 mod error;
+mod halving;
 mod statistics;
 
 pub use error::ShardError;
+pub(crate) use halving::{InferError, infer};
 pub(crate) use statistics::Statistics;
 
 /// What every attempt of a run shares.
@@ -68,7 +70,7 @@ pub trait Watcher: Sync {
 }
 
 /// Rows that are read, scored and written at a time.
-pub(crate) const BATCH_ROWS: usize = 8_192;
+pub(crate) const BATCH_ROWS: usize = nightshift_core::lease::BATCH_ROWS.get() as usize;
 
 impl Scorer {
     /// A scorer for the shards of `plan`, with a reader of its own.
@@ -226,7 +228,7 @@ impl<'a> Attempt<'a> {
         let ReadBatch { first_row, batch, rejects: unreadable } = read;
         self.rows_in += batch.num_rows() as u64;
         let started = Instant::now();
-        let scored = self.scorer.engine.run(&batch)?;
+        let scored = infer(&*self.scorer.engine, &self.scorer.reader, &batch)?;
         self.clock.infer += started.elapsed();
 
         let started = Instant::now();

@@ -18,7 +18,7 @@ use thiserror::Error;
 use crate::drain::Drain;
 use crate::engine::{self, Engine, EngineError, LoadError};
 use crate::read::{ReadBatch, ReadError, Reader};
-use crate::score::{BATCH_ROWS, output_batch, read_columns};
+use crate::score::{BATCH_ROWS, InferError, infer, output_batch, read_columns};
 use crate::session::engine_exit;
 use crate::write::{RejectsWriter, RowWriter, WriteError, without_rejected};
 
@@ -121,6 +121,15 @@ pub enum SingleError {
     },
 }
 
+impl From<InferError> for SingleError {
+    fn from(error: InferError) -> Self {
+        match error {
+            InferError::Engine(error) => Self::Engine(error),
+            InferError::Join(error) => Self::Columns(error),
+        }
+    }
+}
+
 impl SingleError {
     /// The exit code.
     pub fn exit(&self) -> Exit {
@@ -214,7 +223,7 @@ impl Job<'_> {
                 }
                 let ReadBatch { first_row, batch, rejects: unreadable } = read?;
                 rows_in += batch.num_rows() as u64;
-                let scored = self.engine.run(&batch)?;
+                let scored = infer(self.engine, &self.reader, &batch)?;
                 let bad = crate::reject::merge(unreadable, scored.rejects);
                 if let (None, Some(bad)) = (&example, bad.first()) {
                     let column = bad.column.as_deref().unwrap_or("row");

@@ -1,5 +1,6 @@
 //! What a launcher asks and tells: which runs want workers, and what became of those.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use nightshift_core::ids::RunId;
@@ -63,14 +64,8 @@ impl Coordinator {
         reason: &str,
         message: &str,
     ) {
-        let message = match self.batch_of(run) {
-            Some(batch) if reason == crate::launch::OOM_KILLED => {
-                format!("{message}; batches of {batch} rows were the largest that fitted lately")
-            }
-            _ => message.to_owned(),
-        };
         let now = self.clock.now();
-        let (freed, tasks) = self.desk().worker_vanished(now, host, class, reason, &message);
+        let (freed, tasks) = self.desk().worker_vanished(now, host, class, reason, message);
         self.perform(tasks);
         if freed > 0 {
             let class = class.as_str();
@@ -79,8 +74,9 @@ impl Coordinator {
         }
     }
 
-    fn batch_of(&self, run: &RunId) -> Option<u32> {
-        self.look(|desk, _| desk.run(run)?.batch_rows())
+    /// Rows of the batches with which a process works on a run; none where nothing was learned.
+    pub fn batch_of(&self, run: &RunId, host: &str) -> Option<NonZeroU32> {
+        self.look(|desk, _| desk.batch_of(run, host))
     }
 
     /// Says for people what is the matter with a run's workers; empty if nothing is.

@@ -139,9 +139,8 @@ impl Desk {
         for effect in active.table.apply(now, event) {
             match effect {
                 Effect::Grant { lease, backup, batch_rows: batch, .. } => {
-                    active
-                        .progress
-                        .insert(lease.token, Progress { phase: Phase::Waiting, rows_done: 0 });
+                    let progress = Progress { phase: Phase::Waiting, rows_done: 0, batch };
+                    active.progress.insert(lease.token, progress);
                     let facts = Arc::clone(&active.facts);
                     answer.granted.push(Granted { facts, lease, backup, batch });
                 }

@@ -1,6 +1,7 @@
 //! One run that is under way: its lease table, and what the store has said about its shards.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use nightshift_core::conclusion::QuarantinedShard;
@@ -59,6 +60,8 @@ pub struct Standing {
 pub(super) struct Progress {
     pub(super) phase: Phase,
     pub(super) rows_done: u64,
+    /// Rows of its batches, where the grant said so.
+    pub(super) batch: Option<NonZeroU32>,
 }
 
 /// One run that is under way.
@@ -181,11 +184,6 @@ impl ActiveRun {
     /// The shards without a record.
     pub fn undecided_shards(&self) -> Vec<ShardIndex> {
         self.table.undecided_shards().collect()
-    }
-
-    /// Rows of the smallest batch that any worker had to go down to.
-    pub fn batch_rows(&self) -> Option<u32> {
-        self.table.batch_rows().map(std::num::NonZeroU32::get)
     }
 
     /// How long no shard of the run has been decided.

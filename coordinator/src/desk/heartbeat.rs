@@ -51,7 +51,8 @@ impl Desk {
             if state == LeaseState::Ok
                 && let Some(active) = self.runs.get_mut(&lease.run)
             {
-                let progress = Progress { phase: one.phase, rows_done: one.rows_done };
+                let batch = active.progress.get(&lease.token).and_then(|before| before.batch);
+                let progress = Progress { phase: one.phase, rows_done: one.rows_done, batch };
                 active.progress.insert(lease.token, progress);
             }
             answers.push(LeaseAnswer { lease: lease.clone(), state });

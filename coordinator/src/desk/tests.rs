@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -206,6 +207,40 @@ fn a_new_incarnation_adopts_what_workers_still_hold() {
     let later = Moment(LeaseTimes::default().ttl_ms().into());
     let granted = leases(&desk.acquire(later, &wish("other", "r2", 2)));
     assert_eq!(granted.iter().map(|lease| lease.shard.0).collect::<Vec<_>>(), [0]);
+}
+
+#[test]
+fn a_process_without_memory_leaves_smaller_batches_to_the_next() {
+    let rows = NonZeroU32::new;
+    let mut desk = desk(&[("a", 9)]);
+    let of = |desk: &Desk, host: &str| desk.batch_of(&id("a"), host);
+    let vanishes = |desk: &mut Desk, host: &str, reason: &str| {
+        desk.worker_vanished(Moment(2), host, FailureClass::Lost, reason, "why").0
+    };
+    let granted = |desk: &mut Desk, worker: &str| {
+        desk.acquire(Moment(1), &wish(worker, "r", 1)).granted[0].batch
+    };
+    for host in ["one", "two", "crashes"] {
+        assert_eq!(granted(&mut desk, &format!("{host}:1")), None);
+    }
+    assert_eq!(of(&desk, "one"), None, "nothing was learned");
+    assert_eq!(vanishes(&mut desk, "crashes", "exit_139"), 1);
+    assert_eq!(granted(&mut desk, "three:1"), None, "it did not die of its memory");
+    // Two that died of the same size teach the same, not a quarter.
+    assert_eq!(vanishes(&mut desk, "one", "oom_killed"), 1);
+    assert_eq!(granted(&mut desk, "four:1"), rows(4_096));
+    assert_eq!(vanishes(&mut desk, "two", "oom_killed"), 1);
+    assert_eq!(granted(&mut desk, "five:1"), rows(4_096));
+    assert_eq!((of(&desk, "three"), of(&desk, "four")), (None, rows(4_096)));
+    // A heartbeat does not make it forgotten.
+    let lease = leases(&desk.acquire(Moment(1), &wish("six:1", "r", 1))).remove(0);
+    let progress = LeaseProgress { lease, phase: Phase::Scoring, rows_done: 3 };
+    let beat = Heartbeat { worker: "six:1".parse().unwrap(), leases: vec![progress] };
+    desk.heartbeat(Moment(2), beat);
+    assert_eq!(of(&desk, "six"), rows(4_096));
+    assert_eq!(vanishes(&mut desk, "six", "oom_killed"), 1);
+    assert_eq!(of(&desk, "six"), rows(2_048), "what the run has learned");
+    assert_eq!(of(&desk, "four"), rows(4_096), "what it was granted");
 }
 
 #[test]

@@ -22,7 +22,7 @@ use nightshift_manifests::worker_job::RUN_ANNOTATION;
 use tokio::sync::mpsc;
 
 use super::backoff::{Backoff, random};
-use super::{LaunchError, Launcher, Leftover, Sighting, Wanted};
+use super::{Batches, LaunchError, Launcher, Leftover, Sighting, Wanted};
 
 mod apply;
 mod client;
@@ -64,6 +64,8 @@ pub struct KubeSettings {
     pub advertise: String,
     /// How long the workers of a run with a final may take to end by themselves.
     pub grace: Duration,
+    /// With which batches a pod worked, for who wants to know why it had not enough memory.
+    pub batches: Batches,
 }
 
 /// Starts workers as pods.
@@ -112,7 +114,8 @@ impl KubeLauncher {
     pub fn start(client: Client, settings: KubeSettings) -> (Arc<Self>, mpsc::Receiver<Sighting>) {
         let (sightings, seen) = mpsc::channel(super::SIGHTINGS_MAX);
         let teller = Teller::start(client.clone());
-        let view = Arc::new(View { cluster: Mutex::new(Cluster::default()), sightings, teller });
+        let cluster = Mutex::new(Cluster::new(settings.batches.clone()));
+        let view = Arc::new(View { cluster, sightings, teller });
         watch::start(&client, &settings.namespace, &view);
         let grace = settings.grace;
         let objects = Objects::new(client, settings);

@@ -8,7 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::{Api, Client};
 use nightshift_coordinator::desk::RunFacts;
 use nightshift_coordinator::launch::kube::{KubeLauncher, KubeSettings, connect};
-use nightshift_coordinator::launch::{LaunchError, Launcher, Leftover, Sighting, Wanted};
+use nightshift_coordinator::launch::{Batches, LaunchError, Launcher, Leftover, Sighting, Wanted};
 use nightshift_core::ids::{Digest, RunId};
 use nightshift_core::plan::{ModelIdentity, Outline, OutputFormat, Plan, TaskSettings};
 use nightshift_core::spec::Workers;
@@ -167,6 +167,7 @@ fn launcher(client: Client) -> (Arc<KubeLauncher>, mpsc::Receiver<Sighting>) {
             image: None,
             advertise: "http://coordinator:7070".to_owned(),
             grace: Duration::from_millis(50),
+            batches: Batches::default(),
         },
     )
 }

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use nightshift_proto::wire::report_request::Outcome;
+use nightshift_proto::wire::{Failed, FailureClass, ReleaseRequest, ReportRequest};
+use nightshift_tests::grpc::wish;
 use nightshift_tests::kubernetes::node::PodState;
 use nightshift_tests::kubernetes::object;
+use nightshift_tests::store;
 use nightshift_tests::waiting::wait_for;
 
 use crate::stage::{DATES, FOREVER, NAMESPACE, Setup, Stage, WORKER_IMAGE, report};
@@ -18,16 +22,77 @@ fn a_pod_out_of_memory_is_explained_and_its_shard_goes_to_another() {
     let run = stage.submit(&DATES[..1]).remove(0);
     let (pod, shard) = stage.scoring_pod(&run);
     stage.kubernetes.run_out_of_memory(NAMESPACE, &pod);
-    stage.wait_until_why_says(&run, &[&pod, LIMIT, "raise spec.workers.resources.limits.memory"]);
+    let words = "raise spec.workers.resources.limits.memory, `nightshift plan --resources`";
+    let batches = "its batches had up to 8192 rows (no smaller size was learned)";
+    stage.wait_until_why_says(&run, &[&pod, LIMIT, words, batches]);
     let said = stage.why(&[&run, &shard.to_string()]);
     assert!(said.contains(LIMIT) && said.contains("oom_killed"), "{said}");
     let status = stage.operator(&["status", &run]).run().expect(0);
     assert!(status.stdout.contains(&pod), "status does not say it: {status}");
     stage.wait_for_event(&run, "OomKilled", LIMIT);
+    stage.wait_for_event(&run, "OomKilled", batches);
     // Its lease lasts ten minutes; only the watch can have freed it.
     stage.ends(DATES[0], 1, "succeeded");
     let job = stage.wait_for_job(&run, |job| object::condition(job, "Complete").is_some());
     assert_eq!(job["status"]["failed"], 1, "{job}");
+    stage.is_sound(1);
+}
+
+#[test]
+fn a_pod_out_of_memory_is_explained_with_the_batch_size_that_was_learned() {
+    const BATCHES: &str =
+        "its batches had up to 512 rows (learned before), the next attempts at its shards get 256";
+    let setup = Setup { lease_ttl: FOREVER, shards: 40, crashes: Some(0), ..Setup::default() };
+    let mut stage = Stage::start(&setup);
+    let run = stage.submit(&DATES[..1]).remove(0);
+    // A worker that came down to 512 rows says so; whoever is granted a shard from then on is told.
+    let client = stage.coordinator().client();
+    let reports = |size: u32| {
+        let grant = wait_for("a shard", || {
+            client.acquire(wish("other", &format!("r{size}"), 1)).unwrap().grants.pop()
+        });
+        let failed = Failed {
+            class: FailureClass::Transient.into(),
+            reason: "out_of_memory".to_owned(),
+            message: "there is no memory for a batch of 1024 rows".to_owned(),
+        };
+        let report = ReportRequest {
+            worker_id: "other".to_owned(),
+            lease: grant.lease.clone(),
+            attempt: "01M8HYJ9V4JCB1R9PRBAF6P659".to_owned(),
+            outcome: Some(Outcome::Failed(failed)),
+            batch_size: size,
+        };
+        client.report(report).unwrap();
+        grant.batch_size
+    };
+    assert_eq!(reports(512), 0, "nothing was learned before");
+    // Their leases are of before that; the next ones are not.
+    let done = store::recorded(&stage.output(), &run).len();
+    stage.wait_for_records(&run, done + 4);
+    let (pod, shard) = stage.scoring_pod(&run);
+    stage.kubernetes.run_out_of_memory(NAMESPACE, &pod);
+    stage.wait_until_why_says(&run, &[&pod, LIMIT, BATCHES]);
+    stage.wait_for_event(&run, "OomKilled", BATCHES);
+    let status = stage.operator(&["status", &run]).run().expect(0);
+    let status: Vec<&str> = status.stdout.split_whitespace().collect();
+    assert!(status.join(" ").contains(BATCHES), "{status:?}");
+    // Others get half, at once.
+    let next =
+        wait_for("another shard", || client.acquire(wish("next", "r", 1)).unwrap().grants.pop());
+    assert_eq!(next.batch_size, 256);
+    let back = ReleaseRequest {
+        worker_id: "next".to_owned(),
+        leases: next.lease.into_iter().collect(),
+        leaving: true,
+    };
+    client.release(back).unwrap();
+    let verdict = stage.ends(DATES[0], 1, "partial");
+    let given_up = verdict["quarantined"].as_array().unwrap();
+    let given_up = given_up.iter().find(|one| one["shard"] == shard).unwrap();
+    assert!(given_up["message"].as_str().unwrap().contains(BATCHES), "{given_up}");
+    let text = report(&stage.bench, DATES[0]);
+    assert!(text.stdout.contains("(learned before)"), "{text}");
     stage.is_sound(1);
 }
 

@@ -15,6 +15,9 @@ pub enum ErrorClass {
     Configuration,
     /// Reading failed in a way that another try may not meet (exit 74).
     Io,
+    /// The memory of this machine or of this pod is not enough: fewer rows at a time may fit, and
+    /// another try may (exit 74).
+    Memory,
     /// A defect of this program (exit 70).
     Bug,
 }
@@ -44,6 +47,14 @@ pub enum EngineError {
         /// The types that would do.
         wanted: &'static str,
     },
+    /// The system gave no memory for the results.
+    #[error(
+        "there is no memory for a batch of {rows} rows: raise spec.workers.resources.limits.memory, or give the worker fewer threads"
+    )]
+    OutOfMemory {
+        /// Rows of the batch.
+        rows: usize,
+    },
     /// An Arrow kernel refused data that passed every check.
     #[error(
         "column `{column}` cannot be prepared: this is a defect of nightshift, please report it with the input"
@@ -62,6 +73,7 @@ impl EngineError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::MissingColumn { .. } | Self::WrongType { .. } => ErrorClass::Configuration,
+            Self::OutOfMemory { .. } => ErrorClass::Memory,
             Self::Kernel { .. } => ErrorClass::Bug,
         }
     }

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::engine::{EngineError, ErrorClass as EngineErrorClass};
 use crate::read::{ErrorClass as ReadErrorClass, ReadError};
+use crate::score::InferError;
 use crate::source::{Failure, Scope};
 use crate::write::WriteError;
 
@@ -63,6 +64,15 @@ pub enum ShardError {
     GivenUp,
 }
 
+impl From<InferError> for ShardError {
+    fn from(error: InferError) -> Self {
+        match error {
+            InferError::Engine(error) => Self::Engine(error),
+            InferError::Join(error) => Self::Columns(error),
+        }
+    }
+}
+
 impl ShardError {
     /// The error for a panic that was caught.
     pub(super) fn from_panic(panic: &(dyn Any + Send)) -> Self {
@@ -89,6 +99,7 @@ impl ShardError {
                     (Class::Config, "engine", Exit::Config, Everywhere)
                 }
                 EngineErrorClass::Io => (Class::Transient, "engine", Exit::Io, Host),
+                EngineErrorClass::Memory => (Class::Transient, "out_of_memory", Exit::Io, Host),
                 EngineErrorClass::Bug => (Class::Data, "engine", Exit::Software, Everywhere),
             },
             // A volume that is full or read-only is as full for every other shard.

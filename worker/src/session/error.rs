@@ -174,7 +174,7 @@ impl RunError {
 pub(crate) fn engine_exit(class: ErrorClass) -> Exit {
     match class {
         ErrorClass::Configuration => Exit::Config,
-        ErrorClass::Io => Exit::Io,
+        ErrorClass::Io | ErrorClass::Memory => Exit::Io,
         ErrorClass::Bug => Exit::Software,
     }
 }

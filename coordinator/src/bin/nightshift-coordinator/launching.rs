@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kube::Client;
+use nightshift_coordinator::coordinator::Coordinator;
 use nightshift_coordinator::launch::kube::{self as pods, KubeLauncher, KubeSettings};
 use nightshift_coordinator::launch::local::{LocalLauncher, LocalSettings};
-use nightshift_coordinator::launch::{Launcher, Sighting};
+use nightshift_coordinator::launch::{Batches, Launcher, Sighting};
 use nightshift_coordinator::leader::Election;
 use nightshift_core::describe::describe;
 use nightshift_core::exit::Exit;
@@ -66,8 +67,14 @@ impl Plan {
         Some(Election::new(client.clone(), namespace, lease, me()))
     }
 
-    /// Starts the launcher, where one is asked for; `serving` is the address that is served.
-    pub(crate) fn start(self, arguments: &Arguments, serving: SocketAddr) -> Option<Launching> {
+    /// Starts the launcher, where one is asked for, for the runs of `coordinator`; `serving` is the
+    /// address that is served.
+    pub(crate) fn start(
+        self,
+        arguments: &Arguments,
+        serving: SocketAddr,
+        coordinator: &Arc<Coordinator>,
+    ) -> Option<Launching> {
         let advertise = arguments
             .advertise
             .clone()
@@ -91,6 +98,10 @@ impl Plan {
                     image: arguments.worker_image.clone(),
                     advertise,
                     grace: pods::GRACE,
+                    batches: {
+                        let coordinator = Arc::clone(coordinator);
+                        Batches::known_by(move |run, host| coordinator.batch_of(run, host))
+                    },
                 };
                 let (launcher, seen) = KubeLauncher::start(client, settings);
                 Some((launcher, seen))

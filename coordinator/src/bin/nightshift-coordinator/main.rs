@@ -130,7 +130,7 @@ async fn serve(arguments: &Arguments, times: LeaseTimes) -> Result<(), Failure> 
     let _ = leading.set(Arc::clone(&coordinator));
     let grpc = grpc::serve(Arc::clone(&coordinator), grpc_listener, tls, told(ended));
     let mut grpc = nightshift_telemetry::spawn("grpc", grpc);
-    let launcher = plan.start(arguments, serving).map(|(launcher, seen)| {
+    let launcher = plan.start(arguments, serving, &coordinator).map(|(launcher, seen)| {
         let reconciling = reconcile(Arc::clone(&coordinator), Arc::clone(&launcher), seen);
         nightshift_telemetry::spawn("reconcile", reconciling);
         launcher

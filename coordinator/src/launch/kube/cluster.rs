@@ -15,7 +15,7 @@ use nightshift_core::record::FailureClass;
 use super::explain::{self, Explanation, JobEnd};
 use super::tell::Told;
 use super::{deleted_by_somebody, run_of};
-use crate::launch::Sighting;
+use crate::launch::{Batches, OOM_KILLED, Sighting};
 
 mod notice;
 
@@ -59,6 +59,7 @@ pub(super) struct Cluster {
     misconfigured: BTreeMap<RunId, Explanation>,
     notices: BTreeMap<RunId, String>,
     told: BTreeMap<(String, String), Instant>,
+    batches: Batches,
 }
 
 #[derive(Debug)]
@@ -87,6 +88,11 @@ struct PodSeen {
 }
 
 impl Cluster {
+    /// Nothing was seen yet; `batches` is asked about pods that had not enough memory.
+    pub(super) fn new(batches: Batches) -> Self {
+        Self { batches, ..Self::default() }
+    }
+
     // === Jobs ===
 
     /// Whether a Job of the run was seen that is not known to be gone.
@@ -282,13 +288,18 @@ impl Cluster {
     }
 
     /// The worker of a pod works no more.
-    fn pod_over(&mut self, uid: &str, why: Explanation, now: Instant, seen: &mut Seen) {
+    fn pod_over(&mut self, uid: &str, mut why: Explanation, now: Instant, seen: &mut Seen) {
         let Some(pod) = self.pods.get_mut(uid) else { return };
         pod.trouble = None;
         if std::mem::replace(&mut pod.over, true) {
             return;
         }
         let (run, host) = (pod.run.clone(), pod.name.clone());
+        if why.reason == OOM_KILLED {
+            // Asked before anybody is told that it is gone, which ends its leases.
+            let batches = explain::batches(self.batches.of(&run, &host));
+            why.text = format!("{}; {batches}", why.text);
+        }
         if why.class == FailureClass::Config {
             self.misconfigured.entry(run.clone()).or_insert_with(|| why.clone());
         }

@@ -4,12 +4,15 @@
 //! that it means for the attempts of a worker, and a text that names the object, repeats the
 //! words of Kubernetes and says what to do.
 
+use std::num::NonZeroU32;
+
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{
     ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod,
     PodCondition,
 };
 use nightshift_core::last_words::LastWords;
+use nightshift_core::lease::{BATCH_ROWS, smaller_batch};
 use nightshift_core::record::FailureClass;
 use nightshift_manifests::template::WORKER;
 
@@ -81,7 +84,7 @@ fn ended(pod: &Pod, terminated: &ContainerStateTerminated) -> Explanation {
             None => format!("what {} has left (it has no limit)", node(pod)),
         };
         let text = format!(
-            "pod {name} was killed because it used more memory than {limit}; raise spec.workers.resources.limits.memory"
+            "pod {name} was killed because it used more memory than {limit}; raise spec.workers.resources.limits.memory, `nightshift plan --resources` computes it"
         );
         return Explanation::new(OOM_KILLED, FailureClass::Lost, text);
     }
@@ -99,6 +102,19 @@ fn ended(pod: &Pod, terminated: &ContainerStateTerminated) -> Explanation {
         (None, Some(reason)) => format!("pod {name} has ended ({meaning}): {reason}"),
     };
     Explanation { reason, class, text }
+}
+
+/// What a pod that used more memory than it had was working with: `learned` is the batch size that
+/// its attempts were granted, where one had been learned.
+pub fn batches(learned: Option<NonZeroU32>) -> String {
+    let rows = learned.unwrap_or(BATCH_ROWS);
+    let how = if learned.is_some() { "learned before" } else { "no smaller size was learned" };
+    let next = smaller_batch(rows);
+    let next = match next < rows {
+        true => format!("the next attempts at its shards get {next}"),
+        false => "smaller ones would not help".to_owned(),
+    };
+    format!("its batches had up to {rows} rows ({how}), {next}")
 }
 
 /// A pod that was chosen to go.

@@ -1,11 +1,12 @@
 //! Scoring a batch: columns to blocks, blocks through the layers, results to columns.
 
-use nightshift_core::ids::Digest;
+use std::collections::TryReserveError;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use nightshift_core::ids::Digest;
 
 use super::block::{BLOCK_ROWS, Lanes, set_bits};
 use super::config::{Config, Feature, Output};
@@ -188,6 +189,11 @@ struct Results {
 }
 
 impl Results {
+    /// Room for `rows` rows; an error, and not the end of the process, where there is none.
+    fn with_room(values: usize, labels: usize, rows: usize) -> Result<Self, TryReserveError> {
+        Ok(Self { values: rooms(values, rows)?, labels: rooms(labels, rows)? })
+    }
+
     /// Appends a block of `len` rows; the rows of `rejected` get 0.
     fn append(
         &mut self,
@@ -223,6 +229,16 @@ impl Results {
         };
         columns.iter().map(column).collect()
     }
+}
+
+/// `count` empty vectors with room for `rows` elements each.
+fn rooms<T>(count: usize, rows: usize) -> Result<Vec<Vec<T>>, TryReserveError> {
+    let room = |_| {
+        let mut vector = Vec::new();
+        vector.try_reserve_exact(rows)?;
+        Ok(vector)
+    };
+    (0..count).map(room).collect()
 }
 
 /// The text of each of `labels`; empty for rejected rows.
@@ -272,10 +288,8 @@ impl Engine for TabularEngine {
         let offsets = self.featurizer.input_offsets();
         let mut scratch = self.fused.scratch();
         let mut codes = vec![[0; BLOCK_ROWS]; self.tables.len()];
-        let mut results = Results {
-            values: vec![Vec::with_capacity(rows); self.logits],
-            labels: vec![Vec::with_capacity(rows); self.fused.labels()],
-        };
+        let mut results = Results::with_room(self.logits, self.fused.labels(), rows)
+            .map_err(|_| EngineError::OutOfMemory { rows })?;
         let mut rejects = BlockRejects::default();
         for first in (0..rows).step_by(BLOCK_ROWS) {
             let len = BLOCK_ROWS.min(rows - first);

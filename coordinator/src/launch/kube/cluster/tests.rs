@@ -1,3 +1,5 @@
+use std::num::NonZeroU32;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -101,6 +103,34 @@ fn a_pods_end_is_told_once() {
         Some(""),
         "it is old news"
     );
+}
+
+#[test]
+fn a_pod_out_of_memory_is_told_with_the_batches_that_it_had() {
+    let (mut cluster, now) = working();
+    let pod_of = format!("{RUN}-0-abcde");
+    let of = pod_of.clone();
+    let known = move |run: &RunId, host: &str| {
+        let theirs = run.to_string() == RUN && host == of;
+        theirs.then(|| NonZeroU32::new(512)).flatten()
+    };
+    cluster.batches = Batches::known_by(known);
+    let mut status = exited(137);
+    status["containerStatuses"][0]["state"]["terminated"]["reason"] = json!("OOMKilled");
+    let seen = cluster.pod_applied(&pod(0, status.clone()), now);
+    let words = "up to 512 rows (learned before), the next attempts at its shards get 256";
+    assert!(noticed(&seen).unwrap().contains(words), "{seen:?}");
+    assert!(seen.tell[0].text.contains(words), "{seen:?}");
+    let gone = seen
+        .sightings
+        .iter()
+        .any(|it| matches!(it, Sighting::WorkerGone { message, .. } if message.contains(words)));
+    assert!(gone, "{seen:?}");
+    // Of another nothing is known.
+    let seen = cluster.pod_applied(&pod(1, status), now);
+    assert!(seen.tell.is_empty(), "the same is not told again at once: {seen:?}");
+    let words = "up to 8192 rows (no smaller size was learned)";
+    assert!(noticed(&seen).unwrap().contains(words), "{seen:?}");
 }
 
 #[test]

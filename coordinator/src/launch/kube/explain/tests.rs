@@ -71,11 +71,27 @@ fn memory() {
         pod(&pod_with(terminated(137, "OOMKilled", ""))),
         "oom_killed",
         FailureClass::Lost,
-        "pod flights-2013-01-01-g1-0-abcde was killed because it used more memory than its limit of 1Gi; raise spec.workers.resources.limits.memory",
+        "pod flights-2013-01-01-g1-0-abcde was killed because it used more memory than its limit of 1Gi; raise spec.workers.resources.limits.memory, `nightshift plan --resources` computes it",
     );
     let mut unlimited = pod_with(terminated(137, "OOMKilled", ""));
     unlimited.spec.as_mut().unwrap().containers[0].resources = None;
     assert!(pod(&unlimited).unwrap().text.contains("what node-7 has left (it has no limit)"));
+}
+
+#[test]
+fn batches_of_a_pod_without_memory() {
+    assert_eq!(
+        batches(None),
+        "its batches had up to 8192 rows (no smaller size was learned), the next attempts at its shards get 4096"
+    );
+    assert_eq!(
+        batches(NonZeroU32::new(512)),
+        "its batches had up to 512 rows (learned before), the next attempts at its shards get 256"
+    );
+    assert_eq!(
+        batches(NonZeroU32::new(64)),
+        "its batches had up to 64 rows (learned before), smaller ones would not help"
+    );
 }
 
 #[test]

@@ -57,6 +57,22 @@ fn threads_share_what_waits_and_get_neighbours_of_one_run() {
 }
 
 #[test]
+fn an_attempt_says_what_batches_it_came_down_to() {
+    let (works, now) = (works(), Instant::now());
+    let mut holdings = ready(&works, 1, 2, now);
+    let id = ids(&works[0], 0..2);
+    while holdings.take(1).is_some() {}
+    let reader = works[0].scorer.reader();
+    assert!(holdings.begun(&id[0], reader.batch_rows(), now));
+    assert_eq!(holdings.learned(&id[0], reader.batch_rows()), None, "nothing was halved");
+    reader.limit_batches(512);
+    assert_eq!(holdings.learned(&id[0], reader.batch_rows()).map(BatchSize::get), Some(512));
+    // The next one begins with what fits, which is no news.
+    assert!(holdings.begun(&id[1], reader.batch_rows(), now));
+    assert_eq!(holdings.learned(&id[1], reader.batch_rows()), None);
+}
+
+#[test]
 fn what_commits_is_neither_revoked_nor_let_go() {
     let (works, now) = (works(), Instant::now());
     let mut holdings = ready(&works, 1, 4, now);
