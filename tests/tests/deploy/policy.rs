@@ -1,8 +1,11 @@
 //! The rendered output against the rules of an installation.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use nightshift_tests::binaries::repository;
+use nightshift_tests::process::Program;
 use nightshift_tests::tools;
+use serde_json::Value;
 
 use crate::rendering::{self, Rendered};
 
@@ -26,6 +29,25 @@ fn every_kustomization_keeps_to_the_rules() {
         assert!(pods >= 2, "{}: only {pods} pods", rendered.name);
         assert!(findings.is_empty(), "{}: {findings:#?}", rendered.name);
     }
+}
+
+#[test]
+fn lint_finds_no_mistake_in_what_is_installed_nor_in_the_samples() {
+    let folder = tempfile::tempdir().unwrap();
+    let lint = |files: Vec<PathBuf>| {
+        let done =
+            Program::nightshift().args(["lint", "--output-format", "json"]).args(files).run();
+        let said: Value = serde_json::from_str(&done.expect(0).stdout).unwrap();
+        let findings = said["findings"].as_array().unwrap().iter();
+        findings.map(|one| one["rule"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for rendered in rendering::all() {
+        let findings = lint(vec![rendered.write(folder.path())]);
+        assert!(findings.is_empty(), "{}: {findings:?}", rendered.name);
+    }
+    let samples = std::fs::read_dir(repository().join("deploy/samples")).unwrap();
+    let findings = lint(samples.map(|entry| entry.unwrap().path()).collect());
+    assert!(findings.is_empty(), "{findings:?}");
 }
 
 /// What is changed in the quickstart, and what must be said of it.

@@ -138,6 +138,8 @@ fn evictions_count_nothing() {
     let (killed, _) = stage.scoring_pod(&run);
     let why = PodState::Evicted("The node was low on resource: memory.".to_owned());
     stage.kubernetes.set_pod(NAMESPACE, &killed, &why);
+    stage.wait_until_why_says(&run, &[&killed, "was evicted from", "low on resource: memory"]);
+    stage.wait_for_event(&run, "Evicted", "was evicted");
     stage.ends(DATES[0], 1, "succeeded");
     let job = stage.wait_for_job(&run, |job| object::condition(job, "Complete").is_some());
     assert_eq!(job["status"]["failed"].as_i64().unwrap_or(0), 0, "{job}");

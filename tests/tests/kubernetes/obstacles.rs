@@ -74,6 +74,10 @@ fn pods_that_cannot_start_are_explained_and_start_once_they_can() {
     stage.kubernetes.set_room(0);
     let run = stage.submit(&DATES[..1]).remove(0);
     stage.wait_until_why_says(&run, &["2 pods alike", "fits on no node", NO_ROOM]);
+    stage.wait_for_event(&run, "Unschedulable", NO_ROOM);
+    let status = stage.operator(&["status", &run]).run().expect(0);
+    let said: Vec<&str> = status.stdout.split_whitespace().collect();
+    assert!(said.join(" ").contains("fits on no node"), "status does not say it: {status}");
     stage.kubernetes.set_room(usize::MAX);
     stage.ends(DATES[0], 1, "succeeded");
     let spec = std::fs::read_to_string(stage.bench.spec()).unwrap();
@@ -81,6 +85,7 @@ fn pods_that_cannot_start_are_explained_and_start_once_they_can() {
     let run = stage.submit(&DATES[1..2]).remove(0);
     let words = ["cannot pull the image w:new of worker", "ErrImagePull: w:new: not found"];
     stage.wait_until_why_says(&run, &words);
+    stage.wait_for_event(&run, "ImagePull", words[0]);
     stage.kubernetes.add_image("w:new", binaries::nightshift_worker());
     stage.ends(DATES[1], 1, "succeeded");
     stage.is_sound(2);

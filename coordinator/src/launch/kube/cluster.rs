@@ -303,7 +303,7 @@ impl Cluster {
         if why.class == FailureClass::Config {
             self.misconfigured.entry(run.clone()).or_insert_with(|| why.clone());
         }
-        if self.pods_known && why.class != FailureClass::Preempted {
+        if self.pods_known && why.is_news() {
             self.deaths.insert(run.clone(), (now, why.clone()));
         }
         let Explanation { reason, class, text: message } = why;

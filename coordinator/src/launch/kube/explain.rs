@@ -25,6 +25,9 @@ mod job;
 pub use event::{denied, event};
 pub use job::{JobEnd, job_end, rests, suspended};
 
+/// Reasons of pods that had to go for somebody else's sake.
+const DISRUPTED: [&str; 4] = ["evicted", "preempted", "node_lost", "disrupted"];
+
 /// What happened, why, and what it means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
@@ -39,6 +42,12 @@ pub struct Explanation {
 impl Explanation {
     fn new(reason: &str, class: FailureClass, text: String) -> Self {
         Self { reason: reason.to_owned(), class, text }
+    }
+
+    /// Whether people want to know of the end of a pod: unless it ended well, or was asked to, as
+    /// when slots are lowered. An eviction counts nothing, but explains why a run is slow.
+    pub fn is_news(&self) -> bool {
+        self.class != FailureClass::Preempted || DISRUPTED.contains(&self.reason.as_str())
     }
 }
 

@@ -134,6 +134,21 @@ fn a_pod_out_of_memory_is_told_with_the_batches_that_it_had() {
 }
 
 #[test]
+fn an_eviction_is_told_and_a_pod_that_was_only_deleted_is_not() {
+    let (mut cluster, now) = working();
+    let evicted = json!({
+        "phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory.",
+    });
+    let seen = cluster.pod_applied(&pod(0, evicted), now);
+    assert_eq!(gone(&seen), [(format!("{RUN}-0-abcde").as_str(), FailureClass::Preempted)]);
+    assert!(noticed(&seen).unwrap().contains("low on resource: memory"), "{seen:?}");
+    assert_eq!((seen.tell.len(), seen.tell[0].reason.as_str()), (1, "evicted"));
+    let (mut cluster, now) = working();
+    let seen = cluster.pod_deleted(&pod(0, json!({ "phase": "Running" })), now);
+    assert_eq!((noticed(&seen), seen.tell.len()), (None, 0), "slots were lowered: {seen:?}");
+}
+
+#[test]
 fn pods_that_vanish_are_gone_whether_it_was_seen_or_not() {
     let (mut cluster, now) = working();
     let seen = cluster.pod_deleted(&pod(1, json!({ "phase": "Running" })), now);
