@@ -85,6 +85,9 @@ struct Summary<'a> {
     output: Option<&'a str>,
     dates: &'a [Line],
     seconds: f64,
+    /// What was decided about each date, where dates were decided about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decisions: Option<&'a serde_json::Value>,
 }
 
 /// Waits for the verdict of every part, for a signal, or until the coordinator is given up.
@@ -259,7 +262,8 @@ fn of_status(run: &RunStatus) -> Line {
     }
 }
 
-/// Prints the table, says what went wrong, and gives the exit code of all.
+/// Prints the table, says what went wrong, and gives the exit code of all. `decisions` go with the
+/// results for scripts.
 ///
 /// # Errors
 /// With exit code 75 if a signal ended the wait, with 69 if the coordinator was given up.
@@ -267,13 +271,15 @@ pub(crate) fn conclude(
     waited: Waited,
     address: &Address,
     output: Option<&str>,
+    decisions: Option<&serde_json::Value>,
     format: OutputFormatArg,
     begun: Instant,
 ) -> Result<Exit, Failure> {
     let Waited { lines, ended } = waited;
     let seconds = begun.elapsed().as_secs_f64();
     if format == OutputFormatArg::Json {
-        print_json(&Summary { coordinator: address.as_str(), output, dates: &lines, seconds })?;
+        let (coordinator, dates) = (address.as_str(), &lines[..]);
+        print_json(&Summary { coordinator, output, dates, seconds, decisions })?;
     } else {
         print(&render(output, &lines, seconds))?;
     }

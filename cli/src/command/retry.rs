@@ -55,6 +55,6 @@ pub(crate) fn perform(runtime: &Handle, args: &RetryArgs) -> Result<Exit, Failur
         let mut interrupt = Signals::listen()?;
         let parts = vec![Part::Awaited(Box::new(Awaited { run, wish: None }))];
         let waited = waiting::wait(&coordinator, parts, &mut interrupt, json).await;
-        waiting::conclude(waited, &address, None, format, begun)
+        waiting::conclude(waited, &address, None, None, format, begun)
     })
 }

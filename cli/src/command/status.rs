@@ -143,5 +143,5 @@ async fn watch_one(
         return Ok(Exit::Done);
     }
     let address: &Address = coordinator.address();
-    waiting::conclude(waited, address, None, format, begun)
+    waiting::conclude(waited, address, None, None, format, begun)
 }

@@ -108,7 +108,7 @@ pub(crate) fn perform(runtime: &Handle, args: &SubmitArgs) -> Result<Exit, Failu
         }
         let parts = asked.into_iter().map(part).collect();
         let waited = waiting::wait(&coordinator, parts, &mut interrupt, quiet).await;
-        waiting::conclude(waited, &address, Some(&output), format, begun)
+        waiting::conclude(waited, &address, Some(&output), None, format, begun)
     })
 }
 

@@ -42,6 +42,7 @@ fn a_coordinator_does_one_date_at_a_time_and_calls_that_repeat_start_nothing_mor
     cluster.add(cluster.worker());
     let waited = backfill(&cluster).arg("--wait").run().expect(0);
     assert_eq!(results(&waited), ["2013-01-01 succeeded"]);
+    assert_eq!(decisions(&waited)[0], "2013-01-01 running leave", "{waited}");
     let rest = backfill(&cluster).args(["--max-dates", "2", "--wait"]).run().expect(0);
     assert_eq!(results(&rest), ["2013-01-02 succeeded", "2013-01-03 succeeded"]);
     let idle = backfill(&cluster).run().expect(0);

@@ -75,7 +75,9 @@ pub(super) fn perform(
         let part = |run| Part::Awaited(Box::new(Awaited { run, wish: None }));
         let parts = awaited.map(part).collect();
         let waited = waiting::wait(&coordinator, parts, &mut interrupt, quiet).await;
-        match waiting::conclude(waited, address, Some(&output), format, begun)? {
+        let decisions = serde_json::to_value(&decisions).ok();
+        let decisions = decisions.as_ref();
+        match waiting::conclude(waited, address, Some(&output), decisions, format, begun)? {
             Exit::Done => Ok(exit(&dates, named)),
             exit => Ok(exit),
         }
