@@ -44,7 +44,9 @@ pub const SIGHTINGS_MAX: usize = 1_024;
 /// Rows of the batches that a process of a run was granted work with, as far as that is known: by
 /// the run and the process, as its worker's name begins.
 #[derive(Clone)]
-pub struct Batches(Arc<dyn Fn(&RunId, &str) -> Option<NonZeroU32> + Send + Sync>);
+pub struct Batches(Arc<BatchOf>);
+
+type BatchOf = dyn Fn(&RunId, &str) -> Option<NonZeroU32> + Send + Sync;
 
 /// A run that is to have workers.
 #[derive(Debug, Clone)]
