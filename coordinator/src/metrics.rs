@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use nightshift_core::accounts::{BOUNDS_S, Figures, OTHER_REASON, Outcome, REJECT_REASONS, Seconds};
+use nightshift_core::accounts::{
+    BOUNDS_S, Figures, OTHER_REASON, Outcome, REJECT_REASONS, Seconds,
+};
 use nightshift_core::ids::SpecName;
 use nightshift_proto::runs::status::ShardCounts;
 use nightshift_telemetry::exposition::{Format, Page, Value};
@@ -144,11 +146,7 @@ fn write_open(
             page.own(&[("name", name.as_str()), ("state", state)], count.into());
         }
     }
-    write_named(
-        page,
-        &runs::RUNS_ACTIVE,
-        all.iter().map(|(name, open)| (*name, open.runs as f64)),
-    );
+    write_named(page, &runs::RUNS_ACTIVE, all.iter().map(|(name, open)| (*name, open.runs as f64)));
     let etas = names.iter().filter_map(|(name, open)| Some((name, open.pace.eta_s()?)));
     write_named(page, &runs::ETA, etas);
 }

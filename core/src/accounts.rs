@@ -154,10 +154,9 @@ impl Account {
         let open = self.open.get(&key);
         let counted = open.filter(|open| u64::from(open.counted.len()) == ending.totals.shards);
         let sums = counted.map(|open| open.sums.clone());
-        let sums = sums.or_else(|| Sums::of_own(&ending.totals, before)).ok_or(Unknown {
-            partition: ending.partition,
-            generation: ending.generation,
-        })?;
+        let sums = sums
+            .or_else(|| Sums::of_own(&ending.totals, before))
+            .ok_or(Unknown { partition: ending.partition, generation: ending.generation })?;
         self.open.remove(&key);
         self.concluded.insert(key);
         self.closed.merge(&sums);
@@ -229,10 +228,8 @@ impl Pending {
 /// Whether somebody or something still has to act: a date without input waits for nobody here,
 /// and one that a person has rejected is decided.
 fn is_pending(instruction: &Instruction) -> bool {
-    let settled = matches!(
-        instruction,
-        Instruction::NoInput | Instruction::Held { rejected: true, .. }
-    );
+    let settled =
+        matches!(instruction, Instruction::NoInput | Instruction::Held { rejected: true, .. });
     instruction.is_pending() && !settled
 }
 

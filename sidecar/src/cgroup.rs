@@ -8,8 +8,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use nightshift_telemetry::exposition::Page;
-use nightshift_telemetry::metrics::sidecar as metrics;
 use nightshift_telemetry::metrics::Metric;
+use nightshift_telemetry::metrics::sidecar as metrics;
 
 /// No file that is read here is longer, in bytes.
 const FILE_MAX_BYTES: u64 = 16 * 1024;

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use nightshift_telemetry::exposition::{Labels, Page};
 pub use nightshift_telemetry::exposition::{Kind, Value};
+use nightshift_telemetry::exposition::{Labels, Page};
 
 use crate::dropped::Dropped;
 

@@ -74,11 +74,7 @@ pub struct Part {
 
 /// Every metric, in the order of the manual.
 pub const PARTS: &[Part] = &[
-    Part {
-        title: "Of both",
-        intro: "",
-        metrics: &[BUILD_INFO],
-    },
+    Part { title: "Of both", intro: "", metrics: &[BUILD_INFO] },
     Part {
         title: "Coordinator: what the runs came to",
         intro: "Counted from records and finals, so they outlive workers and coordinators; \

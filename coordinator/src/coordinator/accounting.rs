@@ -37,7 +37,8 @@ impl Coordinator {
     /// What the accounts say; a name whose store is still being counted is left out.
     pub fn figures(&self) -> BTreeMap<SpecName, Figures> {
         let accounts = self.accounts();
-        let said = |(name, account): (&SpecName, &Account)| Some((name.clone(), account.figures()?));
+        let said =
+            |(name, account): (&SpecName, &Account)| Some((name.clone(), account.figures()?));
         accounts.iter().filter_map(said).collect()
     }
 
@@ -162,7 +163,8 @@ impl Coordinator {
         let Some(Err(_)) = self.with_account(name, conclude) else { return Ok(()) };
         let run = run_id(name, ending.partition, ending.generation);
         self.count_records(served, &run).await?;
-        if let Some(Err(error)) = self.with_account(name, |account| account.conclude(ending, None)) {
+        if let Some(Err(error)) = self.with_account(name, |account| account.conclude(ending, None))
+        {
             // Records that a final was made of are gone from the store. What is left is counted.
             tracing::error!(%run, error = describe(&error), "records of a concluded run are missing");
         }

@@ -278,11 +278,8 @@ fn seconds_fall_into_the_first_bucket_that_holds_them() {
 fn pending_dates_are_those_of_the_last_backfill_that_have_not_succeeded_since() {
     use crate::backfill::Turn;
     let date = |day: u8| -> Partition { format!("2013-01-0{day}").parse().unwrap() };
-    let decided = |day: u8, instruction| Decided {
-        partition: date(day),
-        instruction,
-        turn: Turn::Never,
-    };
+    let decided =
+        |day: u8, instruction| Decided { partition: date(day), instruction, turn: Turn::Never };
     let mut account = Account::default();
     account.surveyed();
     assert_eq!(account.figures().unwrap().pending, None);
