@@ -68,7 +68,7 @@ pub fn text(coordinator: Option<&Coordinator>, format: Format) -> String {
         write_runs(&mut page, &coordinator.figures(), &snapshot.names);
         write_doing(&mut page, coordinator, &snapshot);
         write_ledger(&mut page, coordinator);
-        let errors = coordinator.launching().errors().into_iter();
+        let errors = coordinator.launching().errors();
         write_each(&mut page, &doing::LAUNCH_ERRORS, "reason", errors);
     }
     page.finish()
@@ -184,7 +184,7 @@ fn write_ledger(page: &mut Page, coordinator: &Coordinator) {
     ] {
         page.single(metric, value as f64);
     }
-    let errors = counters.errors().into_iter().map(|(reason, count)| (reason.as_str(), count));
+    let errors = counters.errors().map(|(reason, count)| (reason.as_str(), count));
     write_each(page, &doing::LEDGER_ERRORS, "reason", errors);
 }
 
