@@ -12,7 +12,7 @@ STORES  := .venv-stores
 STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 NIGHTSHIFT := target/release/nightshift
 
-.PHONY: help static images try-images demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench bench-leases bench-ticks samples lint-docs
+.PHONY: help static images try-images demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench bench-leases bench-ticks samples lint-docs metrics-docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,7 @@ tools: ## Install what the tests need, where it is missing
 	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
 	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing: apt-get install python3 python3-venv"; exit 1; }
 	@command -v redis-server >/dev/null || tests/install-redis.sh
+	@command -v prometheus >/dev/null && command -v promtool >/dev/null || tests/install-prometheus.sh
 	@command -v kubectl >/dev/null || tests/install-kubectl.sh
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@cmp -s tests/requirements.txt $(VENV)/installed.txt || \
@@ -94,3 +95,7 @@ samples: ## Write deploy/samples again
 
 lint-docs: ## Write docs/lint.md again from the rules
 	NIGHTSHIFT_BLESS=1 $(CARGO) test --quiet -p nightshift-manifests --test lint the_manual
+
+metrics-docs: ## Write docs/metrics.md and the PrometheusRule again from their sources
+	NIGHTSHIFT_BLESS=1 $(CARGO) test --quiet --locked -p nightshift-telemetry the_manual
+	NIGHTSHIFT_BLESS=1 $(CARGO) nextest run --workspace --locked -E 'binary(monitoring) and test(the_rules_of_the_operator)'

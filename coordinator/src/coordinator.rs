@@ -1,6 +1,6 @@
 //! The shell around the desk: it waits, reads records, and performs what the desk wants done.
 //!
-//! The parts, each a file: `leasing` answers workers, `launching` who starts
+//! The parts, each a file: `accounting` counts what runs came to, `leasing` answers workers, `launching` who starts
 //! them, `running` answers operators, `performing`
 //! writes quarantine records and finals, `recovering` starts from the store, `concluded` does what
 //! others left undone after a verdict, `ticking` tells the desk that time passes.
@@ -25,6 +25,7 @@ use crate::roots::{Roots, ServeError, ServedRoot};
 use crate::settings::LeaseTimes;
 use nightshift_ledger::{self as ledger, KeeperHandle};
 
+mod accounting;
 mod backfilling;
 mod hours;
 mod launching;
@@ -37,6 +38,8 @@ mod ticking;
 
 pub use launching::OpenRun;
 
+use accounting::Accounts;
+
 /// Quarantine records that are written at the same time.
 const QUARANTINES_MAX: usize = 16;
 
@@ -44,6 +47,8 @@ const QUARANTINES_MAX: usize = 16;
 #[derive(Debug)]
 pub struct Coordinator {
     desk: Mutex<Desk>,
+    /// What the runs of each name came to. Its lock is taken last.
+    accounts: Mutex<Accounts>,
     clock: Clock,
     times: LeaseTimes,
     who: Identity,
@@ -76,6 +81,7 @@ impl Coordinator {
         Ok(Arc::new(Self {
             teller: Teller::new(who.to_string()),
             desk: Mutex::new(Desk::new()),
+            accounts: Mutex::default(),
             clock: Clock::start(),
             times,
             who,
@@ -116,9 +122,9 @@ impl Coordinator {
         &self.ledger
     }
 
-    /// Serves the output of a name from now on, and keeps its ledger.
+    /// Serves the output of a name from now on, and keeps its ledger and its account.
     async fn serve_root(
-        &self,
+        self: &Arc<Self>,
         name: &SpecName,
         output: &str,
     ) -> Result<Arc<ServedRoot>, ServeError> {
@@ -128,6 +134,7 @@ impl Coordinator {
             root_id: served.root_id.clone(),
             reader: served.root.reader().clone(),
         });
+        self.open_account(&served);
         Ok(served)
     }
 

@@ -20,6 +20,7 @@ pub mod book;
 mod acquire;
 mod heartbeat;
 mod launched;
+pub mod pace;
 mod report;
 mod share;
 mod show;

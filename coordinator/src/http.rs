@@ -7,10 +7,11 @@ use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use nightshift_telemetry::exposition::Format;
 use tokio::net::TcpListener;
 
 use crate::coordinator::Coordinator;
@@ -54,9 +55,9 @@ async fn ready(State(leading): State<Leading>) -> Response {
     }
 }
 
-async fn scraped(State(leading): State<Leading>) -> Response {
-    match metrics::text(leading.get().map(|coordinator| &**coordinator)) {
-        Some(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
-        None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+async fn scraped(State(leading): State<Leading>, headers: HeaderMap) -> Response {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    let format = Format::accepted(accept.unwrap_or_default());
+    let text = metrics::text(leading.get().map(|coordinator| &**coordinator), format);
+    ([(CONTENT_TYPE, format.content_type()), (VARY, "accept")], text).into_response()
 }

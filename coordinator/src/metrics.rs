@@ -1,171 +1,220 @@
-//! What Prometheus is told: the desk as it stands, read at the moment of the scrape.
+//! What Prometheus is told: desk and accounts as they stand, read at the moment of the scrape.
 //!
-//! Series are labelled by the spec's name and by a few fixed words, never by run, shard, date or
-//! worker, so their number stays small for years.
+//! The metrics are described in [`nightshift_telemetry::metrics`].
 
 use std::collections::BTreeMap;
 
+use nightshift_core::accounts::{
+    BOUNDS_S, Figures, OTHER_REASON, Outcome, REJECT_REASONS, Seconds,
+};
+use nightshift_core::ids::SpecName;
 use nightshift_proto::runs::status::ShardCounts;
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
-use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::Registry;
+use nightshift_telemetry::exposition::{Format, Page, Value};
+use nightshift_telemetry::metrics::coordinator::{doing, runs};
+use nightshift_telemetry::metrics::{BUILD_INFO, Metric};
 
 use crate::coordinator::Coordinator;
 use crate::desk::Counters;
-
-/// Media type of the text.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ShardLabels {
-    name: String,
-    state: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct NameLabels {
-    name: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ErrorLabels {
-    reason: &'static str,
-}
+use crate::desk::pace::Pace;
 
 /// What the desk looks like, taken under its lock and written down outside of it.
 struct Snapshot {
-    shards: BTreeMap<String, ShardCounts>,
-    runs: BTreeMap<String, i64>,
-    leases: i64,
-    workers: i64,
+    names: BTreeMap<SpecName, Open>,
+    leases: usize,
+    workers: usize,
     counters: Counters,
+}
+
+/// The runs of one name that are under way.
+#[derive(Default)]
+struct Open {
+    runs: u64,
+    shards: ShardCounts,
+    pace: Pace,
 }
 
 impl Snapshot {
     fn of(coordinator: &Coordinator) -> Self {
         coordinator.look(|desk, now| {
-            let mut shards: BTreeMap<String, ShardCounts> = BTreeMap::new();
-            let mut runs: BTreeMap<String, i64> = BTreeMap::new();
+            let mut names: BTreeMap<SpecName, Open> = BTreeMap::new();
             let mut leases = 0;
             for run in desk.runs() {
                 let status = run.status(now);
-                let name = status.run.name.to_string();
-                let sum = shards.entry(name.clone()).or_default();
+                let open = names.entry(status.run.name.clone()).or_default();
+                let sum = &mut open.shards;
                 sum.committed += status.shards.committed;
                 sum.quarantined += status.shards.quarantined;
                 sum.leased += status.shards.leased;
                 sum.delayed += status.shards.delayed;
                 sum.ready += status.shards.ready;
-                *runs.entry(name).or_default() += 1;
-                leases += i64::try_from(run.leases()).unwrap_or(i64::MAX);
+                open.runs += 1;
+                open.pace = open.pace.and(run.pace(now));
+                leases += run.leases();
             }
-            let workers = i64::try_from(desk.workers()).unwrap_or(i64::MAX);
-            Self { shards, runs, leases, workers, counters: desk.counters() }
+            Self { names, leases, workers: desk.workers(), counters: desk.counters() }
         })
     }
 }
 
-/// The metrics as OpenMetrics text; none if they cannot be written down. A replica that does not
-/// lead has no coordinator, and little to say.
-pub fn text(coordinator: Option<&Coordinator>) -> Option<String> {
-    let mut registry = Registry::with_prefix("nightshift");
-    let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-    registry.register("build", "Version of this program", build);
-    let leads = ConstGauge::new(i64::from(coordinator.is_some()));
-    registry.register("leader", "Whether this replica leads, or is the only one", leads);
+/// The metrics as text. A replica that does not lead has no coordinator, and little to say.
+pub fn text(coordinator: Option<&Coordinator>, format: Format) -> String {
+    let mut page = Page::new(format);
+    page.metric(&BUILD_INFO);
+    page.own(&[("component", "coordinator"), ("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    page.single(&doing::LEADER, truth(coordinator.is_some()));
     if let Some(coordinator) = coordinator {
-        coordinating(coordinator, &mut registry);
+        // The desk first: what is concluded in between is then in the accounts too.
+        let snapshot = Snapshot::of(coordinator);
+        write_runs(&mut page, &coordinator.figures(), &snapshot.names);
+        write_doing(&mut page, coordinator, &snapshot);
+        write_ledger(&mut page, coordinator);
+        let errors = coordinator.launching().errors();
+        write_each(&mut page, &doing::LAUNCH_ERRORS, "reason", errors);
     }
-    let mut out = String::new();
-    encode(&mut out, &registry).ok()?;
-    Some(out)
+    page.finish()
+}
+
+/// What the runs of each name came to, and how those under way go.
+fn write_runs(
+    page: &mut Page,
+    figures: &BTreeMap<SpecName, Figures>,
+    names: &BTreeMap<SpecName, Open>,
+) {
+    page.metric(&runs::ROWS_PROCESSED);
+    for (name, figures) in figures {
+        let Some(task) = &figures.task else { continue };
+        let sums = &figures.sums;
+        for (outcome, rows) in [
+            ("quarantined", sums.quarantined),
+            ("rejected", sums.rejected),
+            ("scored", sums.scored),
+        ] {
+            let labels = [("name", name.as_str()), ("outcome", outcome), ("task", task.as_str())];
+            page.own(&labels, rows as f64);
+        }
+    }
+    page.metric(&runs::ROWS_REJECTED);
+    for (name, figures) in figures {
+        for reason in REJECT_REASONS.into_iter().chain([OTHER_REASON]) {
+            let rows = figures.sums.by_reason.get(reason).copied().unwrap_or_default();
+            page.own(&[("name", name.as_str()), ("reason", reason)], rows as f64);
+        }
+    }
+    page.metric(&runs::RUNS_CONCLUDED);
+    for (name, figures) in figures {
+        for outcome in Outcome::ALL {
+            let count = figures.runs.get(&outcome).copied().unwrap_or_default();
+            page.own(&[("name", name.as_str()), ("state", outcome.as_str())], count as f64);
+        }
+    }
+    let seconds = |at: Option<jiff::Timestamp>| at.map(|at| at.as_millisecond() as f64 / 1e3);
+    let of_figures = |page: &mut Page, metric, value: &dyn Fn(&Figures) -> Option<f64>| {
+        let values = figures.iter().filter_map(|(name, figures)| Some((name, value(figures)?)));
+        write_named(page, metric, values);
+    };
+    of_figures(page, &runs::LAST_SUCCESS, &|figures| seconds(figures.last_success));
+    of_figures(page, &runs::LAST_FAILURE, &|figures| seconds(figures.last_failure));
+    let pending = |figures: &Figures| figures.pending.map(|pending| pending.dates as f64);
+    of_figures(page, &runs::DATES_PENDING, &pending);
+    let oldest = |figures: &Figures| seconds(figures.pending.and_then(|pending| pending.oldest));
+    of_figures(page, &runs::OLDEST_PENDING, &oldest);
+    page.metric(&runs::SHARD_DURATION);
+    for (name, figures) in figures {
+        page.sample(&vec![("name".to_owned(), name.to_string())], &histogram(&figures.seconds));
+    }
+    write_open(page, figures, names);
+}
+
+/// The runs that are under way. A name whose runs are all over has zeros.
+fn write_open(
+    page: &mut Page,
+    figures: &BTreeMap<SpecName, Figures>,
+    names: &BTreeMap<SpecName, Open>,
+) {
+    let idle = Open::default();
+    let mut all: BTreeMap<&SpecName, &Open> = figures.keys().map(|name| (name, &idle)).collect();
+    all.extend(names);
+    page.metric(&runs::SHARDS);
+    for (name, open) in &all {
+        for (state, count) in [
+            ("committed", open.shards.committed),
+            ("delayed", open.shards.delayed),
+            ("leased", open.shards.leased),
+            ("quarantined", open.shards.quarantined),
+            ("ready", open.shards.ready),
+        ] {
+            page.own(&[("name", name.as_str()), ("state", state)], count.into());
+        }
+    }
+    write_named(page, &runs::RUNS_ACTIVE, all.iter().map(|(name, open)| (*name, open.runs as f64)));
+    let etas = names.iter().filter_map(|(name, open)| Some((name, open.pace.eta_s()?)));
+    write_named(page, &runs::ETA, etas);
 }
 
 /// What the coordinator does.
-fn coordinating(coordinator: &Coordinator, registry: &mut Registry) {
-    let snapshot = Snapshot::of(coordinator);
-    let ready = i64::from(coordinator.is_recovered());
-    registry.register(
-        "coordinator_ready",
-        "Whether every run that was under way before is known again",
-        ConstGauge::new(ready),
-    );
-    let shards = Family::<ShardLabels, Gauge>::default();
-    for (name, counts) in &snapshot.shards {
-        let states = [
-            ("committed", counts.committed),
-            ("quarantined", counts.quarantined),
-            ("leased", counts.leased),
-            ("delayed", counts.delayed),
-            ("ready", counts.ready),
-        ];
-        for (state, count) in states {
-            let labels = ShardLabels { name: name.clone(), state };
-            shards.get_or_create(&labels).set(count.into());
-        }
-    }
-    registry.register("shards", "Shards of runs that are under way, by state", shards);
-    let runs = Family::<NameLabels, Gauge>::default();
-    for (name, count) in &snapshot.runs {
-        runs.get_or_create(&NameLabels { name: name.clone() }).set(*count);
-    }
-    registry.register("runs_active", "Runs that are under way", runs);
-    registry.register("leases", "Leases that are out", ConstGauge::new(snapshot.leases));
-    registry.register(
-        "workers",
-        "Workers that were heard of in the last minutes",
-        ConstGauge::new(snapshot.workers),
-    );
+fn write_doing(page: &mut Page, coordinator: &Coordinator, snapshot: &Snapshot) {
+    page.single(&doing::READY, truth(coordinator.is_recovered()));
+    page.single(&doing::LEASES, snapshot.leases as f64);
+    page.single(&doing::WORKERS, snapshot.workers as f64);
     let Counters { granted, backups, adopted, expired, released, failed, vanished, decided } =
         snapshot.counters;
-    for (name, help, value) in [
-        ("leases_granted", "Leases granted", granted),
-        ("lease_backups", "Second leases granted on slow shards", backups),
-        ("lease_adoptions", "Leases taken over from an earlier incarnation", adopted),
-        ("lease_expirations", "Leases that ended because nobody renewed them", expired),
-        ("lease_releases", "Leases that workers gave back", released),
-        ("attempts_failed", "Attempts that ended without a record", failed),
-        ("workers_vanished", "Workers that were seen to end while they held leases", vanished),
-        ("shards_decided", "Shards that got a record", decided),
+    for (metric, value) in [
+        (&doing::LEASES_GRANTED, granted),
+        (&doing::LEASE_BACKUPS, backups),
+        (&doing::LEASE_ADOPTIONS, adopted),
+        (&doing::LEASE_EXPIRATIONS, expired),
+        (&doing::LEASE_RELEASES, released),
+        (&doing::ATTEMPTS_FAILED, failed),
+        (&doing::WORKERS_VANISHED, vanished),
+        (&doing::SHARDS_DECIDED, decided),
     ] {
-        registry.register(name, help, ConstCounter::new(value));
+        page.single(metric, value as f64);
     }
-    ledger(coordinator, registry);
-    let errors = Family::<ErrorLabels, Counter>::default();
-    for (reason, count) in coordinator.launching().errors() {
-        errors.get_or_create(&ErrorLabels { reason }).inc_by(count);
-    }
-    registry.register("launch_errors", "Times that workers could not be started", errors);
 }
 
 /// How the ledger does.
-fn ledger(coordinator: &Coordinator, registry: &mut Registry) {
+fn write_ledger(page: &mut Page, coordinator: &Coordinator) {
     let keeper = coordinator.ledger();
-    let current = i64::from(keeper.state().is_current());
-    registry.register(
-        "ledger_current",
-        "Whether the ledger says all that the outputs say",
-        ConstGauge::new(current),
-    );
+    page.single(&doing::LEDGER_CURRENT, truth(keeper.state().is_current()));
     let counters = keeper.counters();
-    for (name, help, value) in [
-        ("ledger_batches", "Transactions that the ledger took", counters.batches()),
-        ("ledger_shards", "Shards written to the ledger", counters.shards()),
-        (
-            "ledger_rebuilds",
-            "Times that a ledger was made again from its output",
-            counters.rebuilds(),
-        ),
+    for (metric, value) in [
+        (&doing::LEDGER_BATCHES, counters.batches()),
+        (&doing::LEDGER_SHARDS, counters.shards()),
+        (&doing::LEDGER_REBUILDS, counters.rebuilds()),
     ] {
-        registry.register(name, help, ConstCounter::new(value));
+        page.single(metric, value as f64);
     }
-    let errors = Family::<ErrorLabels, Counter>::default();
-    for (reason, count) in counters.errors() {
-        errors.get_or_create(&ErrorLabels { reason: reason.as_str() }).inc_by(count);
+    let errors = counters.errors().map(|(reason, count)| (reason.as_str(), count));
+    write_each(page, &doing::LEDGER_ERRORS, "reason", errors);
+}
+
+fn write_named<'a>(
+    page: &mut Page,
+    metric: &Metric,
+    values: impl IntoIterator<Item = (&'a SpecName, f64)>,
+) {
+    page.metric(metric);
+    values.into_iter().for_each(|(name, value)| page.own(&[("name", name.as_str())], value));
+}
+
+fn write_each<'a>(
+    page: &mut Page,
+    metric: &Metric,
+    label: &str,
+    counts: impl IntoIterator<Item = (&'a str, u64)>,
+) {
+    page.metric(metric);
+    counts.into_iter().for_each(|(word, count)| page.own(&[(label, word)], count as f64));
+}
+
+fn histogram(seconds: &Seconds) -> Value {
+    Value::Histogram {
+        bounds: BOUNDS_S.to_vec(),
+        counts: seconds.counts().to_vec(),
+        sum: Some(seconds.sum_s()),
     }
-    registry.register("ledger_errors", "Times that the ledger was unavailable", errors);
+}
+
+fn truth(is_true: bool) -> f64 {
+    f64::from(u8::from(is_true))
 }

@@ -66,7 +66,8 @@ pub(crate) async fn take_over(
     Ok(Opened { run: ActiveRun::new(Arc::new(facts), table, standing, now), decided })
 }
 
-/// What the records of `shards` came to, added up, and the shards that were given up.
+/// What the records of `shards` came to, added up, and the shards that were given up;
+/// `count` is told each with its rows.
 ///
 /// # Errors
 /// If a record cannot be read.
@@ -74,13 +75,16 @@ pub(crate) async fn take_stock(
     root: &Reader,
     facts: &RunFacts,
     shards: &ShardSet,
+    count: impl Fn(&Record, u64),
 ) -> Result<(Standing, Vec<QuarantinedShard>), StoreError> {
     let mut records = root.records_in_order(facts.run(), shards.iter());
     let mut standing = Standing::default();
     let mut given_up = Vec::new();
     while let Some((_, record)) = records.try_next().await? {
         let Some(record) = record else { continue };
-        standing.add(Decided::from(&record), facts.rows_of(record.shard));
+        let rows = facts.rows_of(record.shard);
+        standing.add(Decided::from(&record), rows);
+        count(&record, rows);
         given_up.extend(quarantined(&record, facts));
     }
     Ok((standing, given_up))

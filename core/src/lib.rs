@@ -13,7 +13,7 @@
 //!    is what a record says about the numbers in its output.
 //! 5. [`conclusion`] turns plan and records into the verdict of the run, [`gates`] say whether
 //!    readers may see it; [`report`] tells people; [`retention`] says which generations have had
-//!    their time.
+//!    their time; [`accounts`] add all runs of a spec up.
 //!
 //! [`window`] is in which hours any of it may happen, [`quantity`] an amount as Kubernetes writes
 //! it, [`agreement`] how far two models agree. [`layout`] makes every path under the output root,
@@ -43,6 +43,7 @@ pub mod conclusion;
 pub mod report;
 pub mod agreement;
 pub mod retention;
+pub mod accounts;
 pub mod layout;
 pub mod document;
 pub mod root;

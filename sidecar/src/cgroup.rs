@@ -7,8 +7,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::expose::Page;
-use crate::store::Kind;
+use nightshift_telemetry::exposition::Page;
+use nightshift_telemetry::metrics::Metric;
+use nightshift_telemetry::metrics::sidecar as metrics;
 
 /// No file that is read here is longer, in bytes.
 const FILE_MAX_BYTES: u64 = 16 * 1024;
@@ -65,27 +66,22 @@ impl Cgroup {
     /// Writes what it says.
     pub fn write(&self, page: &mut Page) {
         let usage = self.read();
-        let mut put = |name: &str, kind, help: &str, value: Option<f64>| {
+        let mut put = |metric: &Metric, value: Option<f64>| {
             if let Some(value) = value {
-                page.family(&format!("nightshift_cgroup_{name}"), kind, help);
-                page.own(&[], value);
+                page.single(metric, value);
             }
         };
-        let (gauge, counter) = (Kind::Gauge, Kind::Counter);
-        put("memory_current_bytes", gauge, "Memory in use.", usage.memory_current);
-        put("memory_limit_bytes", gauge, "Memory that may be used.", usage.memory_limit);
-        put("memory_peak_bytes", gauge, "Most memory ever in use.", usage.memory_peak);
-        put("oom_events", counter, "Times out of memory.", usage.oom_events);
-        put("oom_kills", counter, "Processes killed for memory.", usage.oom_kills);
-        put("cpu_usage_seconds", counter, "CPU time used.", usage.cpu_seconds);
-        put("cpu_periods", counter, "Periods of the CPU limit.", usage.cpu_periods);
-        let help = "Periods in which the CPU limit was reached.";
-        put("cpu_throttled_periods", counter, help, usage.cpu_throttled_periods);
-        let help = "Time held back by the CPU limit.";
-        put("cpu_throttled_seconds", counter, help, usage.cpu_throttled_seconds);
+        put(&metrics::MEMORY_CURRENT, usage.memory_current);
+        put(&metrics::MEMORY_LIMIT, usage.memory_limit);
+        put(&metrics::MEMORY_PEAK, usage.memory_peak);
+        put(&metrics::OOM_EVENTS, usage.oom_events);
+        put(&metrics::OOM_KILLS, usage.oom_kills);
+        put(&metrics::CPU_USAGE, usage.cpu_seconds);
+        put(&metrics::CPU_PERIODS, usage.cpu_periods);
+        put(&metrics::CPU_THROTTLED_PERIODS, usage.cpu_throttled_periods);
+        put(&metrics::CPU_THROTTLED, usage.cpu_throttled_seconds);
         if !usage.pressure.is_empty() {
-            let help = "Time in which some or all tasks waited for the resource.";
-            page.family("nightshift_cgroup_pressure_stalled_seconds", counter, help);
+            page.metric(&metrics::PRESSURE_STALLED);
             for (resource, kind, seconds) in usage.pressure {
                 page.own(&[("kind", kind), ("resource", resource)], seconds);
             }

@@ -9,10 +9,9 @@
 //! 5. [`store`]: the last value of every series, never more series than allowed; [`dropped`]: why
 //!    a point is not in it.
 //! 6. [`cgroup`]: memory, CPU and pressure of a control group.
-//! 7. [`expose`]: the two text formats.
-//! 8. [`scrape`]: the HTTP port.
-//! 9. [`forward`]: traces go on to a collector where one is named.
-//! 10. [`bounded`]: how many connections there may be, and for how long.
+//! 7. [`scrape`]: the HTTP port; the text formats are in [`nightshift_telemetry::exposition`].
+//! 8. [`forward`]: traces go on to a collector where one is named.
+//! 9. [`bounded`]: how many connections there may be, and for how long.
 //!
 //! Nothing here reads a clock for a value: what is served is what was sent last.
 #![deny(missing_docs)]
@@ -21,7 +20,6 @@
 pub mod bounded;
 pub mod cgroup;
 pub mod dropped;
-pub mod expose;
 pub mod forward;
 pub mod names;
 pub mod reading;

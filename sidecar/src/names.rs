@@ -1,12 +1,11 @@
 //! Names and labels as Prometheus wants them, after the rules of OpenTelemetry's "Prometheus and
 //! OpenMetrics Compatibility".
 
+pub use nightshift_telemetry::exposition::Labels;
+
 use crate::dropped::Dropped;
 use crate::settings::{LABEL_VALUE_MAX_BYTES, LABELS_MAX, LABELS_MAX_BYTES, NAME_MAX_BYTES};
 use crate::store::Kind;
-
-/// Labels of a series, ordered by name, each name once.
-pub type Labels = Vec<(String, String)>;
 
 /// What no exporter may say, because the sidecar itself says it.
 const RESERVED: [&str; 3] = ["nightshift_sidecar_", "nightshift_cgroup_", "nightshift_build_info"];

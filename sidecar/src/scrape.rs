@@ -9,12 +9,12 @@ use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use nightshift_telemetry::exposition::{Format, Page};
+use nightshift_telemetry::metrics::{BUILD_INFO, sidecar as own};
 
 use crate::bounded::Bounded;
 use crate::cgroup::Cgroup;
-use crate::expose::{Format, Page};
 use crate::receive::{Known, Receiver};
-use crate::store::Kind;
 
 /// What a page is made of.
 #[derive(Debug)]
@@ -67,22 +67,16 @@ impl Scraped {
 }
 
 fn write_own(page: &mut Page, known: &Known) {
-    page.family("nightshift_build_info", Kind::Gauge, "What is running; always 1.");
+    page.metric(&BUILD_INFO);
     page.own(&[("component", "sidecar"), ("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    page.family("nightshift_sidecar_calls", Kind::Counter, "OTLP calls received.");
+    page.metric(&own::CALLS);
     page.own(&[("signal", "metrics")], known.metric_calls as f64);
     page.own(&[("signal", "traces")], known.trace_calls as f64);
-    let help = "Data points and spans that were received and not kept.";
-    page.family("nightshift_sidecar_dropped", Kind::Counter, help);
+    page.metric(&own::DROPPED);
     for (reason, count) in known.store.dropped() {
         page.own(&[("reason", reason.as_str())], *count as f64);
     }
-    let help = "Lines of samples that the worker's metrics take.";
-    page.family("nightshift_sidecar_series", Kind::Gauge, help);
-    page.own(&[], known.store.lines() as f64);
-    page.family("nightshift_sidecar_series_limit", Kind::Gauge, "The most lines of samples.");
-    page.own(&[], known.store.max_lines() as f64);
-    let help = "Spans that the collector took.";
-    page.family("nightshift_sidecar_spans_forwarded", Kind::Counter, help);
-    page.own(&[], known.spans_forwarded as f64);
+    page.single(&own::SERIES, known.store.lines() as f64);
+    page.single(&own::SERIES_LIMIT, known.store.max_lines() as f64);
+    page.single(&own::SPANS_FORWARDED, known.spans_forwarded as f64);
 }

@@ -2,63 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+pub use nightshift_telemetry::exposition::{Kind, Value};
+use nightshift_telemetry::exposition::{Labels, Page};
+
 use crate::dropped::Dropped;
-use crate::expose::Page;
-use crate::names::Labels;
-
-/// What a family is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Goes up and down.
-    Gauge,
-    /// Only goes up.
-    Counter,
-    /// Counts by bounds.
-    Histogram,
-}
-
-/// One value.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value {
-    /// Of a gauge or counter.
-    Number(f64),
-    /// Of a histogram.
-    Histogram {
-        /// Upper bounds, rising, without the infinite one.
-        bounds: Vec<f64>,
-        /// How many fell below each bound and above the one before, the last above all.
-        counts: Vec<u64>,
-        /// Sum of what was measured, where it is known.
-        sum: Option<f64>,
-    },
-}
-
-impl Value {
-    /// Lines that it takes on a page.
-    fn lines(&self) -> usize {
-        match self {
-            Self::Number(_) => 1,
-            Self::Histogram { counts, .. } => counts.len() + 2,
-        }
-    }
-
-    fn add(&mut self, more: Self) {
-        match (self, more) {
-            (Self::Number(now), Self::Number(more)) => *now += more,
-            (
-                Self::Histogram { bounds, counts, sum },
-                Self::Histogram { bounds: others, counts: more, sum: more_sum },
-            ) if *bounds == others => {
-                for (count, more) in counts.iter_mut().zip(more) {
-                    *count = count.saturating_add(more);
-                }
-                *sum = sum.zip(more_sum).map(|(a, b)| a + b);
-            }
-            // Other bounds: the old counts cannot be told apart by them, so it begins anew.
-            (now, more) => *now = more,
-        }
-    }
-}
 
 /// One point of one series, as it was sent.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,15 +7,20 @@
 //! 4. [`task`]: the one way to spawn a task, which names it and keeps its span.
 //! 5. [`signals`]: what ends a program; [`failure`]: how it says that it failed; [`ending`]: its
 //!    exit code, and its last words for whoever looks at its pod.
+//! 6. [`metrics`]: every number that a program shows, described once; [`exposition`]: the text
+//!    that Prometheus reads.
 //!
 //! Lines go to standard error: standard output is for results.
 #![deny(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod ending;
+pub mod exposition;
 pub mod failure;
 pub mod fields;
 mod line;
 pub mod log;
+pub mod metrics;
 pub mod signals;
 pub mod story;
 pub mod task;

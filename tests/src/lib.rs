@@ -30,6 +30,7 @@ pub mod kubernetes;
 pub mod log;
 pub mod ports;
 pub mod process;
+pub mod prometheus;
 pub mod random;
 pub mod redis;
 pub mod refusal;

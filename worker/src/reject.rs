@@ -80,3 +80,18 @@ pub fn merge(read: Vec<RowReject>, scored: Vec<RowReject>) -> Vec<RowReject> {
     all.dedup_by_key(|reject| reject.row);
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::RejectReason::{
+        BadValue, MalformedRow, MissingValue, NotFinite, ResultNotFinite, UnknownCategory,
+    };
+    use nightshift_core::accounts::REJECT_REASONS;
+
+    #[test]
+    fn every_reason_has_a_series_of_its_own() {
+        let all =
+            [BadValue, MalformedRow, MissingValue, NotFinite, ResultNotFinite, UnknownCategory];
+        assert_eq!(all.map(super::RejectReason::as_str), REJECT_REASONS);
+    }
+}

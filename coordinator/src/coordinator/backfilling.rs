@@ -56,6 +56,7 @@ impl Coordinator {
             Output { reader: served.root.reader().clone(), root_id: Some(served.root_id.clone()) };
         let places = wish.dates_max as usize;
         let Ticked { decided, plans } = self.weigh(wish, &order, Some(output), places).await?;
+        self.note_backfill(&served.name, &decided);
         let runs = self.open_chosen(wish, &served, &decided, plans).await?;
         Ok(answer(decided, runs))
     }
@@ -101,6 +102,7 @@ impl Coordinator {
                 Ok(mut standing) => {
                     if let Some(verdict) = &standing.verdict {
                         self.ledger.run_concluded(verdict);
+                        self.met_final(&sources.name, verdict);
                     }
                     if let Some(open) = &mut standing.stored.open {
                         let run = run_id(&sources.name, date, open.generation);

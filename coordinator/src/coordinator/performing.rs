@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
+use nightshift_core::accounts::Met;
 use nightshift_core::conclusion::NotConcluded;
 use nightshift_core::describe::describe;
 use nightshift_core::gates::{Canary, canary, canary_shard};
@@ -25,9 +26,9 @@ use crate::refusal::Refusal;
 use crate::roots::ServedRoot;
 
 /// First pause before something that failed is tried again; it doubles each time.
-const PAUSE_MIN: Duration = Duration::from_millis(250);
+pub(super) const PAUSE_MIN: Duration = Duration::from_millis(250);
 /// Longest pause.
-const PAUSE_MAX: Duration = Duration::from_secs(30);
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// A shard that is given up, and why.
 #[derive(Debug, Clone)]
@@ -157,9 +158,9 @@ impl Coordinator {
     /// Notes a shard whose record was read from the store.
     pub(super) fn note(&self, desk: &mut Desk, record: &Record) {
         self.ledger.shard_decided(&record.run, record.shard);
-        if let Some(active) = desk.run_mut(&record.run)
-            && let Some(given_up) = quarantined(record, &active.facts)
-        {
+        let Some(active) = desk.run_mut(&record.run) else { return };
+        self.count(record, active.facts.rows_of(record.shard), Met::Now);
+        if let Some(given_up) = quarantined(record, &active.facts) {
             active.note_given_up(given_up);
         }
     }
@@ -212,6 +213,7 @@ impl Coordinator {
                 Ok(report) => {
                     story::run_concluded(&report, served.root.reader().directory().display());
                     self.ledger.run_concluded(&report.verdict);
+                    self.count_final(&served, &report.verdict);
                     let outline = |desk: &Desk, _| desk.run(run).map(|run| run.facts.outline());
                     if let Some(outline) = self.look(outline) {
                         self.teller.concluded(&served.root, &outline, report);

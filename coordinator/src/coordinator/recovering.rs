@@ -5,10 +5,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::StreamExt;
+use nightshift_core::accounts::Met;
 use nightshift_core::decide::{Decision, decide, run_id};
 use nightshift_core::describe::describe;
 use nightshift_core::ids::{Partition, RunId};
 use nightshift_core::plan::Planned;
+use nightshift_core::record::Record;
 use nightshift_storage::opening::{OpenOutline, reopen};
 use nightshift_telemetry::story;
 
@@ -122,6 +124,7 @@ impl Coordinator {
         let facts = Arc::clone(&active.facts);
         let (epoch, done) = (active.epoch(), decided.len());
         active.set_closed(hours::why_closed(&active, jiff::Timestamp::now()));
+        self.note_plan(&*facts.outline);
         let tasks = self.desk().open(active)?;
         story::run_opened(&facts.outline, served.root.reader().directory().display());
         tracing::info!(%run, epoch, shards = facts.outline.shard_count(), done, "run taken on");
@@ -131,7 +134,8 @@ impl Coordinator {
             let (this, served) = (Arc::clone(self), Arc::clone(served));
             nightshift_telemetry::spawn("take-stock", async move {
                 let shards = decided.len();
-                match take_stock(&served.root, &facts, &decided).await {
+                let count = |record: &Record, rows| this.count(record, rows, Met::Before);
+                match take_stock(&served.root, &facts, &decided, count).await {
                     Ok((found, given_up)) => {
                         if let Some(active) = this.desk().run_mut(facts.run()) {
                             active.stock_taken(shards, found, given_up);

@@ -14,6 +14,7 @@ use nightshift_proto::leases::report::Failure;
 use nightshift_proto::limits::QUARANTINED_SHOWN_MAX;
 
 use super::Task;
+use super::pace::Pace;
 
 /// Last failures that are kept for people, one a shard.
 const FAILURES_MAX: usize = 1_000;
@@ -87,6 +88,9 @@ pub struct ActiveRun {
     pub(super) concluding: bool,
     /// When a shard was decided last, or the run was opened.
     pub(super) moved_at: Moment,
+    /// When this process took the run on, and the rows that were decided since.
+    pub(super) taken_on_at: Moment,
+    pub(super) rows_since: u64,
 }
 
 // === impl RunFacts ===
@@ -158,6 +162,8 @@ impl ActiveRun {
             ending: false,
             concluding: false,
             moved_at: now,
+            taken_on_at: now,
+            rows_since: 0,
         }
     }
 
@@ -189,6 +195,17 @@ impl ActiveRun {
     /// How long no shard of the run has been decided.
     pub fn still_ms(&self, now: Moment) -> u64 {
         now.since_ms(self.moved_at)
+    }
+
+    /// How fast it goes.
+    pub fn pace(&self, now: Moment) -> Pace {
+        let Standing { rows_out, rows_rejected, rows_quarantined, .. } = self.standing;
+        let decided = rows_out.saturating_add(rows_rejected).saturating_add(rows_quarantined);
+        Pace {
+            elapsed_ms: now.since_ms(self.taken_on_at),
+            rows_since: self.rows_since,
+            rows_left: self.facts.outline.rows().saturating_sub(decided),
+        }
     }
 
     /// Says for people why the run is not getting on.
@@ -274,7 +291,9 @@ impl ActiveRun {
         }
         self.moved_at = now;
         self.failures.remove(&shard);
-        self.standing.add(decided, self.facts.rows_of(shard));
+        let rows = self.facts.rows_of(shard);
+        self.rows_since = self.rows_since.saturating_add(rows);
+        self.standing.add(decided, rows);
         self.perform(effects, tasks);
         true
     }

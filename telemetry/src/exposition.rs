@@ -1,12 +1,80 @@
-//! The two text formats: Prometheus 0.0.4 and OpenMetrics 1.0.
+//! What Prometheus reads, in its two text formats: Prometheus 0.0.4 and OpenMetrics 1.0.
 //!
-//! No timestamps are written: the last value of a worker that has ended must stay visible until
-//! the pod ends.
+//! No timestamps are written: a value is as old as the page, and the last one of a worker that has
+//! ended must stay visible until its pod ends.
 
 use std::fmt::Write;
 
-use crate::names::Labels;
-use crate::store::{Kind, Value};
+use crate::metrics::Metric;
+
+/// Labels of a series, ordered by name, each name once.
+pub type Labels = Vec<(String, String)>;
+
+/// What a family is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Goes up and down.
+    Gauge,
+    /// Only goes up.
+    Counter,
+    /// Counts by bounds.
+    Histogram,
+}
+
+impl Kind {
+    /// The word for it in both formats.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gauge => "gauge",
+            Self::Counter => "counter",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// One value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Of a gauge or counter.
+    Number(f64),
+    /// Of a histogram.
+    Histogram {
+        /// Upper bounds, rising, without the infinite one.
+        bounds: Vec<f64>,
+        /// How many fell below each bound and above the one before, the last above all.
+        counts: Vec<u64>,
+        /// Sum of what was measured, where it is known.
+        sum: Option<f64>,
+    },
+}
+
+impl Value {
+    /// Lines that it takes on a page.
+    pub fn lines(&self) -> usize {
+        match self {
+            Self::Number(_) => 1,
+            Self::Histogram { counts, .. } => counts.len() + 2,
+        }
+    }
+
+    /// Adds what was measured since. A histogram with other bounds begins anew: the old counts
+    /// cannot be told apart by them.
+    pub fn add(&mut self, more: Self) {
+        match (self, more) {
+            (Self::Number(now), Self::Number(more)) => *now += more,
+            (
+                Self::Histogram { bounds, counts, sum },
+                Self::Histogram { bounds: others, counts: more, sum: more_sum },
+            ) if *bounds == others => {
+                for (count, more) in counts.iter_mut().zip(more) {
+                    *count = count.saturating_add(more);
+                }
+                *sum = sum.zip(more_sum).map(|(a, b)| a + b);
+            }
+            (now, more) => *now = more,
+        }
+    }
+}
 
 /// A text format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,11 +146,7 @@ impl Page {
             (Kind::Counter, Format::Prometheus) => "_total",
             _ => "",
         };
-        let word = match kind {
-            Kind::Gauge => "gauge",
-            Kind::Counter => "counter",
-            Kind::Histogram => "histogram",
-        };
+        let word = kind.as_str();
         if !help.is_empty() {
             let _ = write!(self.text, "# HELP {name}{suffix} ");
             // OpenMetrics escapes quotes in help texts too.
@@ -115,7 +179,18 @@ impl Page {
         }
     }
 
-    /// Writes one number with the labels of the sidecar itself.
+    /// Begins a family that a program has of its own.
+    pub fn metric(&mut self, metric: &Metric) {
+        self.family(metric.family(), metric.kind, metric.help);
+    }
+
+    /// Writes the only number of a family without labels.
+    pub fn single(&mut self, metric: &Metric, value: f64) {
+        self.metric(metric);
+        self.own(&[], value);
+    }
+
+    /// Writes one number with labels that are in order.
     pub fn own(&mut self, labels: &[(&str, &str)], value: f64) {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         self.sample(&labels.iter().map(owned).collect(), &Value::Number(value));
