@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use nightshift_core::document::Document;
 use nightshift_core::ids::{Partition, RunId};
 use nightshift_core::layout::{Object, Prefix};
-use nightshift_core::retention::Removal;
+use nightshift_core::retention::{Fate, Removal};
 
 use super::names::{Hand, Name, prune, take};
 use super::sweep::{Sweep, Target};
@@ -31,8 +31,13 @@ pub async fn collect(
     sweep.go_through(root, Hand::Look).await?;
     begin(root, rules, &sweep).await?;
     let swept = sweep.go_through(root, Hand::Remove).await?;
-    for target in sweep.targets() {
-        remove_folders(root, target).await?;
+    // Also of runs whose files have gone already: whoever removed them may have been killed then.
+    for one in judged.runs.iter().filter(|one| one.state.is_some()) {
+        match one.fate {
+            Fate::Removed { .. } => remove_folders(root, &one.run, true).await?,
+            Fate::Kept { sweep: true, .. } => remove_folders(root, &one.run, false).await?,
+            _ => {}
+        }
     }
     Ok(swept)
 }
@@ -78,12 +83,12 @@ async fn remove_marker(root: &Probed, run: &RunId) -> Result<(), StoreError> {
     synced.map_err(|error| StoreError::from_io("sync", &folder, error))
 }
 
-/// Removes the folders that are empty now.
-async fn remove_folders(root: &Probed, target: &Target) -> Result<(), StoreError> {
-    let run = &target.run;
+/// Removes the folders of a run that are empty now: of its attempts, and if they go of its visible
+/// files.
+async fn remove_folders(root: &Probed, run: &RunId, visible: bool) -> Result<(), StoreError> {
     let attempts = root.path_of_prefix(&Prefix::Attempts(run.clone()));
     let mut folders: Vec<(PathBuf, u32)> = vec![(attempts, ATTEMPT_LEVELS)];
-    if target.superseded_by.is_some() {
+    if visible {
         folders.push((root.path_of_prefix(&Prefix::Visible(run.partition, run.generation)), 0));
     }
     blocking(move || folders.iter().try_for_each(|(folder, depth)| prune(folder, *depth))).await

@@ -106,6 +106,24 @@ async fn a_superseded_generation_goes_and_stays_known() {
 }
 
 #[tokio::test]
+async fn folders_that_a_killed_collector_has_emptied_go() {
+    let Stage { root, .. } = &Stage::new().await;
+    let first = begin(root, "a", false).await;
+    finish(root, &first, &[]).await;
+    finish(root, &*begin(root, "b", true).await, &[]).await;
+    let judged = judge_partition(root, &rules(), partition()).await.unwrap();
+    let sweep = Sweep::prepare(root, &judged).await.unwrap();
+    removing::begin(root, &rules(), &sweep).await.unwrap();
+    sweep.go_through(root, Hand::Remove).await.unwrap();
+    let attempts = root.path_of_prefix(&Prefix::Attempts(first.run.clone()));
+    let visible = root.path_of_prefix(&Prefix::Visible(partition(), first.run.generation));
+    assert!(attempts.exists() && visible.exists());
+
+    assert_eq!(collect(root, &rules(), partition()).await.unwrap(), []);
+    assert!(!attempts.exists() && !visible.exists());
+}
+
+#[tokio::test]
 async fn what_a_later_generation_has_inherited_stays() {
     let Stage { root, .. } = &Stage::new().await;
     let first = begin(root, "a", false).await;
