@@ -5,6 +5,8 @@ CARGO   ?= cargo
 PYTHON  ?= python3
 # Where the benchmark of leases puts its runs: in memory, so that the disk is left out.
 BENCH_DIR ?= /dev/shm
+# Months of backfills that `make schedules` simulates.
+SCHEDULES ?= 5000
 VENV    := .venv
 # MLflow and moto need other versions of packages than the rest.
 STORES  := .venv-stores
@@ -12,7 +14,7 @@ STORES  := .venv-stores
 STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 NIGHTSHIFT := target/release/nightshift
 
-.PHONY: help static images try-images demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench bench-leases bench-ticks samples lint-docs metrics-docs
+.PHONY: help static images try-images demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench bench-leases bench-ticks schedules samples lint-docs metrics-docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -78,6 +80,10 @@ proto-check: ## Check that the committed gRPC code is what the .proto files say
 
 unit: ## All tests
 	$(CARGO) nextest run --workspace --locked
+
+schedules: ## Simulate thousands of months of backfills, with faults (SCHEDULES=5000)
+	NIGHTSHIFT_SCHEDULES=$(SCHEDULES) $(CARGO) test --profile schedules --locked \
+		-p nightshift-model --test schedules -- --nocapture --include-ignored
 
 bench: build tools ## Measure against a plain Python script; see docs/performance.md
 	$(VENV)/bin/python benches/flights.py

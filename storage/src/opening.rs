@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use nightshift_core::backfill::{Dead, Work};
 use nightshift_core::decide::{Claim, Decision, Epoch, decide, run_id};
 use nightshift_core::ids::{Generation, Partition, RunId, ShardIndex, SpecName};
-use nightshift_core::layout::Object;
+use nightshift_core::layout::{Object, Prefix};
 use nightshift_core::plan::{Outline, Plan};
 use nightshift_core::record::Record;
 use thiserror::Error;
@@ -147,7 +147,10 @@ pub async fn take(
                 Settled::Existing(other) => other.request == opener.request,
             })
         }
-        Work::Join(dead) => take_dead(root, opener, partition, dead).await,
+        // Whoever claims a later generation in the place of a dead run takes its next epoch first:
+        // a later one is only of use if there is no such claim.
+        Work::Join(dead) => Ok(take_dead(root, opener, partition, dead).await?
+            && root.newest(&Prefix::Claims(partition)).await? <= Some(dead.generation)),
     }
 }
 

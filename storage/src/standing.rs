@@ -58,6 +58,18 @@ impl Reader {
         onlooker: &Onlooker,
     ) -> Result<Standing, StoreError> {
         let claimed = self.newest(&Prefix::Claims(partition)).await?;
+        let standing = self.over(partition).await?;
+        let newest = standing.stored.concluded.map(|concluded| concluded.generation);
+        match claimed.filter(|claimed| Some(*claimed) > newest) {
+            Some(generation) => {
+                self.held_or_over(name, partition, generation, onlooker, standing).await
+            }
+            None => Ok(standing),
+        }
+    }
+
+    /// The newest verdict about a date.
+    async fn over(&self, partition: Partition) -> Result<Standing, StoreError> {
         let verdict = match self.newest(&Prefix::Finals(partition)).await? {
             Some(generation) => {
                 self.read::<Final>(&Object::Final { partition, generation }).await?
@@ -68,12 +80,30 @@ impl Reader {
             Some(verdict) => Some(self.concluded(partition, verdict).await?),
             None => None,
         };
-        let newest = concluded.map(|concluded| concluded.generation);
-        let open = match claimed.filter(|claimed| Some(*claimed) > newest) {
-            Some(generation) => Some(self.held(name, partition, generation, onlooker).await?),
-            None => None,
-        };
-        Ok(Standing { stored: Stored { concluded, open }, verdict })
+        Ok(Standing { stored: Stored { concluded, open: None }, verdict })
+    }
+
+    /// How a date stands that had a generation without a final after `before`.
+    ///
+    /// A holder that is gone may have made the final between two looks: without another look a
+    /// run that has just succeeded would be taken for one that was left.
+    async fn held_or_over(
+        &self,
+        name: &SpecName,
+        partition: Partition,
+        generation: Generation,
+        onlooker: &Onlooker,
+        before: Standing,
+    ) -> Result<Standing, StoreError> {
+        let open = self.held(name, partition, generation, onlooker).await?;
+        if !open.is_alive {
+            let now = self.over(partition).await?;
+            if now.stored.concluded.is_some_and(|concluded| concluded.generation >= generation) {
+                return Ok(now);
+            }
+        }
+        let stored = Stored { open: Some(open), ..before.stored };
+        Ok(Standing { stored, ..before })
     }
 
     async fn concluded(

@@ -16,7 +16,15 @@ pub struct Tick {
     order: Order,
     dates_max: usize,
     model: Option<Digest>,
-    dates: BTreeMap<Partition, Known>,
+    dates: BTreeMap<Partition, Judged>,
+}
+
+/// A date, and what follows from what is known of it. It is judged again when something is found
+/// out about it, not at each step: a window of years has as many steps as dates.
+#[derive(Debug, Clone)]
+struct Judged {
+    known: Known,
+    judgement: Judgement,
 }
 
 /// What to do next.
@@ -73,38 +81,56 @@ impl Tick {
         dates_max: usize,
         dates: impl IntoIterator<Item = (Partition, Index)>,
     ) -> Self {
-        let dates = dates.into_iter().map(|(date, index)| (date, Known::new(index))).collect();
+        let judged = |index| {
+            let known = Known::new(index);
+            let judgement = judge(&known, rules, None);
+            Judged { known, judgement }
+        };
+        let dates = dates.into_iter().map(|(date, index)| (date, judged(index))).collect();
         Self { rules, order, dates_max, model: None, dates }
     }
 
     /// The store has answered.
+    ///
+    /// Where it knows of a verdict that the ledger did not, somebody may have done the date from
+    /// newer input than was looked at before; a look from before is forgotten then, so that what
+    /// they made is not taken for stale.
     pub fn store(&mut self, partition: Partition, says: Store) {
-        if let Some(known) = self.dates.get_mut(&partition) {
+        self.found_out(partition, |known| {
+            if lags(&known.index, &says) {
+                known.input = None;
+            }
             known.store = Some(says);
-        }
+        });
     }
 
     /// Somebody has looked at the input.
     pub fn input(&mut self, partition: Partition, found: Input) {
-        if let Some(known) = self.dates.get_mut(&partition) {
-            known.input = Some(found);
-        }
+        self.found_out(partition, |known| known.input = Some(found));
     }
 
     /// The model was found.
     pub fn model(&mut self, digest: Digest) {
         self.model = Some(digest);
+        for Judged { known, judgement } in self.dates.values_mut() {
+            *judgement = judge(known, self.rules, self.model);
+        }
+    }
+
+    fn found_out(&mut self, partition: Partition, learn: impl FnOnce(&mut Known)) {
+        if let Some(Judged { known, judgement }) = self.dates.get_mut(&partition) {
+            learn(known);
+            *judgement = judge(known, self.rules, self.model);
+        }
     }
 
     /// What to find out next, or what to do.
     pub fn step(&self) -> Step {
-        let judged: Vec<(Partition, Judgement)> =
-            self.dates.iter().map(|(date, known)| (*date, self.judge(known))).collect();
         let needing = |need: Need| {
-            let needs = move |(date, judgement): &(Partition, Judgement)| {
-                (*judgement == Judgement::Need(need)).then_some(*date)
+            let needs = move |(date, judged): (&Partition, &Judged)| {
+                (judged.judgement == Judgement::Need(need)).then_some(*date)
             };
-            judged.iter().filter_map(needs)
+            self.dates.iter().filter_map(needs)
         };
         let ask: Vec<Partition> = needing(Need::Store).collect();
         if !ask.is_empty() {
@@ -116,21 +142,18 @@ impl Tick {
         if let Some(date) = needing(Need::Fingerprint).next() {
             return Step::AskInput(date);
         }
-        self.choose(judged)
-    }
-
-    fn judge(&self, known: &Known) -> Judgement {
-        judge(known, self.rules, self.model)
+        match self.order {
+            Order::Oldest => self.choose(self.dates.iter()),
+            Order::Newest => self.choose(self.dates.iter().rev()),
+        }
     }
 
     /// Gives out the places of the tick; asks for the input of a date when its turn has come.
-    fn choose(&self, mut judged: Vec<(Partition, Judgement)>) -> Step {
-        if self.order == Order::Newest {
-            judged.reverse();
-        }
+    fn choose<'a>(&self, judged: impl Iterator<Item = (&'a Partition, &'a Judged)>) -> Step {
         let mut places = self.dates_max;
-        let mut decided = Vec::with_capacity(judged.len());
-        for (partition, judgement) in judged {
+        let mut decided = Vec::with_capacity(self.dates.len());
+        for (partition, Judged { judgement, .. }) in judged {
+            let partition = *partition;
             let (instruction, turn) = match judgement {
                 Judgement::IfInput(_) if places > 0 => return Step::AskInput(partition),
                 Judgement::Do(instruction) if instruction.is_work() && places > 0 => {
@@ -143,9 +166,24 @@ impl Tick {
                 // Asked for before; a date that still needs something is nobody's to run.
                 Judgement::Need(_) => continue,
             };
-            decided.push(Decided { partition, instruction, turn });
+            decided.push((partition, instruction, turn));
         }
-        decided.sort_by_key(|decided| decided.partition);
-        Step::Decided(decided)
+        decided.sort_by_key(|(partition, ..)| *partition);
+        let decided = decided.into_iter().map(|(partition, instruction, turn)| Decided {
+            partition,
+            instruction: instruction.clone(),
+            turn,
+        });
+        Step::Decided(decided.collect())
+    }
+}
+
+/// Whether the store knows of another verdict than the ledger.
+fn lags(index: &Index, says: &Store) -> bool {
+    match (index, says) {
+        (Index::Done(done), Store::Says(stored)) => {
+            stored.concluded.is_some_and(|concluded| concluded.generation != done.generation)
+        }
+        _ => false,
     }
 }

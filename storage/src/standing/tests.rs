@@ -56,6 +56,25 @@ async fn a_holder_on_another_host_is_dead_when_it_gives_no_sign() {
 }
 
 #[tokio::test]
+async fn a_holder_that_has_ended_between_two_looks_has_left_nothing_unfinished() {
+    let stage = Stage::new().await;
+    let before = Standing::default();
+    let run = open(&stage.root, &opener("there:7"), plan(1, 1)).await.plan;
+    work(&stage.root, &run, 0, true).await;
+    let look = async || {
+        let (name, late) = (opener("a").name, onlooker("here:1", "2099-01-01T00:00:00Z"));
+        let generation = Generation::FIRST;
+        let root = &stage.root;
+        root.held_or_over(&name, partition(), generation, &late, before.clone()).await.unwrap()
+    };
+    assert!(!look().await.stored.open.unwrap().is_alive);
+    let report = conclude(&stage.root, &run, &records(&stage.root, &run).await).await.unwrap();
+    // The final was not seen by the first look, and is there at the second.
+    let found = look().await;
+    assert_eq!((found.verdict, found.stored.open), (Some(report.verdict), None));
+}
+
+#[tokio::test]
 async fn the_newest_epoch_says_who_holds_a_run() {
     let stage = Stage::new().await;
     let run: RunId = open(&stage.root, &opener("there:7"), plan(2, 1)).await.plan.run.clone();
@@ -103,4 +122,22 @@ async fn of_many_that_take_a_run_one_has_it() {
         }));
         assert_eq!(taken.await.iter().filter(|taken| **taken).count(), 1, "{work:?}");
     }
+}
+
+#[tokio::test]
+async fn a_run_in_whose_place_another_was_claimed_is_not_joined() {
+    let stage = Stage::new().await;
+    let first = Dead { generation: Generation::FIRST, epoch: 0 };
+    let join = async |who: &str, epoch| {
+        let dead = Dead { epoch, ..first };
+        take(&stage.root, &opener(who), partition(), Work::Join(dead)).await.unwrap()
+    };
+    open(&stage.root, &opener("a"), plan(2, 1)).await;
+    assert!(join("b", 0).await);
+    let instead_of = Some(Dead { epoch: 1, ..first });
+    let generation = Generation::FIRST.next();
+    let instead = Work::Start { generation, inherit: None, retry: 0, instead_of };
+    assert!(take(&stage.root, &opener("c"), partition(), instead).await.unwrap());
+    // Who looked at the claims before that, and at the epochs after.
+    assert!(!join("d", 2).await);
 }
