@@ -16,13 +16,15 @@ use nightshift_tests::process::Program;
 use nightshift_tests::{binaries, flights, tools};
 use serde_json::Value;
 
-/// How many times the measured peak the prediction may be. Most of it is what a decoder could hold
-/// and, with data as small as a test has, does not.
+/// How many times the measured peak, of the debug build as it is, the prediction may be. Most of it
+/// is what a decoder could hold and, with data as small as a test has, does not.
 const AT_MOST: f64 = 6.0;
 
-/// How much of the measured peak the prediction is at least. The peak of one run varies by a tenth with
-/// the moments at which threads meet, and the debug build of a test takes more than a release.
-const AT_LEAST: f64 = 0.95;
+/// Pages of itself and of its libraries that a release build has in memory while it scores: of the
+/// 34 MiB that it takes for 842 rows (docs/performance.md), what is not heap. The debug build has
+/// four times as many, or fewer, as the page cache happens to have them at hand; the prediction is not
+/// about those.
+const RELEASE_PAGES_BYTES: u64 = 10 << 20;
 
 /// Rows that are made at a time.
 const PIECE_ROWS: u64 = 20_000;
@@ -140,13 +142,17 @@ fn predicted(bench: &Bench) -> Value {
     serde_json::from_str(&plan.run().expect(0).stdout).unwrap()
 }
 
-fn measured_bytes(bench: &Bench, threads: u64) -> u64 {
+/// The peak, and the peak with as many pages of the program as a release build has.
+fn measured_bytes(bench: &Bench, threads: u64) -> (u64, u64) {
     let program = binaries::nightshift();
     let (spec, threads) = (bench.spec(), threads.to_string());
     let words = [program.as_os_str(), "run".as_ref(), spec.as_os_str(), "--force".as_ref()];
     let words = words.into_iter().chain(["--workers".as_ref(), threads.as_ref()]);
     let words: Vec<_> = words.map(ToOwned::to_owned).collect();
-    tools::script("read/peak.py", &words)["peak_kb"].as_u64().unwrap() * 1024
+    let measured = tools::script("read/peak.py", &words);
+    let [peak, mapped] =
+        ["peak_kb", "mapped_kb"].map(|which| measured[which].as_u64().unwrap() * 1024);
+    (peak, peak - mapped.saturating_sub(RELEASE_PAGES_BYTES))
 }
 
 #[test]
@@ -159,15 +165,20 @@ fn what_is_predicted_bounds_what_is_taken() {
             let footprint = footprints.iter().find(|it| it["threads"] == threads).unwrap();
             let predicted = footprint["peak_bytes"].as_u64().unwrap();
             let limit = footprint["limit_bytes"].as_u64().unwrap();
-            let measured = measured_bytes(&bench, threads);
+            let (measured, needed) = measured_bytes(&bench, threads);
             assert!(limit > measured, "{}: the limit would end it: {footprint}", case.name);
             let ratio = predicted as f64 / measured as f64;
-            let (p, m) = (predicted >> 20, measured >> 20);
+            let (p, m, n) = (predicted >> 20, measured >> 20, needed >> 20);
             eprintln!(
-                "{:18} {threads} threads: predicted {p:4} MiB, measured {m:4} MiB ({ratio:.1})",
+                "{:18} {threads} threads: predicted {p:4} MiB, measured {m:4} MiB ({ratio:.1}), \
+                 {n:4} MiB without the pages of a debug build",
                 case.name
             );
-            assert!(ratio >= AT_LEAST, "{}: takes more than was predicted: {footprint}", case.name);
+            assert!(
+                predicted >= needed,
+                "{}: takes more than was predicted: {footprint}",
+                case.name
+            );
             assert!(ratio <= AT_MOST, "{}: the prediction is of no use: {footprint}", case.name);
         }
     }
