@@ -32,12 +32,13 @@ pub async fn collect(
     begin(root, rules, &sweep).await?;
     let swept = sweep.go_through(root, Hand::Remove).await?;
     // Also of runs whose files have gone already: whoever removed them may have been killed then.
-    for one in judged.runs.iter().filter(|one| one.state.is_some()) {
-        match one.fate {
-            Fate::Removed { .. } => remove_folders(root, &one.run, true).await?,
-            Fate::Kept { sweep: true, .. } => remove_folders(root, &one.run, false).await?,
-            _ => {}
-        }
+    for one in &judged.runs {
+        let visible = match one.fate {
+            Fate::Removed { .. } => true,
+            Fate::Kept { sweep: true, .. } => false,
+            _ => continue,
+        };
+        remove_folders(root, &one.run, visible).await?;
     }
     Ok(swept)
 }
