@@ -1,9 +1,9 @@
 //! The shell around the desk: it waits, reads records, and performs what the desk wants done.
 //!
-//! The parts, each a file: `accounting` counts what runs came to, `leasing` answers workers, `launching` who starts
-//! them, `running` answers operators, `performing`
-//! writes quarantine records and finals, `recovering` starts from the store, `concluded` does what
-//! others left undone after a verdict, `ticking` tells the desk that time passes.
+//! The parts, each a file: `accounting` counts what runs came to, `leasing` answers workers,
+//! `launching` who starts them, `running` answers operators, `performing` writes quarantine
+//! records and finals, `recovering` starts from the store, `concluded` does what others left
+//! undone after a verdict, `ticking` tells the desk that time passes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

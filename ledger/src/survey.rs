@@ -33,7 +33,7 @@ pub async fn survey(
     root: &RootId,
     known: &BTreeMap<Partition, DateEntry>,
 ) -> Result<Survey, StoreError> {
-    let concluded = newest(reader, &Prefix::AllFinals).await?;
+    let concluded = newest(reader.generations(&Prefix::AllFinals).await?);
     let read = |(partition, generation): (Partition, Generation)| async move {
         if let Some(entry) = known.get(&partition)
             && entry.generation == generation
@@ -55,20 +55,14 @@ pub async fn survey(
     Ok(Survey { dates, open })
 }
 
-/// The highest generation of each date under a prefix.
-async fn newest(
-    reader: &Reader,
-    prefix: &Prefix,
-) -> Result<BTreeMap<Partition, Generation>, StoreError> {
+/// The highest generation of each date.
+fn newest(all: Vec<(Partition, Generation)>) -> BTreeMap<Partition, Generation> {
     let mut found: BTreeMap<Partition, Generation> = BTreeMap::new();
-    let mut objects = reader.list(prefix);
-    while let Some(listed) = objects.try_next().await? {
-        if let Some(Object::Final { partition, generation }) = listed.object {
-            let newest = found.entry(partition).or_insert(generation);
-            *newest = generation.max(*newest);
-        }
+    for (partition, generation) in all {
+        let newest = found.entry(partition).or_insert(generation);
+        *newest = generation.max(*newest);
     }
-    Ok(found)
+    found
 }
 
 async fn open_runs(
@@ -76,13 +70,10 @@ async fn open_runs(
     name: &SpecName,
     dates: &BTreeMap<Partition, DateEntry>,
 ) -> Result<BTreeSet<RunId>, StoreError> {
-    let mut open = BTreeSet::new();
-    let mut objects = reader.list(&Prefix::AllClaims);
-    while let Some(listed) = objects.try_next().await? {
-        let Some(Object::Claim { partition, generation }) = listed.object else { continue };
-        if dates.get(&partition).is_none_or(|entry| entry.generation < generation) {
-            open.insert(RunId { name: name.clone(), partition, generation });
-        }
-    }
-    Ok(open)
+    let mut claimed = reader.generations(&Prefix::AllClaims).await?;
+    claimed.retain(|(partition, generation)| {
+        dates.get(partition).is_none_or(|entry| entry.generation < *generation)
+    });
+    let run = |(partition, generation)| RunId { name: name.clone(), partition, generation };
+    Ok(claimed.into_iter().map(run).collect())
 }

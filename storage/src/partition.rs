@@ -81,16 +81,33 @@ impl Reader {
     pub async fn partitions(&self) -> Result<BTreeSet<Partition>, StoreError> {
         let mut found = BTreeSet::new();
         for prefix in [Prefix::AllClaims, Prefix::AllFinals] {
-            let mut objects = self.list(&prefix);
-            while let Some(listed) = objects.try_next().await? {
-                if let Some(Object::Claim { partition, .. } | Object::Final { partition, .. }) =
-                    listed.object
-                {
-                    found.insert(partition);
-                }
-            }
+            let generations = self.generations(&prefix).await?;
+            found.extend(generations.into_iter().map(|(partition, _)| partition));
         }
         Ok(found)
+    }
+
+    /// What lies under a prefix of claims or finals: dates with their generations, in no order.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn generations(
+        &self,
+        prefix: &Prefix,
+    ) -> Result<Vec<(Partition, Generation)>, StoreError> {
+        let objects = self.list(prefix);
+        objects
+            .try_filter_map(async |listed| {
+                Ok(match listed.object {
+                    Some(
+                        Object::Claim { partition, generation }
+                        | Object::Final { partition, generation },
+                    ) => Some((partition, generation)),
+                    _ => None,
+                })
+            })
+            .try_collect()
+            .await
     }
 
     /// Shards of `run` that have a record; what this says is durable.

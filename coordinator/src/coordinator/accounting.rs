@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use nightshift_core::accounts::{Account, Ending, Figures, Met};
@@ -56,10 +57,7 @@ impl Coordinator {
         nightshift_telemetry::spawn("survey", async move {
             let mut pause = PAUSE_MIN;
             while let Err(error) = this.survey(&served).await {
-                let (name, error) = (&served.name, describe(&error));
-                tracing::warn!(%name, error, "the runs of the output cannot be counted yet");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(PAUSE_MAX);
+                put_off("runs", &served.name, &error, &mut pause).await;
             }
         });
     }
@@ -79,10 +77,7 @@ impl Coordinator {
         nightshift_telemetry::spawn("count-records", async move {
             let mut pause = PAUSE_MIN;
             while let Err(error) = this.settle(&served, &ending, None).await {
-                let (name, error) = (&served.name, describe(&error));
-                tracing::warn!(%name, error, "records cannot be counted yet");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(PAUSE_MAX);
+                put_off("records", &served.name, &error, &mut pause).await;
             }
         });
     }
@@ -121,7 +116,7 @@ impl Coordinator {
     async fn survey(&self, served: &ServedRoot) -> Result<(), StoreError> {
         let (name, reader) = (&served.name, served.root.reader());
         // Claims come first: a run that is claimed later is met by this process.
-        let claims = claims(reader).await?;
+        let claims = reader.generations(&Prefix::AllClaims).await?;
         let endings = endings(reader, name).await?;
         for ending in endings.values() {
             let mut before = None;
@@ -188,26 +183,16 @@ impl Coordinator {
     }
 }
 
-async fn claims(reader: &Reader) -> Result<Vec<(Partition, Generation)>, StoreError> {
-    let mut found = Vec::new();
-    let mut objects = reader.list(&Prefix::AllClaims);
-    while let Some(listed) = objects.try_next().await? {
-        if let Some(Object::Claim { partition, generation }) = listed.object {
-            found.push((partition, generation));
-        }
-    }
-    Ok(found)
+/// Waits before the store is asked again, longer each time.
+async fn put_off(what: &str, name: &SpecName, error: &StoreError, pause: &mut Duration) {
+    tracing::warn!(%name, error = describe(error), "{what} cannot be counted yet");
+    tokio::time::sleep(*pause).await;
+    *pause = (*pause * 2).min(PAUSE_MAX);
 }
 
 /// Every final of the output, without its statistics.
 async fn endings(reader: &Reader, name: &SpecName) -> Result<Endings, StoreError> {
-    let mut listed = Vec::new();
-    let mut objects = reader.list(&Prefix::AllFinals);
-    while let Some(found) = objects.try_next().await? {
-        if let Some(Object::Final { partition, generation }) = found.object {
-            listed.push((partition, generation));
-        }
-    }
+    let listed = reader.generations(&Prefix::AllFinals).await?;
     let read = |(partition, generation)| async move {
         let verdict: Option<Final> = reader.read(&Object::Final { partition, generation }).await?;
         // A final that names another run than its path does decides nothing.

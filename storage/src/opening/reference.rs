@@ -1,6 +1,5 @@
 //! Pinning the accepted run that a gate compares with.
 
-use futures::TryStreamExt;
 use nightshift_core::conclusion::{Final, FinalState};
 use nightshift_core::decide::Release;
 use nightshift_core::gates::{Reference, preferred_references};
@@ -23,16 +22,7 @@ pub(super) async fn pin_reference(
 ) -> Result<(), StoreError> {
     let Some(gate) = &mut plan.gate else { return Ok(()) };
     gate.reference = None;
-    let listed = root.list(&Prefix::AllFinals);
-    let concluded: Vec<_> = listed
-        .try_filter_map(async |listed| {
-            Ok(match listed.object {
-                Some(Object::Final { partition, generation }) => Some((partition, generation)),
-                _ => None,
-            })
-        })
-        .try_collect()
-        .await?;
+    let concluded = root.generations(&Prefix::AllFinals).await?;
     for (partition, generation) in
         preferred_references(run.partition, concluded).into_iter().take(FINALS_ASKED_MAX)
     {

@@ -1,6 +1,5 @@
 //! Looking at runs, from the desk while they are under way and from the store afterwards.
 
-use futures::TryStreamExt;
 use nightshift_core::decide::run_id;
 use nightshift_core::ids::{RunId, ShardIndex};
 use nightshift_core::layout::{Object, Prefix};
@@ -156,12 +155,7 @@ fn place((active, run): &(bool, RunId)) -> (bool, String, u32, String) {
 }
 
 async fn concluded_runs(served: &ServedRoot) -> Result<BTreeSet<RunId>, Refusal> {
-    let mut runs = BTreeSet::new();
-    let mut objects = served.root.list(&Prefix::AllFinals);
-    while let Some(listed) = objects.try_next().await? {
-        if let Some(Object::Final { partition, generation }) = listed.object {
-            runs.insert(run_id(&served.name, partition, generation));
-        }
-    }
-    Ok(runs)
+    let concluded = served.root.generations(&Prefix::AllFinals).await?;
+    let run = |(partition, generation)| run_id(&served.name, partition, generation);
+    Ok(concluded.into_iter().map(run).collect())
 }
