@@ -56,6 +56,9 @@ impl Coordinator {
             Output { reader: served.root.reader().clone(), root_id: Some(served.root_id.clone()) };
         let places = wish.dates_max as usize;
         let Ticked { decided, plans } = self.weigh(wish, &order, Some(output), places).await?;
+        for missed in decided.iter().filter(|one| one.instruction == Instruction::NoInput) {
+            self.ledger.input_missed(&served.name, missed.partition, self.clock.wall());
+        }
         let runs = self.open_chosen(wish, &served, &decided, plans).await?;
         Ok(answer(decided, runs))
     }
