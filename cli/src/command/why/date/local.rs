@@ -132,7 +132,7 @@ fn details(
             sentences.push(format!("Nothing is at {}", prose::one_line(&task.bound.input)));
             sentences.extend(found.gap.as_ref().map(|gap| {
                 format!(
-                    "A backfill missed it first {}, at {}, and last at {}",
+                    "A backfill missed it first {}, at {:.0}, and last at {:.0}",
                     question.ago(gap.since),
                     gap.since,
                     gap.looked_at
