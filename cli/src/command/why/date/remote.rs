@@ -69,10 +69,10 @@ pub(super) async fn tell(
     };
     let (subject, state) = (question.subject(), &decision.state);
     let mut sentences = vec![match &found {
-        Some(_) => format!("{subject} is {state} for the coordinator"),
+        Some(_) => format!("{subject} is `{state}` for the coordinator"),
         None => {
             let reason = prose::one_line(&decision.reason);
-            format!("{subject} is {state} for the coordinator: {reason}")
+            format!("{subject} is `{state}` for the coordinator: {reason}")
         }
     }];
     sentences.extend(found.as_ref().map(|found| {
