@@ -197,7 +197,7 @@ fn what_made_a_date_stale_is_named() {
         &told,
         &[
             "is stale: input changed",
-            "flights-2013-01-02-g1 has ended",
+            "made by flights-2013-01-02-g1",
             "610 rows now",
             "runs it as g2",
         ],
@@ -281,7 +281,7 @@ fn who_holds_a_date_is_named_alive_and_dead() {
     assert!(left < 12_000 && left % 200 == 0, "some shards have their record: {date}");
     let told = flat(&bench.command("why").arg(DATES[0]).run().expect(0));
     says(&told, &["is running (held by ", "was claimed at", "of its 60 shards have a record"]);
-    says(&told, &["leaves g1 to whoever works on it"]);
+    says(&told, &["backfills leave it to them, and go on with it if they die"]);
     first.signal(Signal::CONT);
     first.kill();
     assert_eq!(lines(&json(one())), ["unfinished join 1"]);

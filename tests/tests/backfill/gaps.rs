@@ -139,7 +139,7 @@ fn a_coordinator_notes_gaps_too() {
     assert!(missing.contains("is `no input` for the coordinator"), "{missing}");
     let running = why(&cluster, DATES[1]);
     assert!(running.contains("flights-2013-01-02-g1 is running"), "{running}");
-    assert!(running.contains("leaves g1 to whoever works on it"), "{running}");
+    assert!(running.contains("backfills leave it to them"), "{running}");
     flights::write(&cluster.bench().path("in/date=2013-01-01/f.parquet"), ROWS);
     cluster.add(cluster.worker());
     tick(&cluster, &["--max-dates", "3", "--wait"]).expect(0);

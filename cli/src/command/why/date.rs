@@ -151,7 +151,8 @@ impl<'a> Question<'a> {
     }
 }
 
-/// What the exit code of a command that met this is, and what it means.
-fn ended_with(who: &str, exit: Exit) -> String {
-    format!("{who} ends with exit code {}: {}", exit.code(), exit.meaning())
+/// The exit code of a command that ran the date, or that meets it as it is.
+fn exit_code(exit: Exit, was_run: bool) -> String {
+    let who = if was_run { "Whoever ran it ended" } else { "A command that meets this ends" };
+    format!("{who} with exit code {}: {}", exit.code(), exit.meaning())
 }

@@ -84,7 +84,7 @@ fn sum(totals: &Totals, pace: Option<&PaceView>) -> String {
             };
             let pace = thousands(*rows_per_s as u64);
             let noun = if rounded(minutes) == "1.0" { "minute" } else { "minutes" };
-            let minutes = rounded(minutes);
+            let minutes = rounded(minutes).replace('<', "less than ");
             text.push_str(&format!(": {minutes} {noun} at {pace} rows a second, {of}."));
         }
         _ => text.push_str("; how long that takes nobody can say, since no run has succeeded yet."),

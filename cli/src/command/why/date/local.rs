@@ -16,7 +16,7 @@ use nightshift_worker::source::Drain;
 use tokio::runtime::Handle;
 
 use super::next;
-use super::{Question, Told, ended_with};
+use super::{Question, Told, exit_code};
 use crate::args::WhyArgs;
 use crate::command::backfill::ledger;
 use crate::command::backfill::shown::{Decision, tell_index};
@@ -67,7 +67,8 @@ pub(super) fn tell(
     let exit = exit(&found);
     let mut sentences = vec![opening(question, &found)];
     sentences.extend(details(question, &found, approval.as_ref())?);
-    sentences.extend(exit.map(|exit| ended_with("A command that meets this", exit)));
+    let was_run = matches!(found.state, DateState::Ended { .. } | DateState::Withheld);
+    sentences.extend(exit.map(|exit| exit_code(exit, was_run)));
     sentences.push(next::describe(question, &decision, turn));
     Ok(Told {
         text: paragraph(&sentences),
@@ -155,13 +156,17 @@ fn details(
                 ),
             });
         }
-        _ => {
-            if let Some(verdict) = &found.verdict {
+        instruction => {
+            let is_done = matches!(found.state, DateState::Stale(_) | DateState::Kept);
+            if let Some(verdict) = found.verdict.as_ref().filter(|_| is_done) {
+                let at = verdict.decided_at;
+                sentences.push(format!("What is there was made by {} at {at:.0}", verdict.run));
+            } else if let Some(verdict) = &found.verdict {
                 let again = question.command("run");
                 sentences.push(run::describe(&stored::concluded(verdict), question.now, &again));
                 sentences.push(gate::describe(verdict, approval).trim().to_owned());
             }
-            if matches!(found.decided.instruction, Instruction::Start { .. })
+            if matches!(instruction, Instruction::Start { .. })
                 && let (Some(rows), Some(shards)) = (found.rows, found.shards)
             {
                 let (rows, shards) = (count(rows, "row", "rows"), count(shards, "shard", "shards"));

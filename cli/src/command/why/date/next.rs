@@ -47,7 +47,7 @@ pub(super) fn describe(question: &Question<'_>, decision: &Decision, turn: Turn)
         }
         ("join", _) => format!("goes on with {generation}: what is committed stays"),
         ("leave", _) => {
-            format!("leaves {generation} to whoever works on it, and goes on with it if they die")
+            return "Next: whoever works on it goes on; backfills leave it to them, and go on with it if they die".to_owned();
         }
         (_, DONE) => return "Next: backfills skip it".to_owned(),
         (_, NO_INPUT) => {

@@ -10,7 +10,7 @@ use nightshift_proto::runs::get::{FoundRun, GetRun};
 use nightshift_worker::front::args::SpecArgs;
 use nightshift_worker::front::failure::Failure;
 
-use super::{Question, Told, ended_with, next};
+use super::{Question, Told, exit_code, next};
 use crate::args::WhyArgs;
 use crate::command::backfill::shown::Decision;
 use crate::command::submit::source;
@@ -79,7 +79,8 @@ pub(super) async fn tell(
         let again = format!("nightshift retry --coordinator {address} {}", found.run.run);
         run::describe(found, *now, &again)
     }));
-    sentences.extend(exit.map(|exit| ended_with("A command that meets this", exit)));
+    let was_run = matches!(decision.state.as_str(), "partial" | "failed" | "withheld");
+    sentences.extend(exit.map(|exit| exit_code(exit, was_run)));
     sentences.push(next::describe(question, &decision, turn));
     Ok(Told {
         text: paragraph(&sentences),
