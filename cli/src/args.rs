@@ -61,7 +61,6 @@ Exit codes:
 Settings come from flags, then NIGHTSHIFT_* variables, then the spec.";
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, parsed once")]
 pub(crate) enum Command {
     /// Score one or more dates on this machine; dates that are done are skipped
     Run(RunArgs),

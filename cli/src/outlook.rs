@@ -3,19 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use nightshift_core::backfill::forecast::{Input, rows_to_do};
 use nightshift_core::backfill::{DateState, Decided, Evidence, Instruction, Why};
 use nightshift_core::conclusion::Final;
 use nightshift_core::decide::{Claim, run_id};
 use nightshift_core::exit::Exit;
-use nightshift_core::ids::{Generation, Partition, RunId, ShardIndex};
+use nightshift_core::ids::{Generation, Partition, RunId, ShardIndex, SpecName};
 use nightshift_core::layout::Object;
 use nightshift_core::plan::{Outline, Planned};
 use nightshift_ledger::Gap;
 use nightshift_ledger::consult::Sources;
-use nightshift_storage::standing::Standing;
+use nightshift_storage::standing::{Onlooker, Standing};
 use nightshift_storage::{Reader, StoreError};
 use nightshift_worker::front::failure::Failure;
 
@@ -65,6 +65,52 @@ struct Found {
 }
 
 impl Outlook {
+    fn new(
+        decided: Decided,
+        name: &SpecName,
+        ticked: &Ticked,
+        found: Found,
+        gap: Option<Gap>,
+    ) -> Self {
+        let Found { standing, made_by, under_way } = found;
+        let verdict = standing.and_then(|standing| standing.verdict);
+        let instruction = &decided.instruction;
+        let evidence = Evidence {
+            verdict: verdict.as_ref(),
+            made_by: made_by.as_ref(),
+            model: ticked.model.as_ref(),
+            task: ticked.task.as_ref(),
+        };
+        let state = DateState::of(instruction, evidence);
+        let fresh = ticked.inputs.get(&decided.partition);
+        let input = fresh.map(|it| Input { rows: it.rows, fingerprint: it.fingerprint });
+        let undecided = under_way.as_ref().and_then(|run| run.rows_undecided);
+        let rows_to_do = rows_to_do(instruction, input, verdict.as_ref(), undecided);
+        let now = fresh.map(|it| (it.rows, it.shards));
+        // A date that is run again is as large as it is now.
+        let size = match instruction {
+            Instruction::Start { .. } => now,
+            Instruction::Join { .. } | Instruction::Leave { .. } => {
+                let planned = under_way.as_ref().filter(|it| it.shards > 0);
+                planned.map(|it| (it.rows, it.shards)).or(now)
+            }
+            Instruction::NoInput | Instruction::Unreadable(_) => None,
+            _ => verdict.as_ref().map(|it| (it.totals.rows_in, it.totals.shards)),
+        };
+        let about = generation_shown(instruction, verdict.as_ref());
+        Self {
+            run: about.map(|generation| run_id(name, decided.partition, generation)),
+            state,
+            verdict,
+            under_way,
+            gap,
+            rows: size.map(|(rows, _)| rows),
+            shards: size.map(|(_, shards)| shards),
+            rows_to_do,
+            decided,
+        }
+    }
+
     /// Since when it is so, if anybody has noted that.
     pub(crate) fn since(&self) -> Option<Timestamp> {
         match &self.decided.instruction {
@@ -85,85 +131,47 @@ impl Outlook {
 /// # Errors
 /// If the output does not answer.
 pub(crate) fn look(scene: &Scene<'_>, ticked: Ticked) -> Result<Vec<Outlook>, Failure> {
-    let Ticked { decided, sources, mut standings, inputs, model, task, .. } = ticked;
-    let onlooker = scene.onlooker();
-    let dates: Vec<Partition> = decided.iter().map(|one| one.partition).collect();
-    let (found, mut gaps) = scene.runtime.block_on(async {
-        // About dates that the ledger calls done the store was not asked.
-        let unasked: Vec<Partition> =
-            dates.iter().filter(|date| !standings.contains_key(date)).copied().collect();
-        for (date, answer) in sources.standings(&unasked, &onlooker).await {
-            // One that cannot be read was said to be so, or does not matter to the ledger's word.
-            standings.extend(answer.ok().map(|standing| (date, standing)));
-        }
-        let read = |one: &Decided| {
-            let (one, standing) = (one.clone(), standings.get(&one.partition).cloned());
-            let sources = &sources;
-            async move { (one.partition, documents(sources, &one, standing).await) }
-        };
-        let reads: Vec<_> = decided.iter().map(read).collect();
-        let found: Vec<_> = stream::iter(reads).buffer_unordered(READS_MAX).collect().await;
-        let missed: Vec<Partition> = decided
-            .iter()
-            .filter(|one| one.instruction == Instruction::NoInput)
-            .map(|one| one.partition)
-            .collect();
-        (found, sources.gaps(&missed).await)
-    });
-    let mut documents = BTreeMap::new();
-    for (date, found) in found {
-        documents.insert(date, found?);
-    }
+    let (mut found, mut gaps) = scene.runtime.block_on(read(&scene.onlooker(), &ticked))?;
     let name = &scene.workspace.spec.name;
-    let outlook = |decided: Decided| {
+    let outlook = |decided: &Decided| {
         let date = decided.partition;
-        let Found { standing, made_by, under_way } = documents.remove(&date).unwrap_or_default();
-        let verdict = standing.and_then(|standing| standing.verdict);
-        let fresh = inputs.get(&date);
-        let evidence = Evidence {
-            verdict: verdict.as_ref(),
-            made_by: made_by.as_ref(),
-            model: model.as_ref(),
-            task: task.as_ref(),
-        };
-        let state = DateState::of(&decided.instruction, evidence);
-        let input = fresh.map(|it| Input { rows: it.rows, fingerprint: it.fingerprint });
-        let undecided = under_way.as_ref().and_then(|run| run.rows_undecided);
-        let rows_to_do = rows_to_do(&decided.instruction, input, verdict.as_ref(), undecided);
-        let concluded = verdict.as_ref().map(|it| &it.totals);
-        // In this order: a date that is run again is as large as it is now.
-        let size = match &decided.instruction {
-            Instruction::Start { .. } => fresh.map(|it| (it.rows, it.shards)),
-            Instruction::Join { .. } | Instruction::Leave { .. } => {
-                let planned = under_way.as_ref().filter(|it| it.shards > 0);
-                let planned = planned.map(|it| (it.rows, it.shards));
-                planned.or(fresh.map(|it| (it.rows, it.shards)))
-            }
-            Instruction::NoInput | Instruction::Unreadable(_) => None,
-            _ => concluded.map(|it| (it.rows_in, it.shards)),
-        };
-        let about = generation_shown(&decided.instruction);
-        Outlook {
-            run: about.map(|generation| run_id(name, date, generation)),
-            state,
-            verdict,
-            under_way,
-            gap: gaps.remove(&date),
-            rows: size.map(|(rows, _)| rows),
-            shards: size.map(|(_, shards)| shards),
-            rows_to_do,
-            decided,
-        }
+        let found = found.remove(&date).unwrap_or_default();
+        Outlook::new(decided.clone(), name, &ticked, found, gaps.remove(&date))
     };
-    Ok(decided.into_iter().map(outlook).collect())
+    Ok(ticked.decided.iter().map(outlook).collect())
+}
+
+/// Reads the documents of all dates, and the gaps of those without input.
+async fn read(
+    onlooker: &Onlooker,
+    ticked: &Ticked,
+) -> Result<(BTreeMap<Partition, Found>, BTreeMap<Partition, Gap>), StoreError> {
+    let Ticked { decided, sources, standings, .. } = ticked;
+    // About dates that the ledger calls done the store was not asked.
+    let dates = decided.iter().map(|one| one.partition);
+    let unasked: Vec<Partition> = dates.filter(|date| !standings.contains_key(date)).collect();
+    let answers = sources.standings(&unasked, onlooker).await;
+    // One that cannot be read was said to be so, or does not matter to the ledger's word.
+    let asked = answers.into_iter().filter_map(|(date, answer)| Some((date, answer.ok()?)));
+    let mut standings = standings.clone();
+    standings.extend(asked);
+    let reads = decided.iter().map(|one| {
+        let standing = standings.remove(&one.partition);
+        let one = one.clone();
+        async move { Ok((one.partition, documents(sources, &one, standing).await?)) }
+    });
+    let reads: Vec<_> = reads.collect();
+    let found = stream::iter(reads).buffer_unordered(READS_MAX).try_collect().await?;
+    Ok((found, sources.gaps(&ticked.gaps).await))
 }
 
 /// The generation that the state is about; that of a run which there would be is not there yet.
-fn generation_shown(instruction: &Instruction) -> Option<Generation> {
+fn generation_shown(instruction: &Instruction, verdict: Option<&Final>) -> Option<Generation> {
     match instruction {
         Instruction::Start { why, .. } => match why {
             Why::Retry { of, .. } | Why::Abandoned { of } => Some(*of),
-            Why::Missing | Why::ModelChanged { .. } | Why::AnyChanged | Why::Asked => None,
+            Why::ModelChanged { .. } | Why::AnyChanged => verdict.map(|it| it.run.generation),
+            Why::Missing | Why::Asked => None,
         },
         other => other.generation(),
     }

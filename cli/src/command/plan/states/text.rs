@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn minutes_have_the_digits_of_a_forecast() {
-        let shown = [0.0, 0.03, 0.1, 3.14, 9.99, 10.4, 12_345.6].map(rounded);
+        let shown = [0.0, 0.03, 0.1, 3.06, 9.99, 10.4, 12_345.6].map(rounded);
         assert_eq!(shown, ["0", "<0.1", "0.1", "3.1", "10.0", "10", "12,346"]);
     }
 
