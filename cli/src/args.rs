@@ -17,7 +17,7 @@ mod render;
 mod report;
 
 pub(crate) use backfill::{BackfillArgs, RedisArgs};
-pub(crate) use coordinator::{CancelArgs, RetryArgs, StatusArgs, SubmitArgs, WhyArgs};
+pub(crate) use coordinator::{CancelArgs, RetryArgs, StatusArgs, SubmitArgs, WhyArgs, WhyTarget};
 pub(crate) use diff_models::DiffModelsArgs;
 pub(crate) use example::ExampleArgs;
 pub(crate) use judge::JudgeArgs;
@@ -61,7 +61,6 @@ Exit codes:
 Settings come from flags, then NIGHTSHIFT_* variables, then the spec.";
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, parsed once")]
 pub(crate) enum Command {
     /// Score one or more dates on this machine; dates that are done are skipped
     Run(RunArgs),
@@ -70,6 +69,10 @@ pub(crate) enum Command {
     /// With --resources: how much memory a worker needs with 1 to 16 threads, whether the memory
     /// limit in `spec.workers.resources` is enough, and what to write there. It is computed from
     /// the size of the model, the footers of the input and the size of shards; no row is scored.
+    ///
+    /// With --window or --state: how each date stands, what the next backfills would do about it,
+    /// and how long that takes by what past runs took. It decides as `nightshift backfill` does,
+    /// and looks at the input of every date that is not done.
     Plan(PlanArgs),
     /// Do the next missing thing of the last days, once; for cron, a CronJob, or by hand
     ///
@@ -106,10 +109,12 @@ pub(crate) enum Command {
     /// is a line. A run that is named ends it with its verdict, and with the exit code of
     /// `submit --wait`.
     Status(StatusArgs),
-    /// Say in plain words how a run stands, or one of its shards
+    /// Say in plain words how a run stands, or one of its shards, or a date
     ///
     /// What state it is in and since when, who holds it, what failed and what to do, and what
-    /// happens next.
+    /// happens next. `why RUN [SHARD]` asks the coordinator, or with --output the documents of a
+    /// run. `why SPEC DATE` looks into the output of the spec and decides as a backfill does, so
+    /// that it says what the next backfill will do; with --coordinator, the coordinator decides.
     Why(WhyArgs),
     /// End a run of the coordinator: every undecided shard is given up
     ///

@@ -10,6 +10,7 @@ use nightshift_telemetry::signals::end_on_the_spot;
 mod args;
 mod command;
 mod coordinator;
+mod outlook;
 mod progress;
 mod prose;
 mod span;

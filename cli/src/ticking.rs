@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use nightshift_core::backfill::{Decided, Input, Rules, Step, Store, Tick, Turn};
+use nightshift_core::backfill::{Decided, Input, Instruction, Rules, Step, Store, Tick, Turn};
 use nightshift_core::conclusion::Final;
 use nightshift_core::exit::Exit;
-use nightshift_core::ids::Partition;
-use nightshift_core::plan::Plan;
+use nightshift_core::ids::{Digest, Partition};
+use nightshift_core::plan::{ModelIdentity, Plan, TaskSettings};
 use nightshift_core::spec::Order;
 use nightshift_ledger::Ledger;
 use nightshift_ledger::consult::{IndexState, Output, Sources};
-use nightshift_storage::standing::Onlooker;
+use nightshift_storage::standing::{Onlooker, Standing};
 use nightshift_worker::front::failure::Failure;
 use nightshift_worker::front::workspace::Workspace;
 use nightshift_worker::session::{RunError, Session};
@@ -50,8 +50,38 @@ pub(crate) struct Ticked {
     pub(crate) index: IndexState,
     /// Finals that the ledger lacks.
     pub(crate) untold: Vec<Final>,
+    /// Dates whose input is not there.
+    pub(crate) gaps: Vec<Partition>,
+    /// What the store says about the dates that it was asked about.
+    pub(crate) standings: BTreeMap<Partition, Standing>,
+    /// What a run would read of the dates whose input was looked at.
+    pub(crate) inputs: BTreeMap<Partition, Fresh>,
+    /// The model that there is now, if anybody had to know.
+    pub(crate) model: Option<ModelIdentity>,
+    /// The settings of the task that there are now, likewise.
+    pub(crate) task: Option<TaskSettings>,
     /// Why the store does not answer, about the first such date.
     pub(crate) away: Option<Exit>,
+}
+
+impl Ticked {
+    /// Whether the ledger could be used, as one word: `none`, `current`, `lost` or `unavailable`.
+    pub(crate) fn ledger(&self) -> &'static str {
+        match self.index {
+            IndexState::None => "none",
+            IndexState::Current => "current",
+            IndexState::Lost(_) => "lost",
+            IndexState::Unavailable { .. } => "unavailable",
+        }
+    }
+}
+
+/// The input of a date as it is now, in short.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fresh {
+    pub(crate) rows: u64,
+    pub(crate) shards: u64,
+    pub(crate) fingerprint: Digest,
 }
 
 impl Scene<'_> {
@@ -73,6 +103,7 @@ impl Scene<'_> {
                     let Some(date) = ask.dates.first() else { break Vec::new() };
                     let loaded = self.session.load(&self.workspace.task(*date)?)?;
                     tick.model(loaded.identity.digest);
+                    found.model = Some(loaded.identity);
                 }
                 Step::AskInput(date) => {
                     let input = self.look_at_input(date, &mut found)?;
@@ -86,9 +117,24 @@ impl Scene<'_> {
         };
         found.plans.retain(|date, _| turn(date));
         let unsaid = decided.iter().filter(|one| one.instruction.writes_back());
-        let untold = unsaid.filter_map(|one| found.finals.remove(&one.partition)).collect();
-        let Found { plans, away, .. } = found;
-        Ok(Ticked { decided, plans, sources, index, untold, away })
+        let verdict = |one: &Decided| found.standings.get(&one.partition)?.verdict.clone();
+        let untold = unsaid.filter_map(verdict).collect();
+        let missed = decided.iter().filter(|one| one.instruction == Instruction::NoInput);
+        let gaps = missed.map(|one| one.partition).collect();
+        let Found { plans, standings, inputs, model, task, away } = found;
+        Ok(Ticked {
+            decided,
+            plans,
+            sources,
+            index,
+            untold,
+            gaps,
+            standings,
+            inputs,
+            model,
+            task,
+            away,
+        })
     }
 
     /// The output as it is now, and the ledger.
@@ -119,8 +165,9 @@ impl Scene<'_> {
         for (date, answer) in self.runtime.block_on(sources.standings(dates, &onlooker)) {
             let says = match answer {
                 Ok(standing) => {
-                    found.finals.extend(standing.verdict.map(|verdict| (date, verdict)));
-                    Store::Says(standing.stored)
+                    let stored = standing.stored.clone();
+                    found.standings.insert(date, standing);
+                    Store::Says(stored)
                 }
                 Err(error) => {
                     found.away.get_or_insert(error.exit());
@@ -136,6 +183,9 @@ impl Scene<'_> {
         match self.session.prepare(&self.workspace.task(date)?) {
             Ok(prepared) => {
                 let fingerprint = prepared.plan.fingerprint;
+                found.inputs.insert(date, Fresh::of(&prepared.plan));
+                found.model.get_or_insert(prepared.loaded.identity);
+                found.task.get_or_insert_with(|| prepared.plan.task.clone());
                 if found.plans.len() < PLANS_MAX {
                     found.plans.insert(date, prepared.plan);
                 }
@@ -151,10 +201,19 @@ impl Scene<'_> {
     }
 }
 
+impl Fresh {
+    fn of(plan: &Plan) -> Self {
+        Self { rows: plan.rows, shards: plan.shards.len() as u64, fingerprint: plan.fingerprint }
+    }
+}
+
 /// What was found on the way to the decisions.
 #[derive(Default)]
 struct Found {
     plans: BTreeMap<Partition, Plan>,
-    finals: BTreeMap<Partition, Final>,
+    standings: BTreeMap<Partition, Standing>,
+    inputs: BTreeMap<Partition, Fresh>,
+    model: Option<ModelIdentity>,
+    task: Option<TaskSettings>,
     away: Option<Exit>,
 }

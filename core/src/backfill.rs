@@ -11,6 +11,8 @@
 //!    question. It asks for no fact that the answer does not depend on: a date that the ledger
 //!    calls done costs no look at the store.
 //! 4. [`tick`]: from many dates to those that are done now.
+//! 5. [`state`]: how a date stands, for people; [`forecast`]: what later ticks would do, and how
+//!    long that takes.
 //!
 //! A missing or negative answer of the ledger never starts a run by itself: only the store can
 //! say that nothing is there. And nothing here makes a result wrong: a date that two processes
@@ -22,10 +24,14 @@ pub mod life;
 pub mod instruction;
 pub mod judge;
 pub mod tick;
+pub mod state;
+pub mod forecast;
 
 pub use facts::{Concluded, Index, Indexed, Input, Known, Open, Store, Stored};
+pub use forecast::Pace;
 pub use instruction::{Dead, Instruction, Why, Work};
 pub use judge::{Judgement, Need, Rules, judge};
+pub use state::{DateState, Evidence};
 pub use tick::{Decided, Step, Tick, Turn};
 
 /// Generations that a backfill starts by itself after one that ended partial or failed. Two are

@@ -288,6 +288,13 @@ text_serde!(AttemptId);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
+impl Digest {
+    /// The first 8 digits, which are enough for people to tell two apart.
+    pub fn short(&self) -> String {
+        self.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
 impl FromStr for Digest {
     type Err = InvalidId;
     fn from_str(value: &str) -> Result<Self, InvalidId> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
+use jiff::Timestamp;
 use nightshift_core::backfill::{Index, Indexed};
 use nightshift_core::conclusion::{Final, FinalState};
 use nightshift_core::ids::{Partition, SpecName};
@@ -17,7 +18,9 @@ use nightshift_storage::standing::{Onlooker, Standing};
 use nightshift_storage::{Reader, StoreError};
 
 use crate::changes::{DATES_PER_BATCH, SHARDS_PER_BATCH};
-use crate::{Changes, DateEntry, Keeper, Ledger, LedgerError, Lost, Reason, ServedRoot, Stamp};
+use crate::{
+    Changes, DateEntry, Gap, Keeper, Ledger, LedgerError, Lost, Reason, ServedRoot, Stamp,
+};
 
 /// Dates that the store is asked about at the same time; each is a few small reads.
 const ASKED_MAX: usize = 16;
@@ -42,6 +45,17 @@ pub struct Output {
     pub reader: Reader,
     /// Its identity, unless nobody has given it one yet.
     pub root_id: Option<RootId>,
+}
+
+/// What a ledger has to be told.
+#[derive(Debug, Clone, Copy)]
+pub struct News<'a> {
+    /// Finals that were read from the store, or made there.
+    pub finals: &'a [Final],
+    /// Dates without input.
+    pub gaps: &'a [Partition],
+    /// When it was looked for.
+    pub now: Timestamp,
 }
 
 /// Whether the ledger could be used.
@@ -124,26 +138,45 @@ impl Sources {
         }
     }
 
-    /// Tells the ledger of finals that were read from the store, or made there. One that is not
-    /// this output's is made anew from all finals.
+    /// Whether the output has an identity, so that a ledger can be about it.
+    pub fn is_identified(&self) -> bool {
+        self.output.as_ref().is_some_and(|output| output.root_id.is_some())
+    }
+
+    /// Which of `dates` had no input when somebody looked, as far as the ledger knows: for people.
+    /// Nothing without a ledger, or with one that does not answer or is another output's.
+    pub async fn gaps(&self, dates: &[Partition]) -> BTreeMap<Partition, Gap> {
+        let root_id = self.output.as_ref().and_then(|output| output.root_id.as_ref());
+        let (Some(ledger), Some(root_id)) = (&self.ledger, root_id) else {
+            return BTreeMap::new();
+        };
+        ledger.gaps(&self.name, root_id, dates).await.unwrap_or_default()
+    }
+
+    /// Tells the ledger the news. One that is not this output's is made anew from all finals. An
+    /// output in which nothing was ever run has no ledger.
     ///
     /// # Errors
-    /// If the ledger does not take it. The store has it all the same.
-    pub async fn tell(&self, state: &IndexState, finals: &[Final]) -> Result<(), LedgerError> {
+    /// If the ledger does not take it. The store has the finals all the same, and whoever looks
+    /// for an input next time tells of the gap.
+    pub async fn tell(&self, state: &IndexState, news: News<'_>) -> Result<(), LedgerError> {
         let Some(Output { reader, root_id: Some(root_id) }) = &self.output else { return Ok(()) };
         let Some(ledger) = &self.ledger else { return Ok(()) };
         match state {
             IndexState::Lost(_) => {}
-            IndexState::Current if finals.is_empty() => return Ok(()),
+            IndexState::Current if news.finals.is_empty() && news.gaps.is_empty() => return Ok(()),
             _ => {
-                let told = tell(ledger.as_ref(), &self.name, root_id, finals).await;
+                let told = tell(ledger.as_ref(), &self.name, root_id, news).await;
                 if !matches!(told, Err(LedgerError::Lost(_))) {
                     return told;
                 }
             }
         }
-        let (name, root_id, reader) = (self.name.clone(), root_id.clone(), reader.clone());
-        rebuild(Arc::clone(ledger), ServedRoot { name, root_id, reader }).await
+        let (name, reader) = (self.name.clone(), reader.clone());
+        let served = ServedRoot { name, root_id: root_id.clone(), reader };
+        rebuild(Arc::clone(ledger), served).await?;
+        // The finals are in it now; of gaps the store knows nothing.
+        tell(ledger.as_ref(), &self.name, root_id, News { finals: &[], ..news }).await
     }
 }
 
@@ -164,10 +197,12 @@ async fn tell(
     ledger: &dyn Ledger,
     name: &SpecName,
     root_id: &RootId,
-    finals: &[Final],
+    news: News<'_>,
 ) -> Result<(), LedgerError> {
-    let mut changes = Changes { dates: BTreeMap::new(), ..Changes::default() };
+    let News { finals, gaps, now } = news;
+    let mut changes = Changes::default();
     finals.iter().for_each(|verdict| changes.conclude(DateEntry::new(root_id, verdict)));
+    gaps.iter().for_each(|date| changes.miss(*date, Gap::first(root_id, now)));
     for piece in changes.pieces(SHARDS_PER_BATCH, DATES_PER_BATCH) {
         ledger.apply(name, &Stamp::in_passing(root_id), &piece).await?;
     }

@@ -34,6 +34,20 @@ pub struct DateEntry {
     pub finished_at: Timestamp,
 }
 
+/// A date whose input was looked for and is not there.
+///
+/// A hint for people, and the only thing in a ledger that says what is not: nothing is decided by
+/// it, so the date is looked at again each time. It may be old, or be missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// The output root that the date has no final in.
+    pub root: RootId,
+    /// When its input was first missed.
+    pub since: Timestamp,
+    /// When its input was last missed.
+    pub looked_at: Timestamp,
+}
+
 /// How far a run is, as a hint for people: nothing is decided by it, and it may be old or lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
@@ -52,6 +66,33 @@ pub struct Progress {
 /// What is left out when it is false.
 fn is_false(it: &bool) -> bool {
     !it
+}
+
+impl Gap {
+    /// The first look for the input of a date, at `now`.
+    pub fn first(root: &RootId, now: Timestamp) -> Self {
+        Self { root: root.clone(), since: now, looked_at: now }
+    }
+
+    /// Whether the date was done meanwhile, or at least run after the look, so that the gap says
+    /// nothing any more.
+    pub fn is_closed_by(&self, entry: &DateEntry) -> bool {
+        let done = entry.state == FinalState::Succeeded;
+        entry.root == self.root && (done || entry.finished_at >= self.looked_at)
+    }
+
+    /// This look, after the one that the ledger has.
+    #[must_use]
+    pub fn after(self, held: Option<&Self>) -> Self {
+        match held.filter(|held| held.root == self.root) {
+            None => self,
+            Some(held) => Self {
+                since: held.since.min(self.since),
+                looked_at: held.looked_at.max(self.looked_at),
+                ..self
+            },
+        }
+    }
 }
 
 impl DateEntry {

@@ -10,8 +10,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use nightshift_core::conclusion::Final;
-use nightshift_core::ids::{RunId, ShardIndex, SpecName};
+use nightshift_core::ids::{Partition, RunId, ShardIndex, SpecName};
 use nightshift_core::root::RootId;
 use nightshift_storage::Reader;
 use tokio::sync::watch;
@@ -134,6 +135,12 @@ impl KeeperHandle {
     /// A run has its final, and this is it.
     pub fn run_concluded(&self, verdict: &Final) {
         self.inbox.conclude(verdict);
+    }
+
+    /// The input of a date was looked for at `now`, and is not there: a hint for people. Whoever
+    /// looks for it the next time says it again, so that it may be lost.
+    pub fn input_missed(&self, name: &SpecName, partition: Partition, now: Timestamp) {
+        self.inbox.miss(name, partition, now);
     }
 
     /// The ledger that is kept, to be asked.

@@ -2,7 +2,8 @@
 //!
 //! Truth lies in the output store. The ledger only makes it quick to ask: which dates are done,
 //! and which shards of the runs that are under way. It is never ahead of the truth (I4): what
-//! it says is done has a record or a final in the store. In the order of the data:
+//! it says is done has a record or a final in the store. That a date has no input ([`Gap`]) is the
+//! one thing it says that is not so: a hint, which nothing is decided by. In the order of the data:
 //!
 //! 1. [`entry`]: what the ledger says about one date.
 //! 2. [`changes`]: what is written together, and which of it would turn the ledger back.
@@ -42,8 +43,8 @@ pub mod survey;
 pub mod keeper;
 pub mod consult;
 
-pub use changes::Changes;
-pub use entry::{DateEntry, Progress};
+pub use changes::{Changes, Held};
+pub use entry::{DateEntry, Gap, Progress};
 pub use error::{LedgerError, Lost, Reason};
 pub use keeper::{Counters, Keeper, KeeperHandle, LedgerState, ServedRoot};
 pub use memory::MemoryLedger;
@@ -166,6 +167,18 @@ pub trait Ledger: fmt::Debug + Send + Sync {
         root: &RootId,
         partitions: &[Partition],
     ) -> Result<BTreeMap<Partition, DateEntry>, LedgerError>;
+
+    /// Which of these dates had no input when somebody looked, in one round trip, if the ledger is
+    /// that of `root`: for people, not for decisions.
+    ///
+    /// # Errors
+    /// [`LedgerError::Lost`] if the ledger is not that of `root`.
+    async fn gaps(
+        &self,
+        name: &SpecName,
+        root: &RootId,
+        partitions: &[Partition],
+    ) -> Result<BTreeMap<Partition, Gap>, LedgerError>;
 }
 
 // === impl Writer ===

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use nightshift_core::ids::{Partition, RunId, ShardIndex, SpecName};
 use nightshift_core::root::RootId;
 
-use crate::{Changes, DateEntry, Ledger, LedgerError, Look, Progress, Stamp, VERSION, Writer};
+use crate::{
+    Changes, DateEntry, Gap, Held, Ledger, LedgerError, Look, Progress, Stamp, VERSION, Writer,
+};
 
 /// An index in memory: a byte or ten a shard, gone with the process.
 #[derive(Debug, Default)]
@@ -24,6 +26,7 @@ struct Index {
     dates: BTreeMap<Partition, DateEntry>,
     runs: BTreeMap<RunId, BTreeSet<ShardIndex>>,
     progress: BTreeMap<RunId, Progress>,
+    gaps: BTreeMap<Partition, Gap>,
 }
 
 impl MemoryLedger {
@@ -74,10 +77,13 @@ impl Index {
 
     fn apply(&mut self, root: &RootId, changes: Changes) {
         let runs = self.runs.keys().chain(self.progress.keys()).cloned().collect();
-        let changes = changes.effective(root, &self.dates, &runs);
+        let held = Held { dates: &self.dates, gaps: &self.gaps, runs: &runs };
+        let changes = changes.effective(root, held);
         for partition in changes.false_dates.keys() {
             self.dates.remove(partition);
         }
+        self.gaps.retain(|date, _| !changes.dates.contains_key(date));
+        self.gaps.extend(changes.gaps);
         self.dates.extend(changes.dates);
         for (run, shards) in changes.done {
             self.runs.entry(run).or_default().extend(shards);
@@ -111,6 +117,7 @@ impl Ledger for MemoryLedger {
         let found = index.look(&stamp.writer);
         if !found.is_of(&stamp.root) {
             index.root = None;
+            index.gaps.clear();
             index.rebuilding = Some(stamp.root.clone());
         }
         index.sequences.insert(stamp.writer.clone(), stamp.sequence);
@@ -176,5 +183,20 @@ impl Ledger for MemoryLedger {
         let found = partitions.iter().filter_map(|date| index.dates.get(date));
         let ours = found.filter(|entry| entry.root == *root);
         Ok(ours.map(|entry| (entry.partition(), entry.clone())).collect())
+    }
+
+    async fn gaps(
+        &self,
+        name: &SpecName,
+        root: &RootId,
+        partitions: &[Partition],
+    ) -> Result<BTreeMap<Partition, Gap>, LedgerError> {
+        let names = self.names();
+        let empty = Index::default();
+        let index = names.get(name).unwrap_or(&empty);
+        index.look(&Writer::passing()).believe(root)?;
+        let found = partitions.iter().filter_map(|date| Some((*date, index.gaps.get(date)?)));
+        let ours = found.filter(|(_, gap)| gap.root == *root);
+        Ok(ours.map(|(date, gap)| (date, gap.clone())).collect())
     }
 }

@@ -6,6 +6,7 @@
 //! nightshift:{<name>}:meta               hash: root_id and version, or rebuilding
 //! nightshift:{<name>}:writers            hash: writer -> sequence of its last write
 //! nightshift:{<name>}:dates              hash: date -> JSON of a DateEntry
+//! nightshift:{<name>}:no-input           hash: date -> JSON of a Gap, a hint
 //! nightshift:{<name>}:runs               set: runs that have a set of shards
 //! nightshift:{<name>}:run:<id>:done      set: indexes of the shards that have a record
 //! nightshift:{<name>}:run:<id>:progress  hash: how far the run is, a hint
@@ -25,7 +26,8 @@ use nightshift_core::ids::{Partition, RunId, ShardIndex, SpecName};
 use nightshift_core::root::RootId;
 
 use crate::{
-    Changes, DateEntry, Ledger, LedgerError, Look, Progress, Reason, Stamp, VERSION, Writer,
+    Changes, DateEntry, Gap, Held, Ledger, LedgerError, Look, Progress, Reason, Stamp, VERSION,
+    Writer,
 };
 
 mod answer;
@@ -95,6 +97,28 @@ impl RedisLedger {
         })
     }
 
+    /// The fields of a hash of dates, if the ledger is that of `root`.
+    async fn believed(
+        &self,
+        name: &SpecName,
+        root: &RootId,
+        key: &str,
+        partitions: &[Partition],
+    ) -> Result<Vec<Value>, LedgerError> {
+        let mut lease = self.link.lease().await?;
+        let mut ask = pipe();
+        ask.atomic();
+        ask.cmd("HMGET").arg(Keys::new(name).meta()).arg(&META_FIELDS);
+        if !partitions.is_empty() {
+            let fields: Vec<String> = partitions.iter().map(Partition::to_string).collect();
+            ask.cmd("HMGET").arg(key).arg(fields);
+        }
+        let answers: Vec<Value> = lease.query(&ask).await?;
+        lease.keep();
+        look_of(answers.first(), None).believe(root)?;
+        Ok(items(answers.get(1)).to_vec())
+    }
+
     /// Reads a set or a hash to its end.
     async fn scan(&self, command: &str, key: &str) -> Result<Vec<Value>, LedgerError> {
         let mut lease = self.link.lease().await?;
@@ -141,6 +165,8 @@ impl Ledger for RedisLedger {
                 transaction.cmd("HDEL").arg(keys.meta()).arg("root_id").arg("version").ignore();
                 let field = ("rebuilding", stamp.root.to_string());
                 transaction.cmd("HSET").arg(keys.meta()).arg(field.0).arg(field.1).ignore();
+                // The store does not know them, so that nobody could put them right.
+                transaction.cmd("UNLINK").arg(keys.gaps()).ignore();
             }
             Ok(())
         })
@@ -155,7 +181,8 @@ impl Ledger for RedisLedger {
     ) -> Result<(), LedgerError> {
         self.write(name, stamp, Some(changes), |keys, seen, transaction| {
             seen.look.admit(stamp)?;
-            let changes = changes.clone().effective(&stamp.root, &seen.dates, &seen.runs);
+            let held = Held { dates: &seen.dates, gaps: &seen.gaps, runs: &seen.runs };
+            let changes = changes.clone().effective(&stamp.root, held);
             write_changes(keys, &changes, transaction);
             Ok(())
         })
@@ -186,7 +213,7 @@ impl Ledger for RedisLedger {
         let runs = runs.iter().filter_map(|value| parsed(Some(value)));
         let mut transaction = pipe();
         transaction.atomic().cmd("UNLINK");
-        for key in [keys.meta(), keys.writers(), keys.dates(), keys.runs()] {
+        for key in [keys.meta(), keys.writers(), keys.dates(), keys.gaps(), keys.runs()] {
             transaction.arg(key);
         }
         runs.for_each(|run: RunId| {
@@ -264,24 +291,27 @@ impl Ledger for RedisLedger {
         root: &RootId,
         partitions: &[Partition],
     ) -> Result<BTreeMap<Partition, DateEntry>, LedgerError> {
-        let keys = Keys::new(name);
-        let mut lease = self.link.lease().await?;
-        let mut ask = pipe();
-        ask.atomic();
-        ask.cmd("HMGET").arg(keys.meta()).arg(&META_FIELDS);
-        if !partitions.is_empty() {
-            let fields: Vec<String> = partitions.iter().map(Partition::to_string).collect();
-            ask.cmd("HMGET").arg(keys.dates()).arg(fields);
-        }
-        let answers: Vec<Value> = lease.query(&ask).await?;
-        lease.keep();
-        look_of(answers.first(), None).believe(root)?;
-        let values = partitions.iter().zip(items(answers.get(1)));
+        let key = Keys::new(name).dates();
+        let values = self.believed(name, root, &key, partitions).await?;
         let read = |(date, value): (&Partition, &Value)| {
             // What cannot be read is as good as absent.
-            entry_of(name, &keys.dates(), Some(*date), value).ok()
+            entry_of(name, &key, Some(*date), value).ok()
         };
-        Ok(values.filter_map(read).filter(|(_, entry)| entry.root == *root).collect())
+        let found = partitions.iter().zip(&values).filter_map(read);
+        Ok(found.filter(|(_, entry)| entry.root == *root).collect())
+    }
+
+    async fn gaps(
+        &self,
+        name: &SpecName,
+        root: &RootId,
+        partitions: &[Partition],
+    ) -> Result<BTreeMap<Partition, Gap>, LedgerError> {
+        let key = Keys::new(name).gaps();
+        let values = self.believed(name, root, &key, partitions).await?;
+        let found = partitions.iter().zip(&values);
+        let read = found.filter_map(|(date, value)| Some((*date, json::<Gap>(value)?)));
+        Ok(read.filter(|(_, gap)| gap.root == *root).collect())
     }
 }
 

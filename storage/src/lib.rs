@@ -7,7 +7,7 @@
 //! 3. [`input`]: the input files are found, counted and pinned; [`planning`] makes the plan.
 //! 4. [`root`]: the output root is opened, and probed: only a [`Probed`] root is written to.
 //! 5. [`documents`]: claims, plans, records and finals, each created once and settled;
-//!    [`partition`] and [`standing`] read them as facts, [`opening`] opens a run from them.
+//!    [`partition`], [`standing`] and [`past`] read them as facts, [`opening`] opens a run from them.
 //! 6. [`staged`]: an attempt writes its files, and seals them.
 //! 7. [`publish`]: with the permit that its record gives, they get their visible names.
 //! 8. [`concluding`]: when every shard is decided, the final and the report are made; with a gate,
@@ -28,6 +28,7 @@ pub mod root;
 pub mod documents;
 pub mod partition;
 pub mod standing;
+pub mod past;
 pub mod opening;
 pub mod staged;
 pub mod publish;

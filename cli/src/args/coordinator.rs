@@ -2,19 +2,23 @@
 
 use clap::{Args, ValueHint};
 use nightshift_core::exit::Exit;
-use nightshift_core::ids::{RunId, SpecName};
+use nightshift_core::ids::{RunId, ShardIndex, SpecName};
 use nightshift_core::plan::SHARDS_MAX;
 use nightshift_worker::front::args::{DateArgs, SpecArgs};
+use nightshift_worker::front::dates::DateArg;
 use nightshift_worker::front::failure::Failure;
 use nightshift_worker::front::tls::TlsArgs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::FormatArgs;
+use super::backfill::{RedisArgs, ReprocessArg};
 use crate::coordinator::{Address, Patience};
 use crate::span::Span;
 
 /// Variable with the coordinator's address.
 const ADDRESS_VARIABLE: &str = "NIGHTSHIFT_COORDINATOR";
+/// Variable with the output folder, of every command that takes a spec.
+const OUTPUT_VARIABLE: &str = "NIGHTSHIFT_OUTPUT";
 
 /// Most runs that one table shows: more than anybody reads.
 const RUNS_MAX: i64 = 10_000;
@@ -152,13 +156,13 @@ impl StatusArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct WhyArgs {
-    /// The run, as `nightshift status` names it
-    #[arg(value_name = "RUN")]
-    pub(crate) run: RunId,
+    /// The run, as `nightshift status` names it; or a spec file, for one of its dates
+    #[arg(value_name = "RUN|SPEC", value_hint = ValueHint::FilePath)]
+    pub(crate) target: String,
 
-    /// One of its shards, from 0
-    #[arg(value_name = "SHARD", value_parser = clap::value_parser!(u32).range(..i64::from(SHARDS_MAX)))]
-    pub(crate) shard: Option<u32>,
+    /// One of the run's shards, from 0; or the date: YYYY-MM-DD, today or yesterday
+    #[arg(value_name = "SHARD|DATE")]
+    pub(crate) part: Option<String>,
 
     #[command(flatten)]
     pub(crate) coordinator: CoordinatorArgs,
@@ -167,8 +171,82 @@ pub(crate) struct WhyArgs {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "coordinator")]
     pub(crate) output: Option<String>,
 
+    /// Use this input instead of the spec's: a file, folder or glob; may hold {date}
+    #[arg(long, env = "NIGHTSHIFT_INPUT", value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) input: Option<String>,
+
+    /// Use this model instead of the spec's
+    #[arg(long, env = "NIGHTSHIFT_MODEL", value_name = "MODEL", value_hint = ValueHint::DirPath)]
+    pub(crate) model: Option<String>,
+
+    /// Use this model version instead of the spec's
+    #[arg(long, env = "MODEL_VERSION", value_name = "VERSION")]
+    pub(crate) model_version: Option<String>,
+
+    /// What a backfill with this --reprocess would do about the date [default: the spec's
+    /// backfill.reprocess]
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) reprocess: Option<ReprocessArg>,
+
+    #[command(flatten)]
+    pub(crate) redis: RedisArgs,
+
     #[command(flatten)]
     pub(crate) format: FormatArgs,
+}
+
+/// What `nightshift why` is asked about.
+#[derive(Debug)]
+pub(crate) enum WhyTarget {
+    /// A run, or one of its shards.
+    Run(RunId, Option<ShardIndex>),
+    /// A date of a spec; none for a spec without dates.
+    Date(SpecArgs, Option<DateArg>),
+}
+
+impl WhyArgs {
+    /// What is asked about.
+    pub(crate) fn target(&self) -> Result<WhyTarget, Failure> {
+        let usage = |text: String| Failure::new(Exit::Usage, text);
+        let shown = |text: &str| text.chars().take(80).collect::<String>();
+        if let Ok(run) = self.target.parse::<RunId>() {
+            let shard = |text: &String| {
+                text.parse().ok().filter(|shard| *shard < SHARDS_MAX).map(ShardIndex).ok_or_else(
+                    || {
+                        let text = shown(text);
+                        usage(format!("`{text}` is no shard of {run}; write its number, from 0"))
+                    },
+                )
+            };
+            let shard = self.part.as_ref().map(shard).transpose()?;
+            return Ok(WhyTarget::Run(run, shard));
+        }
+        let target = shown(&self.target);
+        if self.target.parse::<DateArg>().is_ok() {
+            return Err(usage(format!(
+                "{target} is a date of many specs; name the spec too: nightshift why SPEC {target}"
+            )));
+        }
+        if !self.target.contains(['/', '.']) && !Path::new(&self.target).exists() {
+            return Err(usage(format!(
+                "`{target}` is neither a run id such as flights-2013-01-31-g1 nor a spec file; `nightshift status` lists the runs of the coordinator"
+            )));
+        }
+        let date = self.part.as_ref().map(|text| text.parse()).transpose();
+        Ok(WhyTarget::Date(self.spec_args(), date.map_err(|error| usage(format!("{error}")))?))
+    }
+
+    fn spec_args(&self) -> SpecArgs {
+        // As a flag it says that no coordinator is asked; as a variable it does not.
+        let variable = || std::env::var(OUTPUT_VARIABLE).ok().filter(|text| !text.is_empty());
+        SpecArgs {
+            spec: PathBuf::from(&self.target),
+            input: self.input.clone(),
+            model: self.model.clone(),
+            output: self.output.clone().or_else(variable),
+            model_version: self.model_version.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -23,7 +23,7 @@ use crate::summary::{Line, exit_of, tell_troubles};
 use crate::ticking::{Ask, Scene};
 
 mod remote;
-mod shown;
+pub(super) mod shown;
 mod working;
 
 use shown::Shown;
@@ -144,7 +144,7 @@ impl Wish {
 }
 
 /// The ledger, if the command line names one. Nothing is connected before it is used.
-fn ledger(args: &RedisArgs) -> Result<Option<Arc<dyn Ledger>>, Failure> {
+pub(super) fn ledger(args: &RedisArgs) -> Result<Option<Arc<dyn Ledger>>, Failure> {
     let Some(url) = &args.redis else { return Ok(None) };
     let settings = RedisSettings { url: url.clone(), ca_file: args.redis_ca.clone() };
     let ledger = RedisLedger::new(settings).map_err(|error| {

@@ -32,9 +32,13 @@ struct Line {
 }
 
 mod resources;
+mod states;
 
 pub(crate) fn perform(runtime: Handle, args: &PlanArgs) -> Result<Exit, Failure> {
-    let PlanArgs { look, resources } = args;
+    if args.is_of_states() {
+        return states::perform(&runtime, args);
+    }
+    let PlanArgs { look, resources, .. } = args;
     let format = look.format.output_format;
     if !resources {
         return show(runtime, &look.spec, &look.dates, format, false);

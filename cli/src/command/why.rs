@@ -1,17 +1,17 @@
-//! `nightshift why`: how a run stands, or one of its shards, in plain words.
+//! `nightshift why`: how a run stands, or one of its shards, or a date, in plain words.
 
 use jiff::Timestamp;
 use nightshift_core::exit::Exit;
-use nightshift_core::ids::ShardIndex;
 use nightshift_proto::runs::get::GetRun;
 use nightshift_worker::front::failure::Failure;
 use tokio::runtime::Handle;
 
 use super::{print, print_json};
-use crate::args::{OutputFormatArg, WhyArgs};
+use crate::args::{OutputFormatArg, WhyArgs, WhyTarget};
 use crate::coordinator::Coordinator;
 use crate::prose;
 
+mod date;
 mod gate;
 mod run;
 mod shard;
@@ -19,11 +19,14 @@ mod stored;
 mod view;
 
 pub(crate) fn perform(runtime: &Handle, args: &WhyArgs) -> Result<Exit, Failure> {
-    let shard = args.shard.map(ShardIndex);
+    let (run, shard) = match args.target()? {
+        WhyTarget::Run(run, shard) => (run, shard),
+        WhyTarget::Date(spec, date) => return date::perform(runtime, args, &spec, date),
+    };
     let json = args.format.output_format == OutputFormatArg::Json;
     let now = Timestamp::now();
     if let Some(output) = &args.output {
-        let told = runtime.block_on(stored::tell(output, &args.run, shard))?;
+        let told = runtime.block_on(stored::tell(output, &run, shard))?;
         if json {
             print_json(&told)?;
         } else {
@@ -38,10 +41,10 @@ pub(crate) fn perform(runtime: &Handle, args: &WhyArgs) -> Result<Exit, Failure>
             &args.coordinator.tls,
             args.coordinator.patience(false),
         )?;
-        let get = GetRun { run: args.run.clone(), shard };
+        let get = GetRun { run: run.clone(), shard };
         Ok::<_, Failure>(coordinator.get(get).await?)
     })?;
-    let again = format!("nightshift retry --coordinator {address} {}", args.run);
+    let again = format!("nightshift retry --coordinator {address} {run}");
     let text = match (&found.shard, shard) {
         (Some(shard), _) => shard::describe(&found, shard, &again),
         (None, Some(shard)) => {

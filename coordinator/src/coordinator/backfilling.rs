@@ -57,6 +57,9 @@ impl Coordinator {
         let places = wish.dates_max as usize;
         let Ticked { decided, plans } = self.weigh(wish, &order, Some(output), places).await?;
         self.note_backfill(&served.name, &decided);
+        for missed in decided.iter().filter(|one| one.instruction == Instruction::NoInput) {
+            self.ledger.input_missed(&served.name, missed.partition, self.clock.wall());
+        }
         let runs = self.open_chosen(wish, &served, &decided, plans).await?;
         Ok(answer(decided, runs))
     }

@@ -127,9 +127,6 @@ pub enum Why {
     Asked,
 }
 
-/// Digits of a digest that people are shown.
-const DIGEST_SHOWN: usize = 8;
-
 /// State of a date that is done and current.
 pub const DONE: &str = "done";
 /// State of a date without input.
@@ -284,7 +281,7 @@ impl fmt::Display for Why {
             Self::Missing => f.write_str("never run"),
             Self::Retry { of, state } => write!(f, "{of} ended {}", state.as_str()),
             Self::ModelChanged { from, to } => {
-                write!(f, "the model changed from {} to {}", short(from), short(to))
+                write!(f, "the model changed from {} to {}", from.short(), to.short())
             }
             Self::AnyChanged => f.write_str("input, model or settings changed"),
             Self::Abandoned { of } => {
@@ -293,8 +290,4 @@ impl fmt::Display for Why {
             Self::Asked => f.write_str("asked for by force"),
         }
     }
-}
-
-fn short(digest: &Digest) -> String {
-    digest.to_string().chars().take(DIGEST_SHOWN).collect()
 }

@@ -1,3 +1,4 @@
+use jiff::{SignedDuration, Timestamp};
 use nightshift_core::conclusion::FinalState;
 use nightshift_core::ids::{Digest, Generation};
 use proptest::prelude::*;
@@ -40,17 +41,30 @@ fn dates() -> impl Strategy<Value = BTreeMap<Partition, DateEntry>> {
     prop::collection::vec(entry, 0..6).prop_map(|entries| entries.into_iter().collect())
 }
 
+fn gap(of: u8, second: i64) -> Gap {
+    // Finals of these tests are of the first second of that year.
+    let new_year: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    Gap::first(&root(of), new_year + SignedDuration::from_secs(second))
+}
+
+fn gaps() -> impl Strategy<Value = BTreeMap<Partition, Gap>> {
+    let one =
+        (1..6_u32, -2..3_i64).prop_map(|(day, second)| (run(day, 1).partition, gap(0, second)));
+    prop::collection::vec(one, 0..6).prop_map(|gaps| gaps.into_iter().collect())
+}
+
 fn changes() -> impl Strategy<Value = Changes> {
     let closed = (1..6_u32, 1..4_u32).prop_map(|(day, generation)| run(day, generation));
     let closed = prop::collection::btree_set(closed, 0..3);
-    (dates(), shards(), dates(), shards(), closed).prop_map(
-        |(dates, done, false_dates, false_done, closed)| Changes {
+    (dates(), shards(), dates(), shards(), closed, gaps()).prop_map(
+        |(dates, done, false_dates, false_done, closed, gaps)| Changes {
             dates: dates.into_iter().filter(|(_, entry)| entry.root == root(0)).collect(),
             done,
             false_dates,
             false_done,
             closed,
             progress: BTreeMap::new(),
+            gaps,
         },
     )
 }
@@ -60,12 +74,16 @@ fn changes() -> impl Strategy<Value = Changes> {
 struct Plain {
     dates: BTreeMap<Partition, DateEntry>,
     runs: BTreeMap<RunId, BTreeSet<ShardIndex>>,
+    gaps: BTreeMap<Partition, Gap>,
 }
 
 impl Plain {
     fn apply(&mut self, changes: Changes) {
         let runs = self.runs.keys().cloned().collect();
-        let changes = changes.effective(&root(0), &self.dates, &runs);
+        let held = Held { dates: &self.dates, gaps: &self.gaps, runs: &runs };
+        let changes = changes.effective(&root(0), held);
+        self.gaps.retain(|date, _| !changes.dates.contains_key(date));
+        self.gaps.extend(changes.gaps);
         changes.false_dates.keys().for_each(|date| drop(self.dates.remove(date)));
         self.dates.extend(changes.dates);
         self.runs.retain(|run, _| !changes.closed.contains(run));
@@ -81,7 +99,7 @@ impl Plain {
 
     fn of(dates: BTreeMap<Partition, DateEntry>, done: BTreeMap<RunId, Vec<ShardIndex>>) -> Self {
         let runs = done.into_iter().map(|(run, done)| (run, done.into_iter().collect()));
-        Self { dates, runs: runs.collect() }
+        Self { dates, runs: runs.collect(), gaps: BTreeMap::new() }
     }
 }
 
@@ -101,6 +119,8 @@ proptest! {
             whole.dates.extend(piece.dates);
             whole.false_dates.extend(piece.false_dates);
             whole.closed.extend(piece.closed);
+            prop_assert!(piece.gaps.len() <= dates_max);
+            whole.gaps.extend(piece.gaps);
             for (run, shards) in piece.done {
                 whole.done.entry(run).or_default().extend(shards);
             }
@@ -124,6 +144,22 @@ proptest! {
         let mut twice = once.clone();
         twice.apply(changes);
         prop_assert_eq!(twice, once);
+    }
+
+    /// A date that has succeeded has no gap, whoever is late.
+    #[test]
+    fn done_dates_have_no_gap(
+        dates in dates(),
+        first in changes(),
+        second in changes(),
+    ) {
+        let mut ledger = Plain::of(dates, BTreeMap::new());
+        for changes in [first, second] {
+            ledger.apply(changes);
+            for (date, entry) in ledger.dates.iter().filter(|(_, entry)| entry.root == root(0)) {
+                prop_assert!(!ledger.gaps.contains_key(date), "{}: {:?}", date, entry.state);
+            }
+        }
     }
 
     /// No shard is kept for a run that is concluded, and no date of this root goes back.
@@ -153,4 +189,30 @@ fn the_later_conclusion_of_a_date_stays() {
         changes.conclude(entry(0, 1, generation));
     }
     assert_eq!(changes.dates.into_values().collect::<Vec<_>>(), [entry(0, 1, 3)]);
+}
+
+#[test]
+fn a_gap_keeps_its_first_look_and_ends_with_a_run() {
+    let date = run(1, 1).partition;
+    let mut changes = Changes::default();
+    for second in [20, 10, 30] {
+        changes.miss(date, gap(0, second));
+    }
+    let widest = Gap { since: gap(0, 10).since, ..gap(0, 30) };
+    assert_eq!(changes.gaps[&date], widest);
+    // What the ledger has counts, unless it is of another output.
+    assert_eq!(gap(0, 40).after(Some(&widest)).since, widest.since);
+    assert_eq!(gap(0, 40).after(Some(&gap(1, 10))), gap(0, 40));
+    let ended = |state| DateEntry { state, ..entry(0, 1, 1) };
+    for (state, second, is_closed) in [
+        (FinalState::Succeeded, -1, true),
+        (FinalState::Succeeded, 1, true),
+        (FinalState::Partial, -1, true),
+        (FinalState::Partial, 0, true),
+        (FinalState::Failed, 1, false),
+    ] {
+        let found = gap(0, second).is_closed_by(&ended(state));
+        assert_eq!(found, is_closed, "{state:?} {second}");
+        assert!(!gap(1, second).is_closed_by(&ended(state)), "another output's");
+    }
 }

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use nightshift_core::conclusion::Final;
-use nightshift_core::ids::{RunId, ShardIndex, SpecName};
+use nightshift_core::ids::{Partition, RunId, ShardIndex, SpecName};
 use nightshift_core::root::RootId;
 use nightshift_storage::Reader;
 use tokio::sync::Notify;
 
 use crate::keeper::ServedRoot;
-use crate::{Changes, DateEntry, Progress};
+use crate::{Changes, DateEntry, Gap, Progress};
 
 /// Shards and dates of one name that wait to be written: 26 s at 10,000 a second, longer than
 /// a rebuild takes that lists a million records meanwhile, in a megabyte. Beyond that the name
@@ -135,6 +136,17 @@ impl Inbox {
         // The latest is enough, so another one of the same run takes no room.
         if slot.changes.progress.contains_key(run) || slot.has_room() {
             slot.changes.progress.insert(run.clone(), progress);
+        }
+        letters.told += 1;
+        self.bell.notify_one();
+    }
+
+    pub(super) fn miss(&self, name: &SpecName, partition: Partition, now: Timestamp) {
+        let mut letters = self.letters();
+        let Some(slot) = letters.names.get_mut(name) else { return };
+        if slot.changes.gaps.contains_key(&partition) || slot.has_room() {
+            let gap = Gap::first(&slot.root, now);
+            slot.changes.miss(partition, gap);
         }
         letters.told += 1;
         self.bell.notify_one();

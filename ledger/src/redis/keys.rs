@@ -24,6 +24,10 @@ impl<'a> Keys<'a> {
         self.key("dates")
     }
 
+    pub(super) fn gaps(&self) -> String {
+        self.key("no-input")
+    }
+
     pub(super) fn runs(&self) -> String {
         self.key("runs")
     }

@@ -8,7 +8,7 @@ use redis::{Pipeline, Value, pipe};
 use crate::redis::answer::{items, json, parsed, text};
 use crate::redis::keys::Keys;
 use crate::redis::link::Lease;
-use crate::{Changes, DateEntry, LedgerError, Look, Progress, Stamp};
+use crate::{Changes, DateEntry, Gap, LedgerError, Look, Progress, Stamp};
 
 /// Writers that are remembered for a name; the oldest are forgotten, which costs one that is
 /// still alive a rebuild. There is one, or two while one takes over from another.
@@ -25,6 +25,8 @@ pub(super) struct Seen {
     writers: BTreeSet<String>,
     /// Entries of the dates that the write touches.
     pub(super) dates: BTreeMap<Partition, DateEntry>,
+    /// Gaps of the dates whose input was missed.
+    pub(super) gaps: BTreeMap<Partition, Gap>,
     /// Runs that have a set of shards, where the write may close some.
     pub(super) runs: BTreeSet<RunId>,
 }
@@ -39,8 +41,14 @@ pub(super) async fn watch(
     let partitions: Vec<Partition> =
         changes.map(|changes| changes.partitions().into_iter().collect()).unwrap_or_default();
     let closes = changes.is_some_and(|changes| !changes.dates.is_empty());
+    let missed = changes.into_iter().flat_map(|changes| changes.gaps.keys().copied());
+    let missed: Vec<Partition> = missed.collect();
     let mut ask = pipe();
-    ask.cmd("WATCH").arg(keys.meta()).arg(keys.dates()).ignore();
+    ask.cmd("WATCH").arg(keys.meta()).arg(keys.dates());
+    if !missed.is_empty() {
+        ask.arg(keys.gaps());
+    }
+    ask.ignore();
     ask.cmd("HMGET").arg(keys.meta()).arg(&META_FIELDS);
     ask.cmd("HGETALL").arg(keys.writers());
     if !partitions.is_empty() {
@@ -49,6 +57,10 @@ pub(super) async fn watch(
     }
     if closes {
         ask.cmd("SMEMBERS").arg(keys.runs());
+    }
+    if !missed.is_empty() {
+        let fields: Vec<String> = missed.iter().map(Partition::to_string).collect();
+        ask.cmd("HMGET").arg(keys.gaps()).arg(fields);
     }
     let answers: Vec<Value> = lease.query(&ask).await?;
     let mut answers = answers.iter();
@@ -59,12 +71,15 @@ pub(super) async fn watch(
     let sequence = parsed(writers.get(stamp.writer.as_str()).copied());
     let entries = if partitions.is_empty() { &[] } else { items(answers.next()) };
     let dates = partitions.iter().zip(entries);
+    let runs = if closes { items(answers.next()) } else { &[] };
+    let gaps = missed.iter().zip(items(answers.next()));
     Ok(Seen {
         look: look_of(meta, sequence),
         writers: writers.keys().map(|&writer| writer.to_owned()).collect(),
         // What cannot be read is as good as absent: the write puts right what it knows.
         dates: dates.filter_map(|(&date, value)| Some((date, json(value)?))).collect(),
-        runs: items(answers.next()).iter().filter_map(|value| parsed(Some(value))).collect(),
+        gaps: gaps.filter_map(|(&date, value)| Some((date, json(value)?))).collect(),
+        runs: runs.iter().filter_map(|value| parsed(Some(value))).collect(),
     })
 }
 
@@ -98,6 +113,14 @@ pub(super) fn write_changes(keys: &Keys<'_>, changes: &Changes, transaction: &mu
         // Identifiers, numbers and times: nothing in an entry can fail to be written.
         let Ok(json) = serde_json::to_string(entry) else { continue };
         transaction.cmd("HSET").arg(keys.dates()).arg(partition.to_string()).arg(json).ignore();
+    }
+    if !changes.dates.is_empty() {
+        let fields: Vec<String> = changes.dates.keys().map(Partition::to_string).collect();
+        transaction.cmd("HDEL").arg(keys.gaps()).arg(fields).ignore();
+    }
+    for (partition, gap) in &changes.gaps {
+        let Ok(json) = serde_json::to_string(gap) else { continue };
+        transaction.cmd("HSET").arg(keys.gaps()).arg(partition.to_string()).arg(json).ignore();
     }
     for (run, shards) in &changes.false_done {
         transaction.cmd("SREM").arg(keys.done(run)).arg(numbers(shards)).ignore();

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use nightshift_core::conclusion::FinalState;
 use nightshift_core::ids::{RunId, ShardIndex, SpecName};
 use nightshift_core::root::RootId;
 use nightshift_ledger::{
-    Changes, DateEntry, Ledger, LedgerError, Lost, MemoryLedger, Progress, Stamp, Writer,
+    Changes, DateEntry, Gap, Ledger, LedgerError, Lost, MemoryLedger, Progress, Stamp, Writer,
 };
 use nightshift_tests::redis::RedisServer;
 
@@ -255,6 +256,48 @@ async fn progress_is_a_hint_that_ends_with_the_run(ledger: Arc<dyn Ledger>) {
     assert_eq!(ledger.runs(&name()).await.unwrap(), BTreeSet::new());
 }
 
+async fn a_gap_is_a_hint_that_ends_with_the_run(ledger: Arc<dyn Ledger>) {
+    let mut pen = Pen::owner(&ledger, &root()).await;
+    let (first, second) = (run(1, 1), run(2, 1));
+    let dates = [first.partition, second.partition];
+    let at = |minute| format!("2026-01-01T00:{minute:02}:00Z").parse().unwrap();
+    let missed = |pen: &Pen, minute| {
+        let mut changes = Changes::default();
+        dates.iter().for_each(|date| changes.miss(*date, Gap::first(&pen.root, at(minute))));
+        changes
+    };
+    let gaps = async |pen: &Pen| ledger.gaps(&name(), &pen.root, &dates).await.unwrap();
+    assert_eq!(gaps(&pen).await, BTreeMap::new());
+    for minute in [5, 7] {
+        let changes = missed(&pen, minute);
+        pen.write(changes).await.unwrap();
+        let found = gaps(&pen).await;
+        assert_eq!((found[&dates[0]].since, found[&dates[0]].looked_at), (at(5), at(minute)));
+        assert_eq!(found.len(), 2);
+        assert_eq!(pen.date(&first).await, None, "a gap is no entry");
+    }
+    // Its input has come, and it was run: the mark goes with the same write.
+    let mut done = pen.entry(&first);
+    (done.state, done.finished_at) = (FinalState::Succeeded, at(6));
+    let mut changes = Changes::default();
+    changes.conclude(done.clone());
+    pen.write(changes).await.unwrap();
+    assert_eq!(gaps(&pen).await.into_keys().collect::<Vec<_>>(), [dates[1]]);
+    // Somebody who looked before that is late, by any clock.
+    let late = missed(&pen, 9);
+    pen.write(late).await.unwrap();
+    assert_eq!(pen.date(&first).await, Some(done));
+    assert_eq!(gaps(&pen).await.into_keys().collect::<Vec<_>>(), [dates[1]]);
+    // Nobody reads another output's, and a ledger that changes hands has none.
+    let other = root();
+    let refused = ledger.gaps(&name(), &other, &dates).await;
+    assert!(matches!(refused, Err(LedgerError::Lost(Lost::Foreign { .. }))), "{refused:?}");
+    let other = Pen::owner(&ledger, &other).await;
+    assert_eq!(gaps(&other).await, BTreeMap::new());
+    let again = Pen::owner(&ledger, &pen.root).await;
+    assert_eq!(gaps(&again).await, BTreeMap::new());
+}
+
 async fn two_processes_write_side_by_side(ledger: Arc<dyn Ledger>) {
     let mut one = Pen::owner(&ledger, &root()).await;
     let mut two = Pen::owner(&ledger, &one.root).await;
@@ -290,6 +333,10 @@ async fn clearing_leaves_nothing(ledger: Arc<dyn Ledger>) {
     let mut pen = Pen::owner(&ledger, &root()).await;
     pen.write(pen.concluded(&run(1, 1))).await.unwrap();
     pen.write(done(&run(2, 1), [1])).await.unwrap();
+    let gap = Gap::first(&pen.root, "2026-01-01T00:00:00Z".parse().unwrap());
+    let mut missed = Changes::default();
+    missed.miss(run(3, 1).partition, gap);
+    pen.write(missed).await.unwrap();
     let stamp = pen.stamp(true);
     ledger.clear(&name(), &stamp).await.unwrap();
     assert_eq!(ledger.entries(&name()).await.unwrap(), BTreeMap::new());
@@ -299,6 +346,8 @@ async fn clearing_leaves_nothing(ledger: Arc<dyn Ledger>) {
     // The rebuild that clears goes on.
     pen.rebuild(done(&run(2, 1), [1])).await.unwrap();
     pen.finish().await.unwrap();
+    let gaps = ledger.gaps(&name(), &pen.root, &[run(3, 1).partition]).await;
+    assert_eq!(gaps, Ok(BTreeMap::new()));
 }
 
 async fn names_are_apart(ledger: Arc<dyn Ledger>) {
@@ -353,6 +402,7 @@ on_both! {
     a_conclusion_forgets_shards_and_never_goes_back,
     what_is_not_true_is_removed,
     progress_is_a_hint_that_ends_with_the_run,
+    a_gap_is_a_hint_that_ends_with_the_run,
     two_processes_write_side_by_side,
     many_processes_that_came_and_went_are_forgotten,
     clearing_leaves_nothing,

@@ -40,14 +40,14 @@ pub(super) struct Shown {
 
 /// What was decided about one date.
 #[derive(Debug, Serialize)]
-pub(super) struct Decision {
-    pub(super) partition: Partition,
-    pub(super) state: String,
+pub(crate) struct Decision {
+    pub(crate) partition: Partition,
+    pub(crate) state: String,
     /// `skip`, `run`, `retry`, `join`, `leave`, or `later` for one that waits for its turn.
-    pub(super) action: String,
+    pub(crate) action: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) generation: Option<u32>,
-    pub(super) reason: String,
+    pub(crate) generation: Option<u32>,
+    pub(crate) reason: String,
 }
 
 /// Everything, for scripts.
@@ -93,12 +93,7 @@ impl Shown {
         let instructions = || ticked.decided.iter().map(|decided| &decided.instruction);
         let unreadable = instructions().any(|it| matches!(it, Instruction::Unreadable(_)));
         let exit = ticked.away.unwrap_or(if unreadable { Exit::Data } else { Exit::Done });
-        let ledger = match ticked.index {
-            IndexState::None => "none",
-            IndexState::Current => "current",
-            IndexState::Lost(_) => "lost",
-            IndexState::Unavailable { .. } => "unavailable",
-        };
+        let ledger = ticked.ledger();
         let gaps = instructions().any(|it| matches!(it, Instruction::NoInput));
         let warnings = ticked.decided.iter().filter_map(warning).collect();
         let decided = ticked.decided.iter().map(Decision::from).collect();
@@ -204,7 +199,7 @@ fn clipped(reason: &str) -> String {
 }
 
 /// Says on standard error what the matter with the ledger is.
-pub(super) fn tell_index(index: &IndexState, ledger: Option<&dyn Ledger>) {
+pub(crate) fn tell_index(index: &IndexState, ledger: Option<&dyn Ledger>) {
     match index {
         IndexState::Unavailable { why, .. } => {
             say(&format!("{why}; the output is asked instead"));

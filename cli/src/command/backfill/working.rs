@@ -3,14 +3,13 @@
 use std::time::{Duration, Instant};
 
 use nightshift_core::backfill::{Decided, Instruction, Turn, Work};
-use nightshift_core::conclusion::Final;
 use nightshift_core::decide::run_id;
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::{Generation, Partition};
 use nightshift_core::plan::Plan;
 use nightshift_core::spec::Order;
 use nightshift_ledger::LedgerError;
-use nightshift_ledger::consult::IndexState;
+use nightshift_ledger::consult::{IndexState, News};
 use nightshift_worker::front::failure::Failure;
 use nightshift_worker::session::{Alone, Outcome, RunError};
 
@@ -59,9 +58,13 @@ impl<'a> Worker<'a> {
 
     /// Carries out the instructions whose turn it is, in the order that was asked for.
     pub(super) fn work(&mut self, ticked: Ticked, wait: bool) -> Result<Round, Failure> {
-        let Ticked { decided, mut plans, sources, index, untold, .. } = ticked;
-        let told = self.scene.runtime.block_on(sources.tell(&index, &untold));
+        let Ticked { decided, mut plans, sources, index, untold, gaps, .. } = ticked;
+        let looked_at = self.scene.session.who.now();
+        let news = News { finals: &untold, gaps: &gaps, now: looked_at };
+        let told = self.scene.runtime.block_on(sources.tell(&index, news));
         report_untold(&index, told);
+        // An output in which nothing was ever run has no ledger before its first run.
+        let untold_gaps = if sources.is_identified() { Vec::new() } else { gaps };
         let mut round = Round { lines: Vec::new(), worked: 0 };
         let mut now: Vec<Decided> =
             decided.into_iter().filter(|decided| decided.turn == Turn::Now).collect();
@@ -83,6 +86,9 @@ impl<'a> Worker<'a> {
             let Some(line) = line else { continue };
             round.worked += usize::from(line.state != "running");
             round.lines.push(line);
+        }
+        if round.worked > 0 && !untold_gaps.is_empty() {
+            self.tell(&index, News { finals: &[], gaps: &untold_gaps, now: looked_at })?;
         }
         Ok(round)
     }
@@ -118,7 +124,9 @@ impl<'a> Worker<'a> {
             }
         };
         if let Outcome::Concluded(report, _) = &outcome {
-            self.tell(index, &report.verdict)?;
+            let finals = std::slice::from_ref(&report.verdict);
+            let now = self.scene.session.who.now();
+            self.tell(index, News { finals, gaps: &[], now })?;
         }
         let mut line = outcome_line(partition, outcome, began.elapsed().as_secs_f64());
         if line.state == PAUSED {
@@ -131,13 +139,13 @@ impl<'a> Worker<'a> {
     }
 
     /// The final is in the store; now the ledger may say so (I4).
-    fn tell(&self, index: &IndexState, verdict: &Final) -> Result<(), Failure> {
+    fn tell(&self, index: &IndexState, news: News<'_>) -> Result<(), Failure> {
         if self.scene.ledger.is_none() {
             return Ok(());
         }
         // The root may have been made by this very run.
         let sources = self.scene.sources()?;
-        let told = self.scene.runtime.block_on(sources.tell(index, std::slice::from_ref(verdict)));
+        let told = self.scene.runtime.block_on(sources.tell(index, news));
         report_untold(index, told);
         Ok(())
     }

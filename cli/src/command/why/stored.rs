@@ -95,7 +95,7 @@ pub(super) async fn tell(
     Ok(Told { text, run: run.clone(), claim, verdict, record })
 }
 
-fn claimed(claim: &Claim) -> String {
+pub(super) fn claimed(claim: &Claim) -> String {
     let mut text = format!(
         "{} was claimed at {} by {}",
         claim.run,
@@ -180,7 +180,7 @@ fn describe_shard(run: &RunId, shard: ShardIndex, record: Option<&Record>) -> St
 }
 
 /// A verdict as a coordinator would show it.
-fn concluded(verdict: &Final) -> FoundRun {
+pub(super) fn concluded(verdict: &Final) -> FoundRun {
     let (short, quarantined) = RunVerdict::of(verdict);
     let run = RunStatus::concluded(verdict);
     FoundRun { run, verdict: Some(short), quarantined, shard: None }
