@@ -9,6 +9,7 @@
 
 mod coordinator;
 mod deciding;
+mod hours;
 mod ledger;
 mod scene;
 mod together;
