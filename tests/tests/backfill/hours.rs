@@ -154,7 +154,7 @@ impl Round {
         }
         if tick == ROWS_TICK {
             for date in [DATES[0], DATES[1]] {
-                let late = flights::numbered(&flights::real(), ROWS, ROWS_LATE);
+                let late = flights::numbered(&flights::real(), ROWS + 1, ROWS_LATE);
                 flights::write_batches(&self.file(date, "late"), [late]);
             }
         }
@@ -294,7 +294,8 @@ impl Round {
         let runs = u32::try_from(self.plans().len()).unwrap();
         // Runs that were left because their model is gone stay open for good.
         let audit = Audit::of(&self.bench.output()).runs(runs).open();
-        audit.redis(self.redis.port()).redis_complete().passes();
+        let counts = audit.redis(self.redis.port()).passes();
+        assert_eq!(counts["redis_dates"], DATES.len(), "the ledger has every date: {counts}");
     }
 
     fn current(&self) -> BTreeSet<String> {
