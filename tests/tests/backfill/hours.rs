@@ -236,8 +236,14 @@ impl Round {
             }
         }
         self.ticks += 1;
+        // Of those that lived to their end, each shard is begun by one at most.
+        let mut begun: BTreeSet<(String, u32)> = BTreeSet::new();
         for process in &ended {
             self.judge(process, &current, &recorded);
+            for one in log::events(&process.stderr, "inference started") {
+                let is_first = process.was_killed() || begun.insert((one.run, one.shard));
+                assert!(is_first, "shard {} was begun by two: {process}", one.shard);
+            }
         }
         ended
     }
