@@ -11,8 +11,6 @@ pub(crate) enum Broken {
     NoClaim,
     /// Whoever finds a dead run goes on with it without opening its next epoch.
     NoEpoch,
-    /// A dead run is gone on with although a later generation was claimed in its place.
-    ReplacedIsJoined,
     /// Holders that live are taken for dead.
     HoldersAreDead,
     /// A run whose holder is gone is taken for unfinished without another look for its final.
@@ -66,4 +64,4 @@ pub(crate) const OFTEN: [Broken; 17] = [
 
 /// Those that take a process which stalls between two looks while the model is replaced: one
 /// schedule in hundreds notices.
-pub(crate) const RARELY: [Broken; 2] = [Broken::ReplacedIsJoined, Broken::GoneIsUnfinished];
+pub(crate) const RARELY: [Broken; 1] = [Broken::GoneIsUnfinished];

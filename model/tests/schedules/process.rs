@@ -313,8 +313,7 @@ impl Process {
         let mut world = self.world.borrow_mut();
         let World { store, chance, .. } = &mut *world;
         store.answers(chance)?;
-        let is_replaced = store.newest(partition, Name::Claim) > Some(n);
-        Ok(is_replaced && !world.breaks(Broken::ReplacedIsJoined))
+        Ok(store.newest(partition, Name::Claim) > Some(n))
     }
 
     /// The stored plan of the run, and the shards that it takes over.
