@@ -10,7 +10,7 @@ use nightshift_tests::{store, tools};
 use crate::scene::{DATES, backfill, bench, decisions, results, said, write_finals};
 
 const DATES_KEY: &str = "nightshift:{flights}:dates";
-const META_KEY: &str = "nightshift:{flights}:meta";
+pub(crate) const META_KEY: &str = "nightshift:{flights}:meta";
 
 fn with(bench: &Bench, redis: &RedisServer) -> Program {
     backfill(bench).env("REDIS_URL", redis.url())

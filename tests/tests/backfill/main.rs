@@ -10,6 +10,7 @@
 mod coordinator;
 mod deciding;
 mod gaps;
+mod hours;
 mod ledger;
 mod scene;
 mod together;

@@ -1,7 +1,10 @@
 //! Many backfills at once, and backfills beside the dead.
 
+use std::time::{Duration, Instant};
+
 use nightshift_tests::process::{Finished, Running};
 use nightshift_tests::redis::RedisServer;
+use nightshift_tests::tools::Audit;
 use nightshift_tests::{log, store, tools};
 use rustix::process::Signal;
 
@@ -11,29 +14,44 @@ const DATE: &str = "2013-01-01";
 /// Processes that are started in the same second.
 const PROCESSES: usize = 10;
 
-/// Ten backfills with the same missing date: one computes it, nine say so and end with 0.
+/// Ten backfills with the same missing date, started in the same second, as people start them: one
+/// computes it, nine say who does or that it is done, all end with 0, and nothing is scored twice.
 fn ten_at_once(redis: Option<&RedisServer>) {
     let bench = bench(&[DATE]);
     let start = |_| {
-        let process = backfill_of(&bench, DATE).logged();
+        let flags = ["--date", DATE, "--workers", "1"];
+        let process = bench.command("backfill").args(flags).logged();
         match redis {
             Some(redis) => process.env("REDIS_URL", redis.url()).start(),
             None => process.start(),
         }
     };
+    let began = Instant::now();
     let running: Vec<Running> = (0..PROCESSES).map(start).collect();
+    assert!(began.elapsed() < Duration::from_secs(1), "they were not started in one second");
     let ended: Vec<Finished> =
         running.into_iter().map(|process| process.finish().expect(0)).collect();
-    let worked = ended.iter().filter(|one| !log::started(&one.stderr).is_empty());
-    assert_eq!(worked.count(), 1, "one does the work");
-    let did = |one: &&Finished| results(one) == [format!("{DATE} succeeded")];
-    assert_eq!(ended.iter().filter(did).count(), 1);
-    for other in ended.iter().filter(|one| !did(one)) {
-        let said = results(other);
-        assert!(said.is_empty() || said == [format!("{DATE} running")], "{other}");
+    let (workers, others): (Vec<_>, Vec<_>) =
+        ended.iter().partition(|one| !log::started(&one.stderr).is_empty());
+    assert_eq!(workers.len(), 1, "one does the work");
+    let shards: log::Shards = (0..ROWS.div_ceil(200) as u32).map(|shard| (shard, 1)).collect();
+    assert_eq!(log::started(&workers[0].stderr), shards, "each shard once");
+    assert!(workers[0].stdout.contains(&format!("{DATE}  succeeded")), "{}", workers[0]);
+    for other in others {
+        // It came while the other was at work, at the same moment, or after it.
+        let leaves = other.stdout.contains(&format!("{DATE}  running  leave"))
+            && other.stdout.contains("works on g1");
+        let was_slower = other.stderr.contains("another process was faster and does it");
+        let is_late = other.stdout.contains("1 of 1 date is done");
+        assert!(leaves || was_slower || is_late, "it does not say why it does nothing: {other}");
+        assert!(!other.stdout.contains("succeeded"), "{other}");
     }
     assert_eq!(store::finals(&bench.output(), DATE), 1);
-    let counts = tools::audit(&bench.output(), 1);
+    let audit = Audit::of(&bench.output()).runs(1);
+    let counts = match redis {
+        Some(redis) => audit.redis(redis.port()).redis_complete().passes(),
+        None => audit.passes(),
+    };
     assert_eq!(counts["rows_out"], ROWS);
 }
 
