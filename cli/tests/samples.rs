@@ -31,7 +31,17 @@ const SAMPLES: [(&str, &[&str]); 7] = [
             "name=flights-backfill-coordinator",
         ],
     ),
-    ("indexed", &["indexed", "deploy/samples/flights.yaml", "--set", "date=2013-01-01"]),
+    (
+        "indexed",
+        &[
+            "indexed",
+            "deploy/samples/flights.yaml",
+            "--set",
+            "date=2013-01-01",
+            "--set",
+            "backoff=job",
+        ],
+    ),
     ("million", &["indexed", "deploy/samples/large.yaml", "--set", "completions=200"]),
 ];
 

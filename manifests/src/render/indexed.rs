@@ -47,12 +47,19 @@ pub(super) fn documents(settings: &Settings<'_>) -> Result<Vec<Document>, Render
         "metadata": objects::metadata(settings, &name)?,
         "spec": job_spec(settings, completions, pod)?,
     });
+    let retries = if per_index(settings)? {
+        "A shard whose pod fails is tried again, and the others go on: retries count for\n\
+         each shard (backoffLimitPerIndex), and data that cannot be scored (65) ends its shard alone.\n\
+         With --set backoff=job they count for all shards together (backoffLimit)."
+    } else {
+        "A shard whose pod fails is tried again. Retries count for all shards together\n\
+         (backoffLimit), and the Job ends with the first failure beyond them; what is committed stays.\n\
+         With --set backoff=index each shard has its own retries, and the others go on."
+    };
     let about = format!(
         "Scores {} for {partition} in {completions} shards, one pod each; whoever commits the last one makes\n\
-         the verdict. A shard whose pod fails is tried again, and the others go on: retries count for\n\
-         each shard (backoffLimitPerIndex), and data that cannot be scored (65) ends its shard alone.\n\
-         With --set backoff=job they count for all shards together (backoffLimit), and the Job ends\n\
-         with the first failure beyond them. On a ReadWriteOnce volume all pods run on one node.",
+         the verdict. {retries}\n\
+         On a ReadWriteOnce volume all pods run on one node.",
         spec.name
     );
     Ok(vec![
@@ -65,7 +72,7 @@ pub(super) fn documents(settings: &Settings<'_>) -> Result<Vec<Document>, Render
 }
 
 fn job_spec(settings: &Settings<'_>, completions: u32, pod: Value) -> Result<Value, RenderError> {
-    let per_index = settings.choice("backoff", &["index", "job"])? == "index";
+    let per_index = per_index(settings)?;
     let retries = settings.number("retries", 2, 0, 1_000)?;
     let mut rules = vec![objects::disruption(), objects::on_exit("Ignore", WORKER, &[75])];
     if per_index {
@@ -85,4 +92,9 @@ fn job_spec(settings: &Settings<'_>, completions: u32, pod: Value) -> Result<Val
     let limit = if per_index { "backoffLimitPerIndex" } else { "backoffLimit" };
     spec[limit] = json!(retries);
     Ok(spec)
+}
+
+/// Whether each shard has its own retries.
+fn per_index(settings: &Settings<'_>) -> Result<bool, RenderError> {
+    Ok(settings.choice("backoff", &["index", "job"])? == "index")
 }
