@@ -82,14 +82,14 @@ fn write_runs(
 ) {
     page.metric(&runs::ROWS_PROCESSED);
     for (name, figures) in figures {
-        let Some(task) = &figures.task else { continue };
+        let Some(newest) = &figures.newest else { continue };
         let sums = &figures.sums;
         for (outcome, rows) in [
             ("quarantined", sums.quarantined),
             ("rejected", sums.rejected),
             ("scored", sums.scored),
         ] {
-            let labels = [("name", name.as_str()), ("outcome", outcome), ("task", task.as_str())];
+            let labels = [("name", name.as_str()), ("outcome", outcome), ("task", &newest.task)];
             page.own(&labels, rows as f64);
         }
     }
@@ -112,6 +112,8 @@ fn write_runs(
         let values = figures.iter().filter_map(|(name, figures)| Some((name, value(figures)?)));
         write_named(page, metric, values);
     };
+    let budget = |figures: &Figures| Some(figures.newest.as_ref()?.rejects_max_ratio);
+    of_figures(page, &runs::REJECTS_BUDGET, &budget);
     of_figures(page, &runs::LAST_SUCCESS, &|figures| seconds(figures.last_success));
     of_figures(page, &runs::LAST_FAILURE, &|figures| seconds(figures.last_failure));
     let pending = |figures: &Figures| figures.pending.map(|pending| pending.dates as f64);

@@ -45,8 +45,8 @@ pub struct Account {
     last_failure: Option<Timestamp>,
     /// Runs that have none, as far as this account knows.
     open: BTreeMap<RunKey, Open>,
-    /// The task of the run that was planned last, and when that was.
-    task: Option<(Timestamp, String)>,
+    /// The run that was planned last, and when that was.
+    newest: Option<(Timestamp, Settings)>,
     /// Dates that the last backfill found unfinished; none if there was no backfill.
     pending: Option<BTreeSet<Partition>>,
     seconds: Seconds,
@@ -87,8 +87,8 @@ pub struct Unknown {
 pub struct Figures {
     /// Rows, over all runs.
     pub sums: Sums,
-    /// The task of the run that was planned last; none before the first plan.
-    pub task: Option<String>,
+    /// What the run that was planned last is; none before the first plan.
+    pub newest: Option<Settings>,
     /// Concluded runs by how they ended.
     pub runs: BTreeMap<Outcome, u64>,
     /// When the last run succeeded whose output readers may see.
@@ -99,6 +99,15 @@ pub struct Figures {
     pub pending: Option<Pending>,
     /// How long shards took.
     pub seconds: Seconds,
+}
+
+/// What the plan of a run says of all its rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The engine, as in `tabular`.
+    pub task: String,
+    /// Largest share of a shard's rows that may be rejected.
+    pub rejects_max_ratio: f64,
 }
 
 /// What a backfill found unfinished and has not succeeded since.
@@ -113,11 +122,13 @@ pub struct Pending {
 // === impl Account ===
 
 impl Account {
-    /// Notes the plan of a run: its task names the rows of the account, if no later plan is known.
+    /// Notes the plan of a run, if no later plan is known: its task names the rows of the account.
     pub fn planned(&mut self, plan: &impl Planned) {
         let at = plan.planned_at();
-        if self.task.as_ref().is_none_or(|(newest, _)| *newest <= at) {
-            self.task = Some((at, plan.task().kind.clone()));
+        if self.newest.as_ref().is_none_or(|(newest, _)| *newest <= at) {
+            let task = plan.task();
+            let (task, rejects_max_ratio) = (task.kind.clone(), task.rejects_max_ratio);
+            self.newest = Some((at, Settings { task, rejects_max_ratio }));
         }
     }
 
@@ -201,7 +212,7 @@ impl Account {
         self.open.values().for_each(|open| sums.merge(&open.sums));
         Some(Figures {
             sums,
-            task: self.task.as_ref().map(|(_, task)| task.clone()),
+            newest: self.newest.as_ref().map(|(_, settings)| settings.clone()),
             runs: self.runs.clone(),
             last_success: self.last_success,
             last_failure: self.last_failure,

@@ -11,6 +11,9 @@ pub mod runs {
         ROWS_REJECTED: Counter "nightshift_rows_rejected_total" ["name", "reason"]
             "Rejected rows by reason.",
             "The reasons of [workers.md](workers.md), and `other` for those of a worker of your own.";
+        REJECTS_BUDGET: Gauge "nightshift_rejects_budget_ratio" ["name"]
+            "Largest share of a shard's rows that may be rejected.",
+            "`rejects.max_ratio` of the spec, in the plan of the run that was planned last.";
         RUNS_CONCLUDED: Counter "nightshift_runs_concluded_total" ["name", "state"]
             "Runs that have their final.",
             "`state` is `succeeded`, `withheld` (succeeded, and a gate keeps it from readers), `partial` or `failed`.";
