@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use nightshift_core::backfill::life::JOIN_AFTER;
 use nightshift_core::backfill::{Decided, Input, Instruction, Rules, Step, Store, Tick, Turn};
+use nightshift_core::conclusion::Final;
 use nightshift_core::decide::{Claim, run_id};
 use nightshift_core::describe::describe;
 use nightshift_core::exit::Exit;
@@ -106,6 +107,7 @@ impl Coordinator {
                     if let Some(verdict) = &standing.verdict {
                         self.ledger.run_concluded(verdict);
                         self.met_final(&sources.name, verdict);
+                        self.look_for_judgement(sources, verdict).await;
                     }
                     if let Some(open) = &mut standing.stored.open {
                         let run = run_id(&sources.name, date, open.generation);
@@ -117,6 +119,15 @@ impl Coordinator {
                 Err(error) => Store::Unavailable(describe(&error)),
             };
             tick.store(date, says);
+        }
+    }
+
+    /// Counts what a person decided with the output at hand.
+    async fn look_for_judgement(&self, sources: &Sources, verdict: &Final) {
+        let Some(output) = &sources.output else { return };
+        if let Err(error) = self.met_judgement(&output.reader, verdict).await {
+            let (run, error) = (&verdict.run, describe(&error));
+            tracing::warn!(%run, error, "what was decided about the run cannot be counted");
         }
     }
 
