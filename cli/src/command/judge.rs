@@ -84,7 +84,8 @@ fn tell(told: &Told, format: OutputFormatArg) -> Result<Exit, Failure> {
         true => format!("{run} is {judgement}\n"),
         false => {
             let by = prose::one_line(decided_by);
-            format!("{run} was {judgement} already, at {decided_at} by {by}\n")
+            let said = format!("{run} was {judgement} already, at {decided_at} by {by}");
+            prose::wrap(&said, prose::WIDTH)
         }
     };
     text.push_str(&match output {
