@@ -25,7 +25,7 @@ use crate::names::*;
 use crate::runs::backfill::{BackfillRuns, BackfilledRuns, DateDecision};
 use crate::runs::cancel::{CancelRun, CancelledRun};
 use crate::runs::get::{FoundRun, GetRun, ShardLease, ShardState, ShardStatus};
-use crate::runs::judge::{JudgeRun, JudgedRun};
+use crate::runs::judge::{JudgeRun, Judged, JudgedRun};
 use crate::runs::list::{ListRuns, RunPage};
 use crate::runs::plan::{PlanRun, PlannedRun};
 use crate::runs::retry::{RetriedRun, RetryRun};
@@ -378,6 +378,7 @@ legal_struct!(RunVerdict {
     model_digest: digest(),
     totals: Totals::legal(),
     withheld: prose(),
+    judged: option::of(Judged::legal()),
 });
 
 legal_struct!(QuarantinedShard {
@@ -463,12 +464,16 @@ legal_struct!(JudgeRun {
     requested_by: parsed("[!-~]{1,128}"),
 });
 
-legal_struct!(JudgedRun {
-    run: run_id(),
+legal_struct!(Judged {
     judgement: judgement(),
     decided_by: prose(),
     decided_at: moment(),
     reason: prose(),
+});
+
+legal_struct!(JudgedRun {
+    run: run_id(),
+    judged: Judged::legal(),
     first: any::<bool>(),
     output: option::of("\\PC{1,40}"),
 });

@@ -1,7 +1,7 @@
 //! `nightshift approve` and `reject` through a coordinator.
 
 use nightshift_core::gates::Judgement;
-use nightshift_proto::runs::judge::{JudgeRun, JudgedRun};
+use nightshift_proto::runs::judge::{JudgeRun, Judged, JudgedRun};
 use nightshift_proto::runs::list::RunPage;
 use nightshift_proto::runs::status::RunState::Running;
 use tonic::Status;
@@ -13,15 +13,16 @@ const RUN: &str = "flights-2013-01-01-g1";
 
 fn judged(judge: JudgeRun, first: bool) -> JudgedRun {
     let JudgeRun { run, judgement, reason, .. } = judge;
+    // Somebody else may have written it, with the output at hand.
+    let decided_by =
+        "somebody\u{1b}[2J with a long name on a machine with a long name:1".to_owned();
+    let decided_at = "2026-01-01T00:00:00.123456789Z".parse().unwrap();
+    let visible = judgement == Judgement::Approved;
     JudgedRun {
         run,
-        judgement,
-        // Somebody else may have written it, with the output at hand.
-        decided_by: "somebody\u{1b}[2J with a long name on a machine with a long name:1".to_owned(),
-        decided_at: "2026-01-01T00:00:00.123456789Z".parse().unwrap(),
-        reason,
+        judged: Judged { judgement, decided_by, decided_at, reason },
         first,
-        output: (judgement == Judgement::Approved).then(|| "/out/date=2013-01-01/gen=1".to_owned()),
+        output: visible.then(|| "/out/date=2013-01-01/gen=1".to_owned()),
     }
 }
 
@@ -106,9 +107,9 @@ fn where_the_run_is_must_be_said_once() {
     // The variable is enough where nothing else says where; a folder in the environment is of no
     // use beside the flag.
     let by_variable = nightshift(&["approve", RUN, "--reason", "yes"]);
-    by_variable.env("NIGHTSHIFT_COORDINATOR", &server.url()).run().expect(0);
+    by_variable.env("NIGHTSHIFT_COORDINATOR", server.url()).run().expect(0);
     let words = ["approve", RUN, "--reason", "yes"];
     ask(&server, &words).env("NIGHTSHIFT_OUTPUT", "/nowhere").run().expect(0);
     let local = nightshift(&["approve", RUN, "--reason", "yes", "--output", "/nowhere"]);
-    local.env("NIGHTSHIFT_COORDINATOR", &server.url()).run().expect(66);
+    local.env("NIGHTSHIFT_COORDINATOR", server.url()).run().expect(78);
 }

@@ -5,11 +5,10 @@
 //! however many people ask. All that comes after it may be done again by whoever comes next.
 
 use nightshift_core::conclusion::Final;
-use nightshift_core::gates::{Approval, Judgement};
+use nightshift_core::gates::Judgement;
 use nightshift_core::ids::RunId;
 use nightshift_core::layout::Object;
-use nightshift_core::record::MESSAGE_MAX_CHARS;
-use nightshift_proto::runs::judge::{JudgeRun, JudgedRun};
+use nightshift_proto::runs::judge::{self as proto, JudgeRun, JudgedRun};
 use nightshift_storage::error::StoreError;
 use nightshift_storage::releasing::{self, Asked, JudgeError, Judged};
 use nightshift_storage::root::Reader;
@@ -43,20 +42,16 @@ impl Coordinator {
             }
             judged => judged?,
         };
-        let Approval { judgement, decided_by, decided_at, reason, .. } = approval;
-        tracing::info!(%run, %judgement, by = decided_by, first, "a person has decided");
+        let (judgement, by) = (approval.judgement, &approval.decided_by);
+        tracing::info!(%run, %judgement, by, first, "a person has decided");
         self.count_judgement(&report.verdict, judgement);
         let is_visible = judgement == Judgement::Approved;
         if is_visible {
             self.ledger.run_approved(&report.verdict);
         }
-        let shown = |text: String| text.chars().take(MESSAGE_MAX_CHARS).collect();
         Ok(JudgedRun {
             run: run.clone(),
-            judgement,
-            decided_by: shown(decided_by),
-            decided_at,
-            reason: shown(reason),
+            judged: proto::Judged::of(approval),
             first,
             output: is_visible.then(|| format!("{}/{}", served.output, report.output)),
         })

@@ -1218,10 +1218,12 @@ pub struct Verdict {
     /// Sums over the records.
     #[prost(message, optional, tag = "4")]
     pub totals: ::core::option::Option<Totals>,
-    /// Why a gate keeps the output from readers, which checks it failed; empty if none does. What a
-    /// person decides about it stands in the output.
+    /// Why the gate kept the output from readers, which checks it failed; empty if none did.
     #[prost(string, tag = "5")]
     pub withheld: ::prost::alloc::string::String,
+    /// What a person decided about that; not set if nobody has.
+    #[prost(message, optional, tag = "6")]
+    pub judged: ::core::option::Option<Judged>,
 }
 /// Sums over the records of a run.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1465,29 +1467,36 @@ pub struct JudgeRequest {
     #[prost(string, tag = "4")]
     pub requested_by: ::prost::alloc::string::String,
 }
+/// What a person decided, and stands.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Judged {
+    /// What was decided.
+    #[prost(enumeration = "Judgement", tag = "1")]
+    pub judgement: i32,
+    /// Who decided.
+    #[prost(string, tag = "2")]
+    pub decided_by: ::prost::alloc::string::String,
+    /// When, by the clock of whoever wrote it down.
+    #[prost(message, optional, tag = "3")]
+    pub decided_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+}
 /// The answer to a decision that counts.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct JudgeResponse {
     /// The run.
     #[prost(string, tag = "1")]
     pub run: ::prost::alloc::string::String,
-    /// What was decided: what the request says.
-    #[prost(enumeration = "Judgement", tag = "2")]
-    pub judgement: i32,
-    /// Who decided first.
-    #[prost(string, tag = "3")]
-    pub decided_by: ::prost::alloc::string::String,
-    /// When, by the clock of whoever wrote it down.
-    #[prost(message, optional, tag = "4")]
-    pub decided_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// Why; at most 2,000 characters.
-    #[prost(string, tag = "5")]
-    pub reason: ::prost::alloc::string::String,
+    /// The first decision, which is what the request says.
+    #[prost(message, optional, tag = "2")]
+    pub judged: ::core::option::Option<Judged>,
     /// Whether this call decided it. Otherwise it was decided so before.
-    #[prost(bool, tag = "6")]
+    #[prost(bool, tag = "3")]
     pub first: bool,
     /// Folder of the visible files, an absolute path or a URI; empty if the output is not visible.
-    #[prost(string, tag = "7")]
+    #[prost(string, tag = "4")]
     pub output: ::prost::alloc::string::String,
 }
 /// Which of many dates comes first. Set by the operator.

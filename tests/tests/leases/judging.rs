@@ -169,13 +169,17 @@ fn a_decision_is_asked_of_a_withheld_run_alone_and_the_first_one_counts() {
     };
     assert!(is_withheld(&mut cluster));
     let approved = judge(&mut cluster, RUN, Judgement::Approved).unwrap();
-    assert!(approved.first && approved.decided_by == "tests", "{approved:?}");
+    assert!(approved.first, "{approved:?}");
+    assert_eq!(approved.judged.as_ref().unwrap().decided_by, "tests");
     assert_eq!(approved.output, format!("{}/all/gen=1", cluster.output().display()));
     assert_eq!(visible(&cluster, "all"), SHARDS as usize + 1, "it is whole when it is answered");
     let again = judge(&mut cluster, RUN, Judgement::Approved).unwrap();
     assert_eq!(again, JudgeResponse { first: false, ..approved });
     let (code, exit, words) = judge(&mut cluster, RUN, Judgement::Rejected).unwrap_err();
     assert_eq!((code, exit.as_str()), (Code::FailedPrecondition, "65"), "{words}");
+    let why = cluster.operator(["why", RUN]).run().expect(0);
+    let told = why.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("by tests: looked at it"), "{why}");
     assert!(words.contains("the first decision counts"), "{words}");
     assert_counted(&mut cluster, 1.0, 0.0, 1.0);
     wait_for("the ledger has the approval", || (!is_withheld(&mut cluster)).then_some(()));

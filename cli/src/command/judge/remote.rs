@@ -3,7 +3,7 @@
 use nightshift_core::gates::{Approval, Judgement};
 use nightshift_core::ids::{Partition, RunId};
 use nightshift_proto::limits::PAGE_MAX;
-use nightshift_proto::runs::judge::{JudgeRun, JudgedRun};
+use nightshift_proto::runs::judge::{JudgeRun, Judged, JudgedRun};
 use nightshift_proto::runs::list::ListRuns;
 use nightshift_worker::front::args::SpecArgs;
 use nightshift_worker::front::failure::Failure;
@@ -27,7 +27,8 @@ pub(super) async fn decide(
     };
     let (reason, requested_by) = (args.reason.clone(), requester()?);
     let judged = coordinator.judge(JudgeRun { run, judgement, reason, requested_by }).await?;
-    let JudgedRun { run, judgement, decided_by, decided_at, reason, first, output } = judged;
+    let JudgedRun { run, judged, first, output } = judged;
+    let Judged { judgement, decided_by, decided_at, reason } = judged;
     let version = Approval::VERSION;
     let approval = Approval { version, run, judgement, decided_by, decided_at, reason };
     Ok(Told { approval, first, output })
