@@ -40,6 +40,13 @@ impl Coordinator {
                 // It got its verdict between the two looks.
                 self.judge_stored(&served, judge).await?
             }
+            Err(error @ JudgeError::DecidedOtherwise { .. }) => {
+                // Perhaps somebody with the output at hand, of whom nothing is known here yet.
+                if let Some(verdict) = self.verdict(run).await? {
+                    self.met_judgement(&served.root, &verdict).await?;
+                }
+                return Err(error.into());
+            }
             judged => judged?,
         };
         let (judgement, by) = (approval.judgement, &approval.decided_by);

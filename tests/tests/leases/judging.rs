@@ -303,15 +303,18 @@ fn a_decision_beside_the_coordinator_is_met_by_it() {
     let mut cluster = withheld(dates);
     beside(&cluster, "approve", &run_of(dates[0])).run().expect(0);
     beside(&cluster, "reject", &run_of(dates[1])).run().expect(0);
-    // Told when it is asked, and the date is one of a spec too.
+    // It finds out when it is asked to decide, also where it refuses to.
+    through(&cluster, "approve", &run_of(dates[1])).run().expect(65);
+    assert_counted(&mut cluster, 0.0, 1.0, 2.0);
+    // When a backfill looks at the date.
     let spec = cluster.bench().spec().display().to_string();
+    let range = format!("{}..{}", dates[0], dates[1]);
+    cluster.operator(["backfill", &spec, "--dates", &range]).run();
+    assert_counted(&mut cluster, 1.0, 1.0, 2.0);
+    // The same decision again; the date is one of a spec.
     let words = ["approve", dates[0], &spec, "--reason", "me too"];
     let again = cluster.operator(words).run().expect(0);
     assert!(again.stdout.contains("was approved already"), "{again}");
-    through(&cluster, "approve", &run_of(dates[1])).run().expect(65);
-    // And counted when a backfill looks.
-    let range = format!("{}..{}", dates[0], dates[1]);
-    cluster.operator(["backfill", &spec, "--dates", &range]).run();
     assert_counted(&mut cluster, 1.0, 1.0, 2.0);
     cluster.auditor().runs(2).passes();
 }
