@@ -100,11 +100,12 @@ impl Coordinator {
 
     async fn ask_store(&self, sources: &Sources, dates: &[Partition], tick: &mut Tick) {
         let (who, now) = (self.who.to_string(), self.clock.wall());
+        let is_served = self.serves(sources);
         let onlooker = Onlooker { who, now, join_after: JOIN_AFTER };
         for (date, answer) in sources.standings(dates, &onlooker).await {
             let says = match answer {
                 Ok(mut standing) => {
-                    if let Some(verdict) = &standing.verdict {
+                    if let Some(verdict) = standing.verdict.as_ref().filter(|_| is_served) {
                         self.ledger.run_concluded(verdict);
                         self.met_final(&sources.name, verdict);
                         self.look_for_judgement(sources, verdict).await;
@@ -120,6 +121,14 @@ impl Coordinator {
             };
             tick.store(date, says);
         }
+    }
+
+    /// Whether this is the output that the name has here. A dry run may look at another one, whose
+    /// finals say nothing about this name's ledger and account.
+    fn serves(&self, sources: &Sources) -> bool {
+        let looked_at = sources.output.as_ref().and_then(|output| output.root_id.as_ref());
+        let served = self.roots.get(&sources.name);
+        served.is_some_and(|served| looked_at == Some(&served.root_id))
     }
 
     /// Counts what a person decided with the output at hand.
