@@ -136,7 +136,7 @@ pub(crate) enum Command {
     ///
     /// Records who decided and why, then publishes the files and `_SUCCESS`. The first decision
     /// about a run counts; approving again goes on where an earlier call ended. Works on the
-    /// output itself, whoever ran the run.
+    /// output itself, whoever ran the run, or through a coordinator with --coordinator.
     Approve(JudgeArgs),
     /// Keep an output that a gate withheld out of sight for good
     ///

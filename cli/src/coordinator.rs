@@ -14,6 +14,7 @@ use nightshift_proto::names::{RequestId, Requester};
 use nightshift_proto::runs::backfill::{BackfillRuns, BackfilledRuns};
 use nightshift_proto::runs::cancel::{CancelRun, CancelledRun};
 use nightshift_proto::runs::get::{FoundRun, GetRun};
+use nightshift_proto::runs::judge::{JudgeRun, JudgedRun};
 use nightshift_proto::runs::list::{ListRuns, RunPage};
 use nightshift_proto::runs::plan::{PlanRun, PlannedRun};
 use nightshift_proto::runs::retry::{RetriedRun, RetryRun};
@@ -141,6 +142,15 @@ impl Coordinator {
         let retry = wire::RetryRequest::from(retry);
         self.call(About::Run, DEADLINE, async |mut client| {
             client.retry(with_deadline(retry.clone(), DEADLINE)).await
+        })
+        .await
+    }
+
+    /// Decides about a withheld run; it may be repeated.
+    pub(crate) async fn judge(&self, judge: JudgeRun) -> Result<JudgedRun, CallError> {
+        let judge = wire::JudgeRequest::from(judge);
+        self.call(About::Run, PLAN_DEADLINE, async |mut client| {
+            client.judge(with_deadline(judge.clone(), PLAN_DEADLINE)).await
         })
         .await
     }

@@ -186,9 +186,12 @@ async fn concluded(coordinator: &Coordinator, watched: &WatchedRun) -> Line {
     let line = of_status(&watched.run);
     let Some(verdict) = &watched.verdict else { return line };
     let totals = &verdict.totals;
-    let passed = verdict.state == FinalState::Succeeded && verdict.withheld.is_empty();
+    let passed = verdict.state == FinalState::Succeeded && verdict.is_accepted();
     let mut line = Line {
-        state: if verdict.withheld.is_empty() { verdict.state.as_str() } else { "withheld" },
+        state: match verdict.is_accepted() {
+            true => verdict.state.as_str(),
+            false => verdict.judged.as_ref().map_or("withheld", |judged| judged.judgement.as_str()),
+        },
         rows_in: totals.rows_in,
         rows_out: totals.rows_out,
         rows_rejected: totals.rows_rejected,
@@ -197,7 +200,7 @@ async fn concluded(coordinator: &Coordinator, watched: &WatchedRun) -> Line {
         exit: if passed { Exit::Done } else { Exit::Data },
         ..line
     };
-    if !verdict.withheld.is_empty() {
+    if !verdict.is_accepted() {
         let why = prose::one_line(&verdict.withheld);
         line.troubles = vec![format!("{} is withheld by its gate: {why}", watched.run.run)];
     } else if totals.quarantined > 0 {

@@ -2,7 +2,7 @@
 //!
 //! The parts, each a file: `accounting` counts what runs came to, `leasing` answers workers,
 //! `launching` who starts them, `running` answers operators, `performing` writes quarantine
-//! records and finals, `recovering` starts from the store, `concluded` does what others left
+//! records and finals, `judging` records what people decide, `recovering` starts from the store, `concluded` does what others left
 //! undone after a verdict, `ticking` tells the desk that time passes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +28,7 @@ use nightshift_ledger::{self as ledger, KeeperHandle};
 mod accounting;
 mod backfilling;
 mod hours;
+mod judging;
 mod launching;
 mod leasing;
 mod performing;

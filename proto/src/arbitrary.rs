@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use nightshift_core::conclusion::{FinalState, QuarantinedShard, Totals};
+use nightshift_core::gates::{Judgement, REASON_MAX_CHARS};
 use nightshift_core::ids::{AttemptId, Digest, Generation, Partition, RunId, ShardIndex, SpecName};
 use nightshift_core::lease::Token;
 use nightshift_core::plan::SHARDS_MAX;
@@ -24,6 +25,7 @@ use crate::names::*;
 use crate::runs::backfill::{BackfillRuns, BackfilledRuns, DateDecision};
 use crate::runs::cancel::{CancelRun, CancelledRun};
 use crate::runs::get::{FoundRun, GetRun, ShardLease, ShardState, ShardStatus};
+use crate::runs::judge::{JudgeRun, Judged, JudgedRun};
 use crate::runs::list::{ListRuns, RunPage};
 use crate::runs::plan::{PlanRun, PlannedRun};
 use crate::runs::retry::{RetriedRun, RetryRun};
@@ -376,6 +378,7 @@ legal_struct!(RunVerdict {
     model_digest: digest(),
     totals: Totals::legal(),
     withheld: prose(),
+    judged: option::of(Judged::legal()),
 });
 
 legal_struct!(QuarantinedShard {
@@ -449,3 +452,28 @@ legal_struct!(RetryRun {
 });
 
 legal_struct!(RetriedRun { run: RunStatus::legal() });
+
+fn judgement() -> BoxedStrategy<Judgement> {
+    one_of(&Judgement::ALL)
+}
+
+legal_struct!(JudgeRun {
+    run: run_id(),
+    judgement: judgement(),
+    reason: prop_oneof!["[a-z]\\PC{0,40}", Just("ä".repeat(REASON_MAX_CHARS))],
+    requested_by: parsed("[!-~]{1,128}"),
+});
+
+legal_struct!(Judged {
+    judgement: judgement(),
+    decided_by: prose(),
+    decided_at: moment(),
+    reason: prose(),
+});
+
+legal_struct!(JudgedRun {
+    run: run_id(),
+    judged: Judged::legal(),
+    first: any::<bool>(),
+    output: option::of("\\PC{1,40}"),
+});

@@ -7,7 +7,7 @@ use prost::Message;
 
 use crate::arbitrary::Legal;
 use crate::leases::{acquire, heartbeat, release, report};
-use crate::runs::{backfill, cancel, get, list, plan, retry, start, watch};
+use crate::runs::{backfill, cancel, get, judge, list, plan, retry, start, watch};
 use crate::wire;
 
 /// Domain value to bytes and back.
@@ -110,6 +110,8 @@ laws! {
     cancel_response: cancel::CancelledRun = CancelResponse,
     retry_request: retry::RetryRun = RetryRequest,
     retry_response: retry::RetriedRun = RetryResponse,
+    judge_request: judge::JudgeRun = JudgeRequest,
+    judge_response: judge::JudgedRun = JudgeResponse,
     backfill_request: backfill::BackfillRuns = BackfillRequest,
     backfill_response: backfill::BackfilledRuns = BackfillResponse,
 }
@@ -129,7 +131,12 @@ fn the_descriptor_set_names_both_services() {
         services,
         [
             ("ShardLeases", vec!["Acquire", "Heartbeat", "Release", "Report"]),
-            ("Runs", vec!["Plan", "Start", "Get", "List", "Watch", "Cancel", "Retry", "Backfill"]),
+            (
+                "Runs",
+                vec![
+                    "Plan", "Start", "Get", "List", "Watch", "Cancel", "Retry", "Judge", "Backfill"
+                ]
+            ),
         ]
     );
     assert!(set.file.iter().any(|file| file.name() == "google/protobuf/timestamp.proto"));

@@ -81,6 +81,7 @@ pub(crate) fn ended(run: &RunId, quarantined: u32, total: u32) -> WatchedRun {
         model_digest: Digest([2; 32]),
         totals,
         withheld: String::new(),
+        judged: None,
     };
     WatchedRun { run: status, verdict: Some(verdict) }
 }

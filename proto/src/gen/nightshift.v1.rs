@@ -1218,10 +1218,12 @@ pub struct Verdict {
     /// Sums over the records.
     #[prost(message, optional, tag = "4")]
     pub totals: ::core::option::Option<Totals>,
-    /// Why a gate keeps the output from readers, which checks it failed; empty if none does. What a
-    /// person decides about it stands in the output.
+    /// Why the gate kept the output from readers, which checks it failed; empty if none did.
     #[prost(string, tag = "5")]
     pub withheld: ::prost::alloc::string::String,
+    /// What a person decided about that; not set if nobody has.
+    #[prost(message, optional, tag = "6")]
+    pub judged: ::core::option::Option<Judged>,
 }
 /// Sums over the records of a run.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1449,6 +1451,54 @@ pub struct RetryResponse {
     #[prost(message, optional, tag = "1")]
     pub run: ::core::option::Option<Run>,
 }
+/// A decision about a run that its gate withheld.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JudgeRequest {
+    /// The run. Set by the operator.
+    #[prost(string, tag = "1")]
+    pub run: ::prost::alloc::string::String,
+    /// What is decided. Set by the operator.
+    #[prost(enumeration = "Judgement", tag = "2")]
+    pub judgement: i32,
+    /// Why, for people; 1 to 1,000 characters.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// Who decides, for people: user and host, 1 to 128 bytes of visible ASCII.
+    #[prost(string, tag = "4")]
+    pub requested_by: ::prost::alloc::string::String,
+}
+/// What a person decided, and stands.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Judged {
+    /// What was decided.
+    #[prost(enumeration = "Judgement", tag = "1")]
+    pub judgement: i32,
+    /// Who decided.
+    #[prost(string, tag = "2")]
+    pub decided_by: ::prost::alloc::string::String,
+    /// When, by the clock of whoever wrote it down.
+    #[prost(message, optional, tag = "3")]
+    pub decided_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// The answer to a decision that counts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JudgeResponse {
+    /// The run.
+    #[prost(string, tag = "1")]
+    pub run: ::prost::alloc::string::String,
+    /// The first decision, which is what the request says.
+    #[prost(message, optional, tag = "2")]
+    pub judged: ::core::option::Option<Judged>,
+    /// Whether this call decided it. Otherwise it was decided so before.
+    #[prost(bool, tag = "3")]
+    pub first: bool,
+    /// Folder of the visible files, an absolute path or a URI; empty if the output is not visible.
+    #[prost(string, tag = "4")]
+    pub output: ::prost::alloc::string::String,
+}
 /// Which of many dates comes first. Set by the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1654,6 +1704,39 @@ impl ShardState {
             "SHARD_STATE_LEASED" => Some(Self::Leased),
             "SHARD_STATE_COMMITTED" => Some(Self::Committed),
             "SHARD_STATE_QUARANTINED" => Some(Self::Quarantined),
+            _ => None,
+        }
+    }
+}
+/// What a person decides about a run that its gate withheld.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Judgement {
+    /// Never sent.
+    Unspecified = 0,
+    /// The output is published.
+    Approved = 1,
+    /// It never is.
+    Rejected = 2,
+}
+impl Judgement {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "JUDGEMENT_UNSPECIFIED",
+            Self::Approved => "JUDGEMENT_APPROVED",
+            Self::Rejected => "JUDGEMENT_REJECTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "JUDGEMENT_UNSPECIFIED" => Some(Self::Unspecified),
+            "JUDGEMENT_APPROVED" => Some(Self::Approved),
+            "JUDGEMENT_REJECTED" => Some(Self::Rejected),
             _ => None,
         }
     }
@@ -1880,6 +1963,28 @@ pub mod runs_client {
             req.extensions_mut().insert(GrpcMethod::new("nightshift.v1.Runs", "Retry"));
             self.inner.unary(req, path, codec).await
         }
+        /// Records what a person decides about a run that its gate withheld, and publishes the output if
+        /// that is an approval. The first decision counts: the same one again is answered as done and goes
+        /// on where an earlier call died, another one is refused with FAILED_PRECONDITION, and so are a run
+        /// that is under way, one that no gate withholds, and one that shards are missing of.
+        pub async fn judge(
+            &mut self,
+            request: impl tonic::IntoRequest<super::JudgeRequest>,
+        ) -> std::result::Result<tonic::Response<super::JudgeResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::BoundedCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/nightshift.v1.Runs/Judge");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("nightshift.v1.Runs", "Judge"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Decides about many partitions, and starts or joins the runs of those whose turn it is. Safe to
         /// repeat: a run that the request has started, or that is under way, takes the place of another.
         pub async fn backfill(
@@ -1965,6 +2070,14 @@ pub mod runs_server {
             &self,
             request: tonic::Request<super::RetryRequest>,
         ) -> std::result::Result<tonic::Response<super::RetryResponse>, tonic::Status>;
+        /// Records what a person decides about a run that its gate withheld, and publishes the output if
+        /// that is an approval. The first decision counts: the same one again is answered as done and goes
+        /// on where an earlier call died, another one is refused with FAILED_PRECONDITION, and so are a run
+        /// that is under way, one that no gate withholds, and one that shards are missing of.
+        async fn judge(
+            &self,
+            request: tonic::Request<super::JudgeRequest>,
+        ) -> std::result::Result<tonic::Response<super::JudgeResponse>, tonic::Status>;
         /// Decides about many partitions, and starts or joins the runs of those whose turn it is. Safe to
         /// repeat: a run that the request has started, or that is under way, takes the place of another.
         async fn backfill(
@@ -2341,6 +2454,49 @@ pub mod runs_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RetrySvc(inner);
+                        let codec = crate::codec::BoundedCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/nightshift.v1.Runs/Judge" => {
+                    #[allow(non_camel_case_types)]
+                    struct JudgeSvc<T: Runs>(pub Arc<T>);
+                    impl<T: Runs> tonic::server::UnaryService<super::JudgeRequest>
+                    for JudgeSvc<T> {
+                        type Response = super::JudgeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::JudgeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Runs>::judge(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = JudgeSvc(inner);
                         let codec = crate::codec::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use nightshift_core::conclusion::{QuarantinedShard, Totals};
+use nightshift_core::gates::REASON_MAX_CHARS;
 use nightshift_core::plan::SHARDS_MAX;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use prost::Message;
 
 use super::get::FoundRun;
+use super::judge::{JudgeRun, Judged, JudgedRun};
 use super::list::{ListRuns, RunPage};
 use super::start::{InvalidStartRun, StartRun};
 use super::status::{InvalidShardCounts, InvalidTotal, RunStatus, ShardCounts};
@@ -102,6 +104,32 @@ fn pages_and_watches_have_limits() {
         let message = wire::WatchRequest { interval_ms, ..legal::<WatchRun>().into() };
         assert_eq!(WatchRun::try_from(message).is_ok(), ok, "{interval_ms}");
     }
+}
+
+#[test]
+fn a_decision_has_a_meaning_a_reason_and_a_moment() {
+    let reason = |reason: String| {
+        JudgeRun::try_from(wire::JudgeRequest { reason, ..legal::<JudgeRun>().into() })
+    };
+    for (text, ok) in [
+        (String::new(), false),
+        (" \n".to_owned(), false),
+        ("ä".repeat(REASON_MAX_CHARS), true),
+        ("ä".repeat(REASON_MAX_CHARS + 1), false),
+    ] {
+        match reason(text.clone()) {
+            Ok(_) => assert!(ok, "{text:.20}"),
+            Err(error) => assert!(!ok && error.field() == "reason", "{error}"),
+        }
+    }
+    for judgement in [0, 3, -1] {
+        let message = wire::JudgeRequest { judgement, ..legal::<JudgeRun>().into() };
+        assert_eq!(JudgeRun::try_from(message).unwrap_err().field(), "judgement", "{judgement}");
+    }
+    let message = wire::Judged { decided_at: None, ..legal::<Judged>().into() };
+    assert_eq!(Judged::try_from(message).unwrap_err().field(), "decided_at");
+    let message = wire::JudgeResponse { judged: None, ..legal::<JudgedRun>().into() };
+    assert_eq!(JudgedRun::try_from(message).unwrap_err().field(), "judged");
 }
 
 #[test]

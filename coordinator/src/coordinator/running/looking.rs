@@ -1,6 +1,8 @@
 //! Looking at runs, from the desk while they are under way and from the store afterwards.
 
+use nightshift_core::conclusion::Final;
 use nightshift_core::decide::run_id;
+use nightshift_core::gates::Approval;
 use nightshift_core::ids::{RunId, ShardIndex};
 use nightshift_core::layout::{Object, Prefix};
 use nightshift_core::lease::ShardPlace;
@@ -41,7 +43,7 @@ impl Coordinator {
                 shard,
             });
         };
-        let (short, quarantined) = RunVerdict::of(&verdict);
+        let (short, quarantined) = RunVerdict::of(&verdict, self.approval(&verdict).await?);
         Ok(FoundRun {
             run: RunStatus::concluded(&verdict),
             verdict: Some(short),
@@ -59,8 +61,19 @@ impl Coordinator {
         if !super::is_over(status.state) {
             return Ok((status, None));
         }
-        let verdict = self.verdict(run).await?;
-        Ok((status, verdict.map(|verdict| RunVerdict::of(&verdict).0)))
+        let Some(verdict) = self.verdict(run).await? else { return Ok((status, None)) };
+        let approval = self.approval(&verdict).await?;
+        Ok((status, Some(RunVerdict::of(&verdict, approval).0)))
+    }
+
+    /// What a person decided about a run that its gate withheld.
+    async fn approval(&self, verdict: &Final) -> Result<Option<Approval>, Refusal> {
+        let Some(served) = self.root_of(&verdict.run).filter(|_| verdict.waits_for_approval())
+        else {
+            return Ok(None);
+        };
+        let RunId { partition, generation, .. } = verdict.run;
+        Ok(served.root.read(&Object::Approval { partition, generation }).await?)
     }
 
     async fn shard(&self, run: &RunId, shard: ShardIndex) -> Result<ShardStatus, Refusal> {
