@@ -13,7 +13,12 @@ fn failed() -> Ended {
         reason: "read".parse().unwrap(),
         message: String::new(),
     });
-    Ended { attempt: new_attempt().unwrap(), outcome, batch_size: None }
+    Ended {
+        attempt: new_attempt().unwrap(),
+        outcome,
+        batch_size: None,
+        span: tracing::Span::none(),
+    }
 }
 
 /// Holdings of `threads` threads with shards `0..count` of the first run, ready to begin.
