@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use thiserror::Error;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -15,8 +15,7 @@ use tracing_subscriber::{EnvFilter, Registry};
 use crate::failure::colours;
 use crate::line::{Fields, Line};
 use crate::otlp::{Exporting, Plan, Sends};
-use crate::trace::TARGET;
-use crate::trace::layer::Spans;
+use crate::trace::layer::{Spans, is_traced};
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, ValueEnum)]
@@ -77,7 +76,7 @@ pub fn init_exporting(
     // Each has its own filter: how much is logged says nothing about what is traced.
     Registry::default()
         .with(lines.with_filter(parse_filter(filter)?))
-        .with(spans.with_filter(Targets::new().with_target(TARGET, tracing::Level::TRACE)))
+        .with(spans.with_filter(filter_fn(is_traced)))
         .try_init()
         .map_err(|_| InitError::Again)?;
     Ok(plan.begin())

@@ -8,10 +8,10 @@
 //! └─ attempt              the coordinator, for a worker that ended without a word
 //! ```
 //!
-//! Spans are those of `tracing`, with the target [`TARGET`]; [`layer`] turns them into what OTLP
-//! carries. Without an exporter that layer is not there, and these spans cost what any
-//! disabled span does. A span is traced if it names a run's trace (`trace.parent`) or is within
-//! one that does.
+//! Spans are those of `tracing`; [`layer`] turns them into what OTLP carries. One is traced if it
+//! names a run's trace (`trace.parent`), or if it has the target [`TARGET`] and is within one that
+//! does. Without an exporter that layer is not there, and spans that only a trace shows cost what
+//! any disabled span does.
 //!
 //! The identity of a trace follows from the stored plan ([`RunTrace`]), so it needs no document
 //! of its own: a coordinator that starts again, or another process that goes on with the run,
@@ -30,7 +30,7 @@ mod values;
 
 pub use layer::TraceContext;
 
-/// Target of every span that belongs to a trace.
+/// Target of the spans that only a trace shows.
 pub const TARGET: &str = "nightshift::trace";
 
 /// Fields that only a trace shows begin so; in the trace they are without it.

@@ -280,6 +280,9 @@ impl Sampler {
         if let (true, Some(sampled)) = (self.parent_based, parent) {
             return sampled;
         }
+        if self.ratio >= 1.0 {
+            return true;
+        }
         // As the specification of TraceIdRatioBased has it: the lower half is taken as a number.
         let mut low = [0; 8];
         low.copy_from_slice(&trace[8..]);

@@ -15,13 +15,13 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
-use tracing::Subscriber;
 use tracing::span::{Attributes, Id, Record};
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-use super::nanoseconds;
-use super::values::Values;
+use super::values::{PARENT, Values};
+use super::{TARGET, nanoseconds};
 use crate::otlp::queue::Queue;
 use crate::otlp::settings::Sampler;
 
@@ -70,6 +70,12 @@ fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
         *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
     }
     Some(bytes)
+}
+
+/// Whether a span may belong to a trace: by its target, or because it names one.
+pub(crate) fn is_traced(metadata: &Metadata<'_>) -> bool {
+    let names_one = || metadata.fields().field(PARENT).is_some();
+    metadata.is_span() && (metadata.target() == TARGET || names_one())
 }
 
 /// Whether this process samples the trace of a run; none where it exports no traces.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use opentelemetry_proto::tonic::trace::v1::Span as Sent;
 use tracing::subscriber::with_default;
 use tracing_subscriber::Registry;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 use super::layer::Spans;
@@ -23,13 +23,19 @@ fn traced(sampler: &str, work: impl FnOnce()) -> Vec<Vec<Sent>> {
     };
     let settings = Settings::read("test", get).unwrap().unwrap();
     let spans = Spans::new(Arc::clone(&queue), settings.sampler);
-    let spans = spans.with_filter(Targets::new().with_target(TARGET, tracing::Level::TRACE));
+    let spans = spans.with_filter(filter_fn(layer::is_traced));
     with_default(Registry::default().with(spans), work);
     std::iter::from_fn(|| queue.next()).flatten().collect()
 }
 
 fn attempt(parent: &str) -> Span {
-    tracing::error_span!(target: TARGET, "attempt", trace.parent = parent, shard = 7, trace.outcome = Empty, trace.failed = Empty)
+    tracing::error_span!(
+        "attempt",
+        trace.parent = parent,
+        shard = 7,
+        trace.outcome = Empty,
+        trace.failed = Empty
+    )
 }
 
 fn attribute(span: &Sent, name: &str) -> Option<String> {

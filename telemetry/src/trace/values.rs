@@ -8,6 +8,9 @@ use tracing::field::{Field, Visit};
 use super::TRACE_ONLY;
 use super::layer::TraceContext;
 
+/// The field that names the trace of a span, and the span that it is within.
+pub(super) const PARENT: &str = "trace.parent";
+
 /// Most bytes of one value; the document that it names has it all.
 const VALUE_MAX_BYTES: usize = 512;
 /// Most attributes of a span.
@@ -64,7 +67,7 @@ impl Visit for Values {
     fn record_str(&mut self, field: &Field, value: &str) {
         let short = &value[..value.floor_char_boundary(VALUE_MAX_BYTES)];
         match field.name() {
-            "trace.parent" => self.parent = TraceContext::parse(value),
+            PARENT => self.parent = TraceContext::parse(value),
             "trace.own" => self.own = TraceContext::parse(value),
             "trace.failed" => self.failed = Some(short.to_owned()),
             name => self.add(name, Value::StringValue(short.to_owned())),

@@ -87,10 +87,8 @@ fn the_trace_survives_a_killed_worker_and_a_killed_coordinator() {
     assert!(!missed.is_empty(), "{lost:#?}");
     for attempt in &missed {
         assert_eq!(attempt.failed.as_deref(), Some("lease_expired"));
-        let shard = attempt.attribute("shard");
-        let committed = trace.attempts("committed");
-        let next = committed.iter().find(|one| one.attribute("shard") == shard).unwrap();
-        assert!(next.attribute("number").parse::<u32>().unwrap() > 1, "{next:#?}");
+        let shard = attempt.attribute("shard").parse().unwrap();
+        assert!(store::recorded(&cluster.output(), RUN).contains(&shard), "{attempt:#?}");
     }
     // A worker that is killed takes its last second along; what others did is all there.
     let done = trace.committed();

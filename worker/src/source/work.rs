@@ -8,7 +8,6 @@ use nightshift_core::ids::{AttemptId, Digest, RunId};
 use nightshift_core::lease::Lease;
 use nightshift_core::plan::{Plan, Shard};
 use nightshift_storage::root::Probed;
-use nightshift_telemetry::trace::TARGET;
 use tracing::Span;
 use tracing::field::Empty;
 
@@ -88,7 +87,6 @@ pub(crate) fn span(
     model_digest: Option<Digest>,
 ) -> Span {
     tracing::error_span!(
-        target: TARGET,
         "attempt",
         trace.parent = trace,
         %run,
