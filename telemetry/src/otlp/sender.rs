@@ -142,13 +142,10 @@ impl Loop {
             if self.not_before.is_some_and(|until| Instant::now() < until) {
                 continue;
             }
-            // A collector that does not answer must not keep the end from being seen.
-            tokio::select! {
-                () = self.send(&mut metrics_at) => {}
-                () = stop.told.notified() => break,
-            }
+            // Not cut off by the end: what has arrived would be sent twice. Whoever waits for the
+            // end waits for a bounded time.
+            self.send(&mut metrics_at).await;
         }
-        // What was under way when the end came is lost only if it does not go through now.
         self.send_spans().await;
         self.send_metrics().await;
     }
@@ -165,9 +162,7 @@ impl Loop {
     async fn send_spans(&mut self) {
         let Some(mut client) = self.traces.clone() else { return };
         while let Some(trees) = self.queue.next() {
-            // Put back also if this is cut off in the middle.
-            let mut taken = Taken { queue: &Arc::clone(&self.queue), trees: Some(trees) };
-            let spans: Vec<Span> = taken.trees.iter().flatten().flatten().cloned().collect();
+            let spans: Vec<Span> = trees.iter().flatten().cloned().collect();
             let count = spans.len();
             let message = ExportTraceServiceRequest {
                 resource_spans: vec![ResourceSpans {
@@ -183,7 +178,6 @@ impl Loop {
             let answer = client.export(self.request(message)).await;
             match answer.map_err(Failed::of) {
                 Ok(answer) => {
-                    taken.trees = None;
                     self.went_well();
                     if let Some(partial) = answer.into_inner().partial_success
                         && partial.rejected_spans > 0
@@ -192,12 +186,11 @@ impl Loop {
                     }
                 }
                 Err(Failed::Refused(status)) => {
-                    taken.trees = None;
                     self.queue.drop_spans(count);
                     self.failed("traces", &status);
                 }
                 Err(Failed::Away(status)) => {
-                    drop(taken);
+                    self.queue.put_back(trees);
                     self.failed("traces", &status);
                     return;
                 }
@@ -267,20 +260,6 @@ impl Loop {
             let dropped = self.queue.take_dropped();
             let error = nightshift_core::describe::describe(status);
             tracing::warn!(what, dropped, error, "the OTLP receiver does not take what is sent");
-        }
-    }
-}
-
-/// Trees on their way, which go back unless they have arrived.
-struct Taken<'a> {
-    queue: &'a Queue,
-    trees: Option<Vec<Vec<Span>>>,
-}
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        if let Some(trees) = self.trees.take() {
-            self.queue.put_back(trees);
         }
     }
 }
