@@ -5,7 +5,7 @@
 //! what comes in faster than it can be sent, or while the collector is away, is dropped beyond a
 //! bound and counted. The end of a program waits for the last spans for [`FLUSH_MAX`] at most.
 //!
-//! [`settings`] reads the variables, [`queue`] keeps what waits, [`sender`] is the thread.
+//! `settings` reads the variables, `queue` keeps what waits, `sender` is the thread.
 //!
 //! The library `opentelemetry-otlp` is not used: identities of traces follow from plans, an
 //! attempt is sent whole or not at all, and the bounds above are ours; what it would add is

@@ -8,7 +8,7 @@
 //! └─ attempt              the coordinator, for a worker that ended without a word
 //! ```
 //!
-//! Spans are those of `tracing`; [`layer`] turns them into what OTLP carries. One is traced if it
+//! Spans are those of `tracing`; `layer` turns them into what OTLP carries. One is traced if it
 //! names a run's trace (`trace.parent`), or if it has the target [`TARGET`] and is within one that
 //! does. Without an exporter that layer is not there, and spans that only a trace shows cost what
 //! any disabled span does.
