@@ -1,6 +1,7 @@
 //! The commands, one file each, in the order of `--help`.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use clap::CommandFactory;
 use nightshift_core::exit::Exit;
@@ -31,7 +32,16 @@ mod why;
 
 /// Performs one command.
 pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
-    cli.log.init()?;
+    // What scores rows here sends spans and numbers, until the end of this function.
+    let exporting = match &cli.command {
+        Command::Run(_) | Command::Backfill(_) => Some(cli.log.init_exporting("nightshift")?),
+        _ => {
+            cli.log.init()?;
+            None
+        }
+    };
+    let meter = exporting.as_ref().map(|exporting| Arc::clone(exporting.meter()));
+    let meter = meter.unwrap_or_default();
     if let Command::Completions { shell } = cli.command {
         clap_complete::generate(shell, &mut Cli::command(), "nightshift", &mut std::io::stdout());
         return Ok(Exit::Done);
@@ -48,9 +58,9 @@ pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
     let runtime = nightshift_worker::front::runtime()?;
     let handle = runtime.handle().clone();
     match cli.command {
-        Command::Run(args) => run::perform(handle, &args),
+        Command::Run(args) => run::perform(handle, &args, meter),
         Command::Plan(args) => plan::perform(handle, &args),
-        Command::Backfill(args) => backfill::perform(&handle, &args),
+        Command::Backfill(args) => backfill::perform(&handle, &args, meter),
         Command::Submit(args) => submit::perform(&handle, &args),
         Command::Why(args) => why::perform(&handle, &args),
         Command::Cancel(args) => cancel::perform(&handle, &args),

@@ -9,6 +9,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
 use crate::fields::LEADING;
+use crate::trace::TRACE_ONLY;
 
 /// Most bytes of one value. What a log line says is a hint; the document it names has it all.
 const VALUE_MAX_BYTES: usize = 8 << 10;
@@ -57,6 +58,9 @@ impl Fields {
     }
 
     fn set(&mut self, name: &'static str, value: Value) {
+        if name.starts_with(TRACE_ONLY) {
+            return;
+        }
         match self.0.iter_mut().find(|(known, _)| *known == name) {
             Some((_, old)) => *old = value,
             None => self.0.push((name, value)),

@@ -10,6 +10,7 @@ use crate::exposition::Kind;
 
 pub mod coordinator;
 pub mod sidecar;
+pub mod worker;
 
 /// One metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +87,13 @@ pub const PARTS: &[Part] = &[
         intro: "Of this process: counters begin at 0 when it starts. A replica that stands by \
                 shows `nightshift_build_info` and `nightshift_leader` alone.",
         metrics: coordinator::doing::ALL,
+    },
+    Part {
+        title: "Worker",
+        intro: "Sent by OTLP where `OTEL_EXPORTER_OTLP_ENDPOINT` says so, in a pod to the sidecar, \
+                which shows them with the label `service_name`. Of one process: all begin at 0 \
+                when it starts. `nightshift run` sends them too.",
+        metrics: worker::ALL,
     },
     Part {
         title: "Sidecar",

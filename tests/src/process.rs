@@ -54,7 +54,7 @@ impl Program {
         let mut command = Command::new(path.as_ref());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         for (name, _) in std::env::vars_os() {
-            let prefixes = ["NIGHTSHIFT_", "HF_", "MLFLOW_", "AWS_"];
+            let prefixes = ["NIGHTSHIFT_", "OTEL_", "HF_", "MLFLOW_", "AWS_"];
             let starts = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
             if name.to_str().is_some_and(starts) {
                 command.env_remove(name);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use nightshift_telemetry::meter::Meter;
 use tokio::runtime::Handle;
 
 use crate::forced::Forced;
@@ -23,12 +24,13 @@ pub fn work(
     forced: Forced,
     drain: Drain,
     runtime: Handle,
+    meter: Arc<Meter>,
 ) -> Result<(Ending, Tally), StartError> {
     let threads = settings.threads;
     tracing::info!(worker = %settings.worker, coordinator = %settings.coordinator.uri(), threads, "worker started");
     let (source, keeper) = Remote::start(settings, drain.clone(), runtime.clone())?;
     let observer = Arc::new(NoObserver);
-    let worked = Pool { source, who, observer, drain, pace, forced, runtime }.run(threads);
+    let worked = Pool { source, who, observer, meter, drain, pace, forced, runtime }.run(threads);
     let (mut ending, tally) = keeper.finish();
     if let Some(failure) = worked.stopped {
         ending = Ending::Refused { exit: failure.exit, text: failure.message };

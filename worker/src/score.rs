@@ -17,6 +17,8 @@ use nightshift_core::plan::{Plan, Shard, TaskSettings};
 use nightshift_core::record::Timing;
 use nightshift_core::scores::Scores;
 use nightshift_storage::staged::{StagedFile, StagedObject, Staging};
+use nightshift_telemetry::phase;
+use tracing::Span;
 
 use crate::engine::Engine;
 use crate::read::{ColumnRequest, ReadBatch, Reader};
@@ -65,6 +67,9 @@ pub struct ScoredShard {
 
 /// What an attempt tells while it goes on; returning `false` makes it give up.
 pub trait Watcher: Sync {
+    /// A batch of `rows` rows spent `time` in the model.
+    fn inferred(&self, _rows: u64, _time: Duration) {}
+
     /// `rows` more rows were scored.
     fn scored(&self, rows: u64) -> bool;
 }
@@ -170,6 +175,21 @@ struct Attempt<'a> {
     rejects_by_reason: BTreeMap<String, u64>,
     examples: Vec<String>,
     clock: Clock,
+    phases: Phases,
+}
+
+/// The steps of an attempt in its trace. Each is entered batch by batch.
+struct Phases {
+    read: Span,
+    infer: Span,
+    write: Span,
+}
+
+impl Phases {
+    fn new() -> Self {
+        let (read, infer) = (phase!("read", busy), phase!("infer", busy));
+        Self { read, infer, write: phase!("write", busy) }
+    }
 }
 
 /// Rejects that an error message spells out.
@@ -197,6 +217,7 @@ impl<'a> Attempt<'a> {
             rejects_by_reason: BTreeMap::new(),
             examples: Vec::new(),
             clock: Clock::default(),
+            phases: Phases::new(),
         })
     }
 
@@ -206,15 +227,16 @@ impl<'a> Attempt<'a> {
             let file = plan.inputs.get(slice.input as usize);
             let file = file.ok_or(ShardError::NoSuchShard { shard: self.shard_index })?;
             let started = Instant::now();
-            let mut batches = self.scorer.reader.open(file, slice)?;
+            let opened = self.phases.read.in_scope(|| self.scorer.reader.open(file, slice));
+            let mut batches = opened?;
             self.clock.read += started.elapsed();
             loop {
                 let started = Instant::now();
-                let Some(batch) = batches.next() else { break };
+                let Some(batch) = self.phases.read.in_scope(|| batches.next()) else { break };
                 let batch = batch?;
                 self.clock.read += started.elapsed();
                 let rows = batch.batch.num_rows() as u64;
-                self.batch(&file.uri, batch)?;
+                self.batch(&file.uri, batch, watcher)?;
                 if !watcher.scored(rows) {
                     return Err(ShardError::GivenUp);
                 }
@@ -224,14 +246,24 @@ impl<'a> Attempt<'a> {
         self.finish()
     }
 
-    fn batch(&mut self, uri: &str, read: ReadBatch) -> Result<(), ShardError> {
+    fn batch(
+        &mut self,
+        uri: &str,
+        read: ReadBatch,
+        watcher: &dyn Watcher,
+    ) -> Result<(), ShardError> {
         let ReadBatch { first_row, batch, rejects: unreadable } = read;
         self.rows_in += batch.num_rows() as u64;
         let started = Instant::now();
-        let scored = infer(&*self.scorer.engine, &self.scorer.reader, &batch)?;
-        self.clock.infer += started.elapsed();
+        let Scorer { engine, reader, .. } = self.scorer;
+        let scored = self.phases.infer.in_scope(|| infer(&**engine, reader, &batch))?;
+        let time = started.elapsed();
+        self.clock.infer += time;
+        watcher.inferred(batch.num_rows() as u64, time);
 
         let started = Instant::now();
+        let writing = self.phases.write.clone();
+        let _writing = writing.enter();
         let rejects = merge(unreadable, scored.rejects);
         let Scorer { engine, carried, .. } = self.scorer;
         let out = output_batch(&batch, *carried, &**engine, scored.columns)?;
@@ -311,6 +343,8 @@ impl<'a> Attempt<'a> {
 
     fn finish(mut self) -> Result<ScoredShard, ShardError> {
         let started = Instant::now();
+        let writing = self.phases.write.clone();
+        let _writing = writing.enter();
         let Some(output) = self.output.take() else {
             return Err(ShardError::NoSuchShard { shard: self.shard_index });
         };

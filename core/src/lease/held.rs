@@ -72,6 +72,11 @@ impl Leases {
         self.by_deadline.first().map(|(deadline, _)| *deadline)
     }
 
+    /// The leases whose deadline has come at `now`.
+    pub(super) fn expired(&self, now: Moment) -> impl Iterator<Item = Token> + '_ {
+        self.by_deadline.range(..=(now, LAST)).map(|(_, token)| *token)
+    }
+
     /// The lease whose deadline is the most overdue at `now`.
     pub(super) fn first_expired(&self, now: Moment) -> Option<Token> {
         self.by_deadline.first().filter(|(deadline, _)| *deadline <= now).map(|(_, token)| *token)

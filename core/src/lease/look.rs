@@ -64,6 +64,12 @@ impl LeaseTable {
         Some(Holder { token, worker, shard, granted_at })
     }
 
+    /// The leases that [`Event::TimePassed`](super::Event::TimePassed) at `now` would end, oldest
+    /// deadline first.
+    pub fn expired(&self, now: Moment) -> impl Iterator<Item = Holder> + '_ {
+        self.leases.expired(now).filter_map(|token| self.holder(token))
+    }
+
     /// The leases on one shard: none, one, or one and a backup.
     pub fn holders(&self, shard: ShardIndex) -> impl Iterator<Item = Holder> + '_ {
         self.leases.of_shard(shard).filter_map(|token| self.holder(token))

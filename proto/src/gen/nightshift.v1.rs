@@ -88,7 +88,7 @@ pub struct Grant {
     /// plan must not score the shard.
     #[prost(string, tag = "7")]
     pub plan_sha256: ::prost::alloc::string::String,
-    /// W3C traceparent of the shard's span, version 00; empty where nothing is traced.
+    /// W3C traceparent of the run's span, version 00; empty where nothing is traced.
     #[prost(string, tag = "8")]
     pub traceparent: ::prost::alloc::string::String,
     /// Batch size that attempts of this run have learned, in the unit of the task: rows for `tabular`

@@ -222,7 +222,10 @@ impl Remote {
         let id = id_of(attempt);
         let batch_rows = attempt.work.scorer.reader().batch_rows();
         let batch_size = state.holdings.learned(&id, batch_rows);
-        state.holdings.end(&id, Ended { attempt: attempt.id.clone(), outcome, batch_size });
+        state.holdings.end(
+            &id,
+            Ended { attempt: attempt.id.clone(), outcome, batch_size, span: attempt.span.clone() },
+        );
         drop(state);
         self.shared.for_reports.notify_one();
         self.shared.for_acquires.notify_one();

@@ -1,6 +1,7 @@
 //! A worker on a thread of the test.
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -57,7 +58,8 @@ impl Worker {
         let pace = pace.and_then(NonZeroU64::new).map(Pace::new);
         let who = Identity::of_this_process();
         let thread = std::thread::spawn(move || {
-            work(settings, who, pace, Forced::default(), for_worker, handle).unwrap()
+            work(settings, who, pace, Forced::default(), for_worker, handle, Arc::default())
+                .unwrap()
         });
         Running { drain, thread }
     }

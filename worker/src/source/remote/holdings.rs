@@ -87,6 +87,8 @@ pub(super) struct Ended {
     pub(super) outcome: Outcome,
     /// The batch size that it came down to.
     pub(super) batch_size: Option<BatchSize>,
+    /// Its span, which ends when it has been told.
+    pub(super) span: tracing::Span,
 }
 
 /// What came of an attempt.
@@ -142,13 +144,17 @@ impl Holdings {
     }
 
     /// The run of some leases cannot be opened here: their attempts have failed.
-    pub(super) fn unopened(&mut self, key: &WorkKey, mut ended: impl FnMut() -> Option<Ended>) {
+    pub(super) fn unopened(
+        &mut self,
+        key: &WorkKey,
+        mut ended: impl FnMut(&Lease) -> Option<Ended>,
+    ) {
         let lost = self.held.iter().filter_map(|(id, held)| match &held.stage {
-            Stage::Loading(wanted) if wanted == key => Some(id.clone()),
+            Stage::Loading(wanted) if wanted == key => Some((id.clone(), held.lease)),
             _ => None,
         });
-        for id in lost.collect::<Vec<_>>() {
-            match ended() {
+        for (id, lease) in lost.collect::<Vec<_>>() {
+            match ended(&lease) {
                 Some(ended) => self.end(&id, ended),
                 None => self.give_back(&id),
             }

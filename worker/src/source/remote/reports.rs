@@ -16,8 +16,10 @@ use nightshift_proto::leases::report::{
 use nightshift_storage::concluding::publish_won;
 use nightshift_storage::documents::Settled;
 use nightshift_storage::error::StoreError;
+use nightshift_telemetry::phase;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
+use tracing::Instrument;
 
 use super::calls::{CallError, Calls};
 use super::contact::{Pauses, random};
@@ -62,9 +64,10 @@ async fn tell_one(
     mut ended: Ended,
 ) -> LeaseId {
     let mut pauses = Pauses::up_to(PAUSE_MAX);
+    let span = phase!("report", within & ended.span);
     loop {
         let report = report(shared, &lease, &ended);
-        match calls.report(shared, report).await {
+        match calls.report(shared, report).instrument(span.clone()).await {
             Ok(Reported { state, directive }) => {
                 shared.directed(directive);
                 if state != ReportState::NoRecord {
