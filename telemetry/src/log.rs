@@ -13,6 +13,7 @@ use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::failure::colours;
 use crate::line::{Fields, Line};
+use crate::secrets::Secrets;
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, ValueEnum)]
@@ -69,7 +70,7 @@ pub fn init_to(
     let filter = parse_filter(filter)?;
     Registry::default()
         .with(filter)
-        .with(Lines { format, colours, write })
+        .with(Lines { format, colours, secrets: Secrets::of_process(), write })
         .try_init()
         .map_err(|_| InitError::Again)
 }
@@ -85,6 +86,7 @@ fn parse_filter(text: &str) -> Result<EnvFilter, InitError> {
 pub(crate) struct Lines<W> {
     pub(crate) format: LogFormat,
     pub(crate) colours: bool,
+    pub(crate) secrets: Secrets,
     pub(crate) write: W,
 }
 
@@ -115,6 +117,8 @@ where
             }
         }
         let message = fields.record_event(event);
+        fields.hide(&self.secrets);
+        let message = self.secrets.hide(&message);
         let line = Line {
             timestamp: jiff::Timestamp::now(),
             level: *event.metadata().level(),

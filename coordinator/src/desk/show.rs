@@ -69,7 +69,8 @@ impl Desk {
         let mut shown = BTreeSet::new();
         let leased = active.table.leased_shards();
         let open = leased.filter(|shard| shown.insert(*shard)).chain(active.table.pausing_shards());
-        let looks = open.take(max as usize).map(|shard| Some((shard, self.shard(now, run, shard)?)));
+        let looks =
+            open.take(max as usize).map(|shard| Some((shard, self.shard(now, run, shard)?)));
         looks.flatten().collect()
     }
 }

@@ -34,7 +34,8 @@ impl Coordinator {
             None => None,
         };
         if let Some((status, quarantined, open)) = active {
-            let open_shards = open.into_iter().map(|(shard, look)| undecided(shard, look)).collect();
+            let open_shards =
+                open.into_iter().map(|(shard, look)| undecided(shard, look)).collect();
             return Ok(FoundRun { run: status, verdict: None, quarantined, shard, open_shards });
         }
         let Some(verdict) = self.verdict(run).await? else {

@@ -62,6 +62,11 @@ async fn tell_one(
     mut ended: Ended,
 ) -> LeaseId {
     let mut pauses = Pauses::up_to(PAUSE_MAX);
+    let model_digest = shared.lock().holdings.about(&lease).model_digest;
+    let span = tracing::error_span!(
+        "report", run = %lease.run, shard = %lease.shard, attempt = %ended.attempt,
+        model_digest = model_digest.as_ref().map(tracing::field::display)
+    );
     loop {
         let report = report(shared, &lease, &ended);
         match calls.report(shared, report).await {
@@ -71,20 +76,22 @@ async fn tell_one(
                     return lease;
                 }
                 if let Outcome::Decided { work, record, .. } = &ended.outcome {
-                    tracing::warn!(run = %lease.run, shard = %lease.shard, attempt = %ended.attempt, "the coordinator sees no record; settling again");
+                    span.in_scope(|| {
+                        tracing::warn!("the coordinator sees no record; settling again");
+                    });
                     let settled = settle_again(runtime, Arc::clone(work), record.clone()).await;
                     match settled {
                         Ok(outcome) => ended.outcome = outcome,
-                        Err(error) => tracing::warn!(
-                            run = %lease.run, shard = %lease.shard,
-                            error = crate::describe(&error), "the record could not be settled"
-                        ),
+                        Err(error) => span.in_scope(|| {
+                            let error = crate::describe(&error);
+                            tracing::warn!(error, "the record could not be settled");
+                        }),
                     }
                 }
             }
             // The run is over and forgotten, so there is nothing to add to it.
             Err(CallError::Refused { exit: Exit::NoInput, text }) => {
-                tracing::info!(run = %lease.run, shard = %lease.shard, answer = text, "report not wanted");
+                span.in_scope(|| tracing::info!(answer = text, "report not wanted"));
                 return lease;
             }
             Err(CallError::Refused { exit, text }) => {
