@@ -1,6 +1,6 @@
 //! The commands, one file each, in the order of `--help`.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use clap::CommandFactory;
 use nightshift_core::exit::Exit;
@@ -26,12 +26,17 @@ mod retry;
 mod run;
 mod status;
 mod submit;
+mod top;
 mod verify;
 mod why;
 
 /// Performs one command.
 pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
-    cli.log.init()?;
+    // Lines of a log would go across what is drawn; standard error may be elsewhere, though.
+    let drawn = matches!(&cli.command, Command::Top(args) if top::is_drawn(args));
+    if !(drawn && std::io::stderr().is_terminal()) {
+        cli.log.init()?;
+    }
     if let Command::Completions { shell } = cli.command {
         clap_complete::generate(shell, &mut Cli::command(), "nightshift", &mut std::io::stdout());
         return Ok(Exit::Done);
@@ -56,6 +61,7 @@ pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Cancel(args) => cancel::perform(&handle, &args),
         Command::Retry(args) => retry::perform(&handle, &args),
         Command::Status(args) => status::perform(&handle, &args),
+        Command::Top(args) => top::perform(&handle, &args),
         Command::DiffModels(args) => diff_models::perform(handle, &args),
         Command::Approve(args) => judge::perform(&handle, &args, Judgement::Approved),
         Command::Reject(args) => judge::perform(&handle, &args, Judgement::Rejected),

@@ -81,7 +81,10 @@ pub fn usage(program: &str, error: &clap::Error) -> ExitCode {
     let said = Secrets::of_process().hide(&said);
     let _ = match &said {
         Cow::Borrowed(_) => error.print(),
-        Cow::Owned(hidden) => std::io::stderr().lock().write_all(hidden.as_bytes()),
+        Cow::Owned(hidden) if error.use_stderr() => {
+            std::io::stderr().lock().write_all(hidden.as_bytes())
+        }
+        Cow::Owned(hidden) => std::io::stdout().lock().write_all(hidden.as_bytes()),
     };
     let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
     let message = error.use_stderr().then(|| said.trim().to_owned());

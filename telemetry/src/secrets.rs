@@ -83,7 +83,10 @@ impl Secrets {
             }
         }
         if text.contains("://") && text.contains('@') {
-            text = Cow::Owned(without_logins(&text));
+            let shown = without_logins(&text);
+            if shown != *text {
+                text = Cow::Owned(shown);
+            }
         }
         text
     }

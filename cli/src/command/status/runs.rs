@@ -50,7 +50,10 @@ pub(super) async fn perform(
 }
 
 /// Reads page after page until there are enough.
-pub(in crate::command) async fn fetch(coordinator: &Coordinator, wanted: &Wanted) -> Result<Found, CallError> {
+pub(in crate::command) async fn fetch(
+    coordinator: &Coordinator,
+    wanted: &Wanted,
+) -> Result<Found, CallError> {
     let limit = wanted.limit as usize;
     let mut runs = Vec::new();
     let mut page = None;

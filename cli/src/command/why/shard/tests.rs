@@ -35,7 +35,14 @@ fn shard(state: ShardState) -> ShardStatus {
 
 fn lease(worker: &str, phase: Phase) -> ShardLease {
     let token = Token { epoch: 1, sequence: 2 };
-    ShardLease { token, worker: worker.parse().unwrap(), phase, rows_done: 0, age_ms: 999, heard_ms: 9 }
+    ShardLease {
+        token,
+        worker: worker.parse().unwrap(),
+        phase,
+        rows_done: 0,
+        age_ms: 999,
+        heard_ms: 9,
+    }
 }
 
 fn describe(state: RunState, shard: &ShardStatus) -> String {
@@ -102,14 +109,18 @@ fn a_lease_that_was_given_back_is_no_failure() {
         reason: "evicted".parse().unwrap(),
         message: message.into(),
     });
-    let given_back = ShardStatus { failed_attempts: 1, preempted_attempts: 1, ..shard(ShardState::Ready) };
+    let given_back =
+        ShardStatus { failed_attempts: 1, preempted_attempts: 1, ..shard(ShardState::Ready) };
     let text = describe(RunState::Running, &given_back);
     assert!(
-        text.contains("1 attempt has ended because its worker was told to go, which is no failure."),
+        text.contains(
+            "1 attempt has ended because its worker was told to go, which is no failure."
+        ),
         "{text}"
     );
     assert!(!text.contains("failed"), "{text}");
-    let told = ShardStatus { failed_attempts: 4, preempted_attempts: 3, last_failure, ..given_back };
+    let told =
+        ShardStatus { failed_attempts: 4, preempted_attempts: 3, last_failure, ..given_back };
     let text = describe(RunState::Running, &told);
     for part in [
         "3 attempts have ended because their workers were told to go",
