@@ -60,7 +60,7 @@ pub(crate) fn perform(runtime: &Handle, args: &TopArgs) -> Result<Exit, Failure>
                 let address = args.coordinator.address()?;
                 let coordinator = Coordinator::connect(&address, &args.coordinator.tls, patience)?;
                 coordinator.be_quiet();
-                Source::Coordinator(coordinator)
+                Source::Coordinator(Box::new(coordinator))
             }
         };
         let watch = Watch { wanted, interval: args.interval.0, give_up_after };

@@ -127,7 +127,7 @@ fn take_in(model: &mut Model, at: Duration, news: News) {
     let now = Timestamp::now();
     match news {
         News::Look(look) => model.looked(at, now, look),
-        News::Closely(found) => model.looked_closely(at, found),
+        News::Closely(found) => model.looked_closely(at, found.map(|found| *found)),
         News::Silence { reason, pause } => {
             model.failed(now, reason, now.saturating_add(pause).unwrap_or(now));
         }

@@ -17,7 +17,7 @@ pub(super) use output::Output;
 /// Where is looked.
 #[derive(Debug)]
 pub(super) enum Source {
-    Coordinator(Coordinator),
+    Coordinator(Box<Coordinator>),
     Output(Output),
 }
 

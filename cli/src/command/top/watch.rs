@@ -32,7 +32,7 @@ pub(super) struct Watch {
 #[derive(Debug)]
 pub(super) enum News {
     Look(Look),
-    Closely(Option<FoundRun>),
+    Closely(Option<Box<FoundRun>>),
     Silence { reason: String, pause: Duration },
 }
 
@@ -130,7 +130,7 @@ impl Watch {
         let run = focus.run.borrow().clone();
         let Some(run) = run else { return Ok(true) };
         let found = source.look_closely(&run).await?;
-        Ok(news.send(News::Closely(found)).await.is_ok())
+        Ok(news.send(News::Closely(found.map(Box::new))).await.is_ok())
     }
 
     /// Prints each look, or one, until nobody reads or a signal comes.

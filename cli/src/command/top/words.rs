@@ -69,10 +69,10 @@ pub(super) fn time_left(model: &Model, run: &RunStatus) -> String {
 pub(super) fn short_count(count: u64) -> String {
     match count {
         ..10_000 => thousands(count),
-        ..1_000_000 => format!("{}k", count / 1_000),
-        ..100_000_000 => format!("{}.{}M", count / 1_000_000, count % 1_000_000 / 100_000),
-        ..1_000_000_000 => format!("{}M", count / 1_000_000),
-        _ => format!("{}G", thousands(count / 1_000_000_000)),
+        10_000..1_000_000 => format!("{}k", count / 1_000),
+        1_000_000..100_000_000 => format!("{}.{}M", count / 1_000_000, count % 1_000_000 / 100_000),
+        100_000_000..1_000_000_000 => format!("{}M", count / 1_000_000),
+        1_000_000_000.. => format!("{}G", thousands(count / 1_000_000_000)),
     }
 }
 
