@@ -15,6 +15,7 @@ mod lint;
 mod plan;
 mod render;
 mod report;
+mod top;
 
 pub(crate) use backfill::{BackfillArgs, RedisArgs};
 pub(crate) use coordinator::{CancelArgs, RetryArgs, StatusArgs, SubmitArgs, WhyArgs, WhyTarget};
@@ -26,6 +27,7 @@ pub(crate) use lint::{LintArgs, LintFormatArg};
 pub(crate) use plan::PlanArgs;
 pub(crate) use render::RenderArgs;
 pub(crate) use report::ReportArgs;
+pub(crate) use top::TopArgs;
 
 /// Batch inference that finishes exactly once.
 ///
@@ -109,6 +111,16 @@ pub(crate) enum Command {
     /// is a line. A run that is named ends it with its verdict, and with the exit code of
     /// `submit --wait`.
     Status(StatusArgs),
+    /// Watch runs, workers and rates live, until q is pressed
+    ///
+    /// On a terminal the screen is drawn again and again: the runs of the coordinator, and of the
+    /// selected one its shards, who works on them and what went wrong. The keys are told by ?.
+    /// Elsewhere each look is a block of lines, or with --output-format json one JSON object on
+    /// one line. --output DIR looks at the documents of an output instead.
+    ///
+    /// Rates are those of the last looks. Where nobody answers it is tried again, for ever unless
+    /// --give-up-after says how long, and what was seen last is marked as old.
+    Top(TopArgs),
     /// Say in plain words how a run stands, or one of its shards, or a date
     ///
     /// What state it is in and since when, who holds it, what failed and what to do, and what

@@ -1,6 +1,6 @@
 //! The commands, one file each, in the order of `--help`.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 use clap::CommandFactory;
@@ -27,14 +27,18 @@ mod retry;
 mod run;
 mod status;
 mod submit;
+mod top;
 mod verify;
 mod why;
 
 /// Performs one command.
 pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
+    // Lines of a log would go across what is drawn; standard error may be elsewhere, though.
+    let drawn = matches!(&cli.command, Command::Top(args) if top::is_drawn(args));
     // What scores rows here sends spans and numbers, until the end of this function.
     let exporting = match &cli.command {
         Command::Run(_) | Command::Backfill(_) => Some(cli.log.init_exporting("nightshift")?),
+        _ if drawn && std::io::stderr().is_terminal() => None,
         _ => {
             cli.log.init()?;
             None
@@ -66,6 +70,7 @@ pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Cancel(args) => cancel::perform(&handle, &args),
         Command::Retry(args) => retry::perform(&handle, &args),
         Command::Status(args) => status::perform(&handle, &args),
+        Command::Top(args) => top::perform(&handle, &args),
         Command::DiffModels(args) => diff_models::perform(handle, &args),
         Command::Approve(args) => judge::perform(&handle, &args, Judgement::Approved),
         Command::Reject(args) => judge::perform(&handle, &args, Judgement::Rejected),

@@ -26,6 +26,9 @@ use nightshift_worker::front::tls::TlsArgs;
 use nightshift_worker::identity::Identity;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
+use tonic_health::ServingStatus;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 mod follow;
 mod patience;
@@ -46,10 +49,14 @@ const DEADLINE: Duration = Duration::from_millis(RPC_DEADLINE_MS);
 /// How long planning may take: the coordinator lists all inputs before it answers.
 const PLAN_DEADLINE: Duration = Duration::from_secs(60);
 
+/// Name of the service by which its health is asked for.
+const RUNS_SERVICE: &str = "nightshift.v1.Runs";
+
 /// A coordinator at the other end of a connection that heals itself.
 #[derive(Debug)]
 pub(crate) struct Coordinator {
     client: RunsClient<Channel>,
+    health: HealthClient<Channel>,
     address: Address,
     patience: Patience,
     /// Whether it has ever answered.
@@ -72,9 +79,11 @@ impl Coordinator {
             .keep_alive_timeout(Duration::from_millis(KEEPALIVE_TIMEOUT_MS))
             .keep_alive_while_idle(true)
             .connect_lazy();
+        let health = HealthClient::new(channel.clone());
         let client = RunsClient::new(channel).max_decoding_message_size(REPLY_MAX_BYTES);
         Ok(Self {
             client,
+            health,
             address: address.clone(),
             patience,
             answered: Cell::new(false),
@@ -117,6 +126,16 @@ impl Coordinator {
             client.get(with_deadline(get.clone(), DEADLINE)).await
         })
         .await
+    }
+
+    /// Whether the coordinator has read all its runs, as it tells health checks; none if it does
+    /// not say.
+    pub(crate) async fn is_ready(&self) -> Option<bool> {
+        let check = HealthCheckRequest { service: RUNS_SERVICE.to_owned() };
+        let mut health = self.health.clone();
+        let asked = health.check(with_deadline(check, DEADLINE));
+        let answer = tokio::time::timeout(DEADLINE, asked).await.ok()?.ok()?;
+        Some(answer.into_inner().status == ServingStatus::Serving as i32)
     }
 
     /// One page of runs.

@@ -212,7 +212,7 @@ async fn concluded(coordinator: &Coordinator, watched: &WatchedRun) -> Line {
 /// What went wrong with the first shards that were given up.
 async fn troubles(coordinator: &Coordinator, watched: &WatchedRun) -> Vec<String> {
     let run = &watched.run.run;
-    match coordinator.get(GetRun { run: run.clone(), shard: None }).await {
+    match coordinator.get(GetRun::of(run.clone())).await {
         Ok(found) => {
             let first = found.quarantined.iter().take(TROUBLES_MAX);
             first

@@ -389,7 +389,11 @@ legal_struct!(QuarantinedShard {
     message: prose(),
 });
 
-legal_struct!(GetRun { run: run_id(), shard: option::of(shard()) });
+legal_struct!(GetRun {
+    run: run_id(),
+    shard: option::of(shard()),
+    open_shards_max: 0..=OPEN_SHARDS_MAX,
+});
 
 legal_struct!(ShardLease {
     token: token(),
@@ -397,6 +401,7 @@ legal_struct!(ShardLease {
     phase: phase(),
     rows_done: any::<u64>(),
     age_ms: any::<u64>(),
+    heard_ms: any::<u64>(),
 });
 
 fn shard_state() -> BoxedStrategy<ShardState> {
@@ -409,6 +414,7 @@ legal_struct!(ShardStatus {
     state: shard_state(),
     rows: any::<u64>(),
     failed_attempts: any::<u32>(),
+    preempted_attempts: any::<u32>(),
     attempt: option::of(attempt()),
     leases: vec(ShardLease::legal(), 0..3),
     last_failure: option::of(Failure::legal()),
@@ -419,6 +425,7 @@ legal_struct!(FoundRun {
     verdict: option::of(RunVerdict::legal()),
     quarantined: vec(QuarantinedShard::legal(), 0..3),
     shard: option::of(ShardStatus::legal()),
+    open_shards: vec(ShardStatus::legal(), 0..3),
 });
 
 legal_struct!(ListRuns {

@@ -2,7 +2,7 @@
 //!
 //! 1. [`fields`]: the names of the fields that every crate uses.
 //! 2. [`log`]: one line an event, as text for people or JSON for machines, with the fields of
-//!    the spans around it.
+//!    the spans around it; [`secrets`] are taken out of it.
 //! 3. [`story`]: the lines from which a run's inputs, model and outputs can be found later.
 //! 4. [`task`]: the one way to spawn a task, which names it and keeps its span.
 //! 5. [`signals`]: what ends a program; [`failure`]: how it says that it failed; [`ending`]: its
@@ -25,6 +25,7 @@ pub mod log;
 pub mod meter;
 pub mod metrics;
 pub mod otlp;
+pub mod secrets;
 pub mod signals;
 pub mod story;
 pub mod task;

@@ -15,6 +15,7 @@ use tracing_subscriber::{EnvFilter, Registry};
 use crate::failure::colours;
 use crate::line::{Fields, Line};
 use crate::otlp::{Exporting, Plan, Sends};
+use crate::secrets::Secrets;
 use crate::trace::layer::{Spans, is_traced};
 
 /// How a line looks.
@@ -71,8 +72,11 @@ pub fn init_exporting(
         init(format, filter)?;
         return Ok(plan.begin());
     };
-    let spans = Spans::new(std::sync::Arc::clone(&plan.queue), settings.sampler);
-    let lines = Lines { format, colours: colours(stderr().is_terminal()), write: to_stderr };
+    let secrets = Secrets::of_process();
+    let queue = std::sync::Arc::clone(&plan.queue);
+    let spans = Spans::new(queue, settings.sampler, secrets.clone());
+    let colours = colours(stderr().is_terminal());
+    let lines = Lines { format, colours, secrets, write: to_stderr };
     // Each has its own filter: how much is logged says nothing about what is traced.
     Registry::default()
         .with(lines.with_filter(parse_filter(filter)?))
@@ -101,7 +105,7 @@ pub fn init_to(
     let filter = parse_filter(filter)?;
     Registry::default()
         .with(filter)
-        .with(Lines { format, colours, write })
+        .with(Lines { format, colours, secrets: Secrets::of_process(), write })
         .try_init()
         .map_err(|_| InitError::Again)
 }
@@ -117,6 +121,7 @@ fn parse_filter(text: &str) -> Result<EnvFilter, InitError> {
 pub(crate) struct Lines<W> {
     pub(crate) format: LogFormat,
     pub(crate) colours: bool,
+    pub(crate) secrets: Secrets,
     pub(crate) write: W,
 }
 
@@ -147,6 +152,8 @@ where
             }
         }
         let message = fields.record_event(event);
+        fields.hide(&self.secrets);
+        let message = self.secrets.hide(&message);
         let line = Line {
             timestamp: jiff::Timestamp::now(),
             level: *event.metadata().level(),

@@ -164,11 +164,11 @@ def rights(documents: list, there: dict):
                     yield f"{name(document)}: {subject['name']} is of another namespace"
 
 
-def collector_ports(pod: dict) -> set:
-    """Ports of the collector that a container of the pod is told to send to, if one is."""
-    told = [each for container in containers(pod) for each in container.get("env", [])]
-    urls = [each.get("value", "") for each in told if each["name"] == "OTEL_EXPORTER_OTLP_ENDPOINT"]
-    return {int(url.rsplit(":", 1)[1]) for url in urls if "://127.0.0.1:" not in url}
+def is_to_collector(rule: dict) -> bool:
+    """Whether all that the rule opens is OTLP to the collector of the installation."""
+    peers = [peer.get("podSelector", {}).get("matchLabels", {}) for peer in rule.get("to", [])]
+    ports = {port["port"] for port in rule.get("ports", [])}
+    return bool(peers) and all(peer.get(COMPONENT) == "collector" for peer in peers) and ports == {4317}
 
 
 def network(documents: list, pods: list):
@@ -199,10 +199,11 @@ def network(documents: list, pods: list):
         for policy in policies:
             spec = policy["spec"]
             if selects(spec["podSelector"], labels(worker)):
-                ports = {port["port"] for rule in spec.get("egress", []) for port in rule["ports"]}
-                allowed = WORKER_PORTS | collector_ports(worker)
-                if not ports <= allowed:
-                    yield f"{name(policy)}: lets workers out to {sorted(ports - allowed)}"
+                # Traces go to the collector alone.
+                rules = [rule for rule in spec.get("egress", []) if not is_to_collector(rule)]
+                ports = {port["port"] for rule in rules for port in rule["ports"]}
+                if not ports <= WORKER_PORTS:
+                    yield f"{name(policy)}: lets workers out to {sorted(ports - WORKER_PORTS)}"
             if spec["podSelector"].get("matchLabels", {}).get(COMPONENT) == "redis":
                 peers = [peer for rule in spec.get("ingress", []) for peer in rule["from"]]
                 if any(selects(peer.get("podSelector", {}), labels(worker)) for peer in peers):

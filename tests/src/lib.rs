@@ -40,5 +40,6 @@ pub mod registry;
 pub mod s3;
 pub mod server;
 pub mod store;
+pub mod terminal;
 pub mod tools;
 pub mod waiting;

@@ -107,6 +107,11 @@ impl Program {
         self
     }
 
+    /// The command, for whoever starts it otherwise.
+    pub(crate) fn into_command(self) -> Command {
+        self.0
+    }
+
     /// Makes it say on standard error, one JSON object a line, when inference on a shard starts
     /// and when a shard is committed.
     #[must_use]
@@ -174,6 +179,11 @@ impl Running {
     /// What it has said on standard error so far.
     pub fn stderr_so_far(&self) -> String {
         self.stderr.so_far()
+    }
+
+    /// What it has printed so far.
+    pub fn stdout_so_far(&self) -> String {
+        self.stdout.so_far()
     }
 
     /// Whether it has ended.

@@ -320,10 +320,9 @@ impl<'a> Attempt<'a> {
             if self.examples.len() < EXAMPLES_MAX {
                 let row = first_row + reject.row as u64;
                 let column = reject.column.as_deref().unwrap_or("row");
-                self.examples.push(format!(
-                    "{uri} row {row}: {} in {column}: {}",
-                    reject.reason, reject.detail
-                ));
+                // Not what the row holds: this text goes to logs, records and reports. Where the
+                // row is says enough to find it.
+                self.examples.push(format!("{uri} row {row}: {} in {column}", reject.reason));
             }
         }
         self.rejects = Some(writer);

@@ -21,7 +21,7 @@ const ADDRESS_VARIABLE: &str = "NIGHTSHIFT_COORDINATOR";
 pub(super) const OUTPUT_VARIABLE: &str = "NIGHTSHIFT_OUTPUT";
 
 /// Most runs that one table shows: more than anybody reads.
-const RUNS_MAX: i64 = 10_000;
+pub(super) const RUNS_MAX: i64 = 10_000;
 
 #[derive(Debug, Args)]
 pub(crate) struct CoordinatorArgs {

@@ -41,7 +41,7 @@ pub(crate) fn perform(runtime: &Handle, args: &WhyArgs) -> Result<Exit, Failure>
             &args.coordinator.tls,
             args.coordinator.patience(false),
         )?;
-        let get = GetRun { run: run.clone(), shard };
+        let get = GetRun { shard, ..GetRun::of(run.clone()) };
         Ok::<_, Failure>(coordinator.get(get).await?)
     })?;
     let again = format!("nightshift retry --coordinator {address} {run}");

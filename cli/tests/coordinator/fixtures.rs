@@ -114,11 +114,12 @@ pub(crate) fn found(watched: WatchedRun, class: FailureClass, message: &str) -> 
         run: watched.run,
         verdict: watched.verdict,
         shard: None,
+        open_shards: Vec::new(),
     }
 }
 
 pub(crate) fn only(run: RunStatus) -> FoundRun {
-    FoundRun { run, verdict: None, quarantined: Vec::new(), shard: None }
+    FoundRun { run, verdict: None, quarantined: Vec::new(), shard: None, open_shards: Vec::new() }
 }
 
 /// A folder with a spec of dates.

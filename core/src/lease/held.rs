@@ -43,6 +43,11 @@ impl Leases {
         self.by_shard.range((shard, FIRST)..=(shard, LAST)).map(|(_, token)| *token)
     }
 
+    /// The shard of each lease, in the order of tokens, which only grow.
+    pub(super) fn shards(&self) -> impl Iterator<Item = ShardIndex> + '_ {
+        self.by_token.values().map(|held| held.shard)
+    }
+
     pub(super) fn insert(&mut self, token: Token, held: Held) {
         self.remove(token);
         self.by_shard.insert((held.shard, token));

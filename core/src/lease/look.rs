@@ -85,6 +85,22 @@ impl LeaseTable {
         self.shards.attempts(shard)
     }
 
+    /// Those of them whose worker was told to go.
+    pub fn preempted(&self, shard: ShardIndex) -> u32 {
+        self.shards.preempted(shard)
+    }
+
+    /// Shards that are leased, in the order of their leases' names, so that the oldest come first;
+    /// one with two leases comes twice.
+    pub fn leased_shards(&self) -> impl Iterator<Item = ShardIndex> + '_ {
+        self.leases.shards()
+    }
+
+    /// Shards that wait out a pause after a failure, those that wake first before the others.
+    pub fn pausing_shards(&self) -> impl Iterator<Item = ShardIndex> + '_ {
+        self.shards.pausing()
+    }
+
     /// Until when leases of an older epoch are awaited, if they are at `now`.
     pub fn adopting_until(&self, now: Moment) -> Option<Moment> {
         self.adopting_until.filter(|until| now < *until)

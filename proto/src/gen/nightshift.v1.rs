@@ -1299,6 +1299,10 @@ pub struct GetRequest {
     /// A shard to describe too. Set by the operator.
     #[prost(uint32, optional, tag = "2")]
     pub shard: ::core::option::Option<u32>,
+    /// How many shards that somebody works on, or that wait out a pause, to describe too, at most
+    /// 50. Set by the operator.
+    #[prost(uint32, tag = "3")]
+    pub open_shards_max: u32,
 }
 /// A run in detail.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1315,6 +1319,10 @@ pub struct GetResponse {
     /// The shard that was asked for.
     #[prost(message, optional, tag = "4")]
     pub shard: ::core::option::Option<Shard>,
+    /// Shards that are leased, the oldest lease first, and then shards that wait out a pause; as many
+    /// as were asked for.
+    #[prost(message, repeated, tag = "5")]
+    pub open_shards: ::prost::alloc::vec::Vec<Shard>,
 }
 /// One shard in detail. Set by the coordinator.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1340,6 +1348,10 @@ pub struct Shard {
     /// How the last failed attempt failed; absent if none did.
     #[prost(message, optional, tag = "7")]
     pub last_failure: ::core::option::Option<Failed>,
+    /// Of `failed_attempts`, those that ended because their worker was told to go: nobody's fault, and
+    /// no budget is used up by them. 0 once the shard is decided.
+    #[prost(uint32, tag = "8")]
+    pub preempted_attempts: u32,
 }
 /// A lease of a shard that is out.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1359,6 +1371,9 @@ pub struct ShardLease {
     /// How long ago it was granted, in milliseconds.
     #[prost(uint64, tag = "5")]
     pub age_ms: u64,
+    /// How long ago its worker was last heard of, in milliseconds.
+    #[prost(uint64, tag = "6")]
+    pub heard_ms: u64,
 }
 /// A question about many runs.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

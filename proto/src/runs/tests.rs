@@ -9,7 +9,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use prost::Message;
 
-use super::get::FoundRun;
+use super::get::{FoundRun, ShardStatus};
 use super::judge::{JudgeRun, Judged, JudgedRun};
 use super::list::{ListRuns, RunPage};
 use super::start::{InvalidStartRun, StartRun};
@@ -19,6 +19,7 @@ use super::watch::WatchRun;
 use super::*;
 use crate::arbitrary::Legal;
 use crate::field::{InvalidPart, OutOfRange};
+use crate::leases::report::Failure;
 use crate::limits::*;
 
 fn legal<T: Legal>() -> T {
@@ -190,6 +191,11 @@ fn the_longest_replies_fit() {
         message: notice,
         ..legal::<QuarantinedShard>()
     };
+    let open_shard = ShardStatus {
+        leases: vec![legal(); SHARD_LEASES_MAX],
+        last_failure: Some(Failure { message: quarantined.message.clone(), ..legal() }),
+        ..legal::<ShardStatus>()
+    };
     let named = |n: usize| (format!("{n:0ID_MAX_BYTES$}"), u64::MAX);
     let rejects_by_reason = (0..REJECT_REASONS_MAX).map(named).collect();
     let totals = Totals { rejects_by_reason, ..legal() };
@@ -197,7 +203,8 @@ fn the_longest_replies_fit() {
         run,
         verdict: Some(RunVerdict { totals, ..legal() }),
         quarantined: vec![quarantined; QUARANTINED_SHOWN_MAX],
-        shard: Some(legal()),
+        shard: Some(open_shard.clone()),
+        open_shards: vec![open_shard; OPEN_SHARDS_MAX as usize],
     };
     let message = wire::GetResponse::from(found);
     assert!(message.encoded_len() * 2 <= REPLY_MAX_BYTES, "{}", message.encoded_len());

@@ -24,6 +24,7 @@ use super::values::{PARENT, Values};
 use super::{TARGET, nanoseconds};
 use crate::otlp::queue::Queue;
 use crate::otlp::settings::Sampler;
+use crate::secrets::Secrets;
 
 /// Most spans of one tree: an attempt has seven. What is beyond is left out.
 const TREE_MAX: usize = 256;
@@ -91,6 +92,7 @@ pub(super) fn samples(context: &TraceContext) -> Option<bool> {
 pub(crate) struct Spans {
     queue: Arc<Queue>,
     sampler: Sampler,
+    secrets: Secrets,
     /// Makes identities of spans: unforeseeable, and without a lock.
     random: RandomState,
     made: AtomicU64,
@@ -124,8 +126,8 @@ struct Entered {
 struct Tree(Mutex<Vec<Span>>);
 
 impl Spans {
-    pub(crate) fn new(queue: Arc<Queue>, sampler: Sampler) -> Self {
-        Self { queue, sampler, random: RandomState::new(), made: AtomicU64::new(0) }
+    pub(crate) fn new(queue: Arc<Queue>, sampler: Sampler, secrets: Secrets) -> Self {
+        Self { queue, sampler, secrets, random: RandomState::new(), made: AtomicU64::new(0) }
     }
 
     fn fresh_span(&self) -> [u8; 8] {
@@ -227,7 +229,8 @@ where
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let Some(span) = context.span(&id) else { return };
-        let Some(open) = span.extensions_mut().remove::<Open>() else { return };
+        let Some(mut open) = span.extensions_mut().remove::<Open>() else { return };
+        open.values.hide(&self.secrets);
         let (tree, outermost) = (Arc::clone(&open.tree), open.outermost);
         // Whole between calls, so a panic elsewhere cannot break it.
         let mut ended = tree.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,6 +10,7 @@ use super::layer::Spans;
 use super::*;
 use crate::otlp::queue::Queue;
 use crate::otlp::settings::Settings;
+use crate::secrets::Secrets;
 
 const PARENT: &str = "00-0102030405060708090a0b0c0d0e0f10-1112131415161718-01";
 
@@ -22,7 +23,9 @@ fn traced(sampler: &str, work: impl FnOnce()) -> Vec<Vec<Sent>> {
         _ => None,
     };
     let settings = Settings::read("test", get).unwrap().unwrap();
-    let spans = Spans::new(Arc::clone(&queue), settings.sampler);
+    let secret = ("HF_TOKEN".to_owned(), "hf_canary".to_owned());
+    let secrets = Secrets::from([secret], []);
+    let spans = Spans::new(Arc::clone(&queue), settings.sampler, secrets);
     let spans = spans.with_filter(filter_fn(layer::is_traced));
     with_default(Registry::default().with(spans), work);
     std::iter::from_fn(|| queue.next()).flatten().collect()
@@ -128,4 +131,15 @@ fn contexts_are_read_as_they_are_written() {
 #[test]
 fn nobody_is_told_a_context_where_nothing_is_sent() {
     assert_eq!(layer::samples(&TraceContext::parse(PARENT).unwrap()), None);
+}
+
+#[test]
+fn no_span_has_a_secret() {
+    let trees = traced("always_on", || {
+        let attempt = attempt(PARENT);
+        outcome(&attempt, "of hf_canary", Some("401 for hf_canary at http://me:pw@host"));
+    });
+    let shown = format!("{trees:?}");
+    assert!(shown.contains("401 for [hidden]") && shown.contains("of [hidden]"), "{shown}");
+    assert!(!shown.contains("hf_canary") && !shown.contains("me:pw"), "{shown}");
 }

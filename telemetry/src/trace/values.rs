@@ -1,5 +1,6 @@
 //! Fields of a span as attributes, and those that say where it belongs.
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
@@ -7,6 +8,7 @@ use tracing::field::{Field, Visit};
 
 use super::TRACE_ONLY;
 use super::layer::TraceContext;
+use crate::secrets::Secrets;
 
 /// The field that names the trace of a span, and the span that it is within.
 pub(super) const PARENT: &str = "trace.parent";
@@ -41,6 +43,21 @@ impl Values {
         }
         if later.failed.is_some() {
             self.failed = later.failed;
+        }
+    }
+
+    /// Takes secrets out of texts.
+    pub(super) fn hide(&mut self, secrets: &Secrets) {
+        let texts = self.attributes.iter_mut().filter_map(|attribute| {
+            match attribute.value.as_mut().and_then(|value| value.value.as_mut()) {
+                Some(Value::StringValue(text)) => Some(text),
+                _ => None,
+            }
+        });
+        for text in texts.chain(&mut self.failed) {
+            if let Cow::Owned(hidden) = secrets.hide(text) {
+                *text = hidden;
+            }
         }
     }
 

@@ -183,5 +183,5 @@ fn describe_shard(run: &RunId, shard: ShardIndex, record: Option<&Record>) -> St
 pub(super) fn concluded(verdict: &Final) -> FoundRun {
     let (short, quarantined) = RunVerdict::of(verdict, None);
     let run = RunStatus::concluded(verdict);
-    FoundRun { run, verdict: Some(short), quarantined, shard: None }
+    FoundRun { run, verdict: Some(short), quarantined, shard: None, open_shards: Vec::new() }
 }

@@ -150,15 +150,17 @@ fn granted<'a>(
         if !state.holdings.granted(grant, sent) {
             continue;
         }
-        tracing::info!(
-            run = %grant.lease.run, shard = %grant.lease.shard, token = %grant.lease.token,
-            earlier_attempts = grant.earlier_attempts, backup = grant.backup, "lease granted"
-        );
         let need = state.works.need(&key);
         if let Need::Nothing(work) = &need {
             state.holdings.opened(&key, work, Instant::now());
         }
+        let about = state.holdings.about(&grant.lease);
         drop(state);
+        tracing::info!(
+            run = %grant.lease.run, shard = %grant.lease.shard, token = %grant.lease.token,
+            model_digest = about.model_digest.as_ref().map(tracing::field::display),
+            earlier_attempts = grant.earlier_attempts, backup = grant.backup, "lease granted"
+        );
         match need {
             Need::Nothing(work) => learn(&work, grant),
             Need::Patience => {}

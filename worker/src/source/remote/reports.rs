@@ -74,20 +74,22 @@ async fn tell_one(
                     return lease;
                 }
                 if let Outcome::Decided { work, record, .. } = &ended.outcome {
-                    tracing::warn!(run = %lease.run, shard = %lease.shard, attempt = %ended.attempt, "the coordinator sees no record; settling again");
+                    span.in_scope(|| {
+                        tracing::warn!("the coordinator sees no record; settling again");
+                    });
                     let settled = settle_again(runtime, Arc::clone(work), record.clone()).await;
                     match settled {
                         Ok(outcome) => ended.outcome = outcome,
-                        Err(error) => tracing::warn!(
-                            run = %lease.run, shard = %lease.shard,
-                            error = crate::describe(&error), "the record could not be settled"
-                        ),
+                        Err(error) => span.in_scope(|| {
+                            let error = crate::describe(&error);
+                            tracing::warn!(error, "the record could not be settled");
+                        }),
                     }
                 }
             }
             // The run is over and forgotten, so there is nothing to add to it.
             Err(CallError::Refused { exit: Exit::NoInput, text }) => {
-                tracing::info!(run = %lease.run, shard = %lease.shard, answer = text, "report not wanted");
+                span.in_scope(|| tracing::info!(answer = text, "report not wanted"));
                 return lease;
             }
             Err(CallError::Refused { exit, text }) => {

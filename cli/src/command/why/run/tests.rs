@@ -25,7 +25,7 @@ fn found(state: RunState, shards: ShardCounts) -> FoundRun {
         decided_at: state.verdict().map(|_| now() - 60.seconds()),
         notice: String::new(),
     };
-    FoundRun { run, verdict: None, quarantined: Vec::new(), shard: None }
+    FoundRun { run, verdict: None, quarantined: Vec::new(), shard: None, open_shards: Vec::new() }
 }
 
 fn counts(committed: u32, quarantined: u32, leased: u32, delayed: u32, ready: u32) -> ShardCounts {
