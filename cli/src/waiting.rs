@@ -203,6 +203,7 @@ async fn concluded(coordinator: &Coordinator, watched: &WatchedRun) -> Line {
     if !verdict.is_accepted() {
         let why = prose::one_line(&verdict.withheld);
         line.troubles = vec![format!("{} is withheld by its gate: {why}", watched.run.run)];
+        line.output = None;
     } else if totals.quarantined > 0 {
         line.troubles = troubles(coordinator, watched).await;
     }
