@@ -64,23 +64,26 @@ async fn tell_one(
     mut ended: Ended,
 ) -> LeaseId {
     let mut pauses = Pauses::up_to(PAUSE_MAX);
-    let span = phase!("report", within & ended.span);
+    // Lines are within the attempt, which no filter takes away as it does the step of the trace.
+    let attempt = ended.span.clone();
+    let step = phase!("report", within & attempt);
     loop {
         let report = report(shared, &lease, &ended);
-        match calls.report(shared, report).instrument(span.clone()).await {
+        let called = calls.report(shared, report).instrument(step.clone());
+        match called.instrument(attempt.clone()).await {
             Ok(Reported { state, directive }) => {
                 shared.directed(directive);
                 if state != ReportState::NoRecord {
                     return lease;
                 }
                 if let Outcome::Decided { work, record, .. } = &ended.outcome {
-                    span.in_scope(|| {
+                    attempt.in_scope(|| {
                         tracing::warn!("the coordinator sees no record; settling again");
                     });
                     let settled = settle_again(runtime, Arc::clone(work), record.clone()).await;
                     match settled {
                         Ok(outcome) => ended.outcome = outcome,
-                        Err(error) => span.in_scope(|| {
+                        Err(error) => attempt.in_scope(|| {
                             let error = crate::describe(&error);
                             tracing::warn!(error, "the record could not be settled");
                         }),
@@ -89,7 +92,7 @@ async fn tell_one(
             }
             // The run is over and forgotten, so there is nothing to add to it.
             Err(CallError::Refused { exit: Exit::NoInput, text }) => {
-                span.in_scope(|| tracing::info!(answer = text, "report not wanted"));
+                attempt.in_scope(|| tracing::info!(answer = text, "report not wanted"));
                 return lease;
             }
             Err(CallError::Refused { exit, text }) => {
