@@ -6,6 +6,7 @@ use tokio::runtime::Handle;
 
 use crate::forced::Forced;
 use crate::identity::Identity;
+use crate::memory::Guard;
 use crate::pace::Pace;
 use crate::pool::{NoObserver, Pool};
 use crate::source::Drain;
@@ -21,6 +22,7 @@ pub fn work(
     who: Identity,
     pace: Option<Pace>,
     forced: Forced,
+    memory: Arc<Guard>,
     drain: Drain,
     runtime: Handle,
 ) -> Result<(Ending, Tally), StartError> {
@@ -28,7 +30,7 @@ pub fn work(
     tracing::info!(worker = %settings.worker, coordinator = %settings.coordinator.uri(), threads, "worker started");
     let (source, keeper) = Remote::start(settings, drain.clone(), runtime.clone())?;
     let observer = Arc::new(NoObserver);
-    let worked = Pool { source, who, observer, drain, pace, forced, runtime }.run(threads);
+    let worked = Pool { source, who, observer, drain, pace, memory, forced, runtime }.run(threads);
     let (mut ending, tally) = keeper.finish();
     if let Some(failure) = worked.stopped {
         ending = Ending::Refused { exit: failure.exit, text: failure.message };

@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use crate::commit::{commit, quarantine};
 use crate::forced::Forced;
 use crate::identity::{Identity, new_attempt};
+use crate::memory::Guard;
 use crate::pace::Pace;
 use crate::score::{ScoredShard, ShardError, Watcher};
 use crate::source::{Acquired, Attempt, Drain, Failure, Scope, ShardSource, Verdict};
@@ -67,6 +68,8 @@ pub struct Pool {
     pub drain: Drain,
     /// A limit on rows a second, if there is one.
     pub pace: Option<Pace>,
+    /// Keeps batches within the memory that there is.
+    pub memory: Arc<Guard>,
     /// Attempts that are to fail, for a rehearsal.
     pub forced: Forced,
     /// Runs the commits.
@@ -217,7 +220,8 @@ impl Shared {
         }
         let staging = work.root.stage(run, shard, id);
         let staging = staging.map_err(|error| Failure::from_store(&error))?;
-        let scored = work.scorer.score(shard, id, &staging, &Ticker { pool: &self.pool, attempt });
+        let ticker = Ticker { pool: &self.pool, attempt };
+        let scored = work.scorer.score(shard, id, &staging, &self.pool.memory, &ticker);
         let scored = scored.map_err(|error| error.failure())?;
         self.lock().effort.attempts_scored += 1;
         self.hand_over(attempt, scored)

@@ -19,6 +19,7 @@ use nightshift_core::scores::Scores;
 use nightshift_storage::staged::{StagedFile, StagedObject, Staging};
 
 use crate::engine::Engine;
+use crate::memory::Guard;
 use crate::read::{ColumnRequest, ReadBatch, Reader};
 use crate::reject::{RowReject, merge};
 use crate::write::{RejectsWriter, RowWriter, without_rejected};
@@ -96,7 +97,7 @@ impl Scorer {
         &self.reader
     }
 
-    /// Scores `shard` into files of `staging`.
+    /// Scores `shard` into files of `staging`, in batches that `memory` admits.
     ///
     /// A panic of a library is caught here, at the border of the shard: it becomes
     /// [`ShardError::Panicked`], and the staged files of the attempt are never named anywhere.
@@ -108,11 +109,12 @@ impl Scorer {
         shard: ShardIndex,
         attempt: &AttemptId,
         staging: &Staging,
+        memory: &Guard,
         watcher: &dyn Watcher,
     ) -> Result<ScoredShard, ShardError> {
         // The closure owns nothing that outlives a panic half changed: files are abandoned.
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            Attempt::new(self, shard, attempt, staging)?.run(watcher)
+            Attempt::new(self, shard, attempt, staging)?.run(memory, watcher)
         }));
         outcome.unwrap_or_else(|panic| Err(ShardError::from_panic(&*panic)))
     }
@@ -200,21 +202,26 @@ impl<'a> Attempt<'a> {
         })
     }
 
-    fn run(mut self, watcher: &dyn Watcher) -> Result<ScoredShard, ShardError> {
+    fn run(mut self, memory: &Guard, watcher: &dyn Watcher) -> Result<ScoredShard, ShardError> {
         let plan = &self.scorer.plan;
         for slice in &self.shard.slices {
             let file = plan.inputs.get(slice.input as usize);
             let file = file.ok_or(ShardError::NoSuchShard { shard: self.shard_index })?;
             let started = Instant::now();
-            let mut batches = self.scorer.reader.open(file, slice)?;
+            let reader = &self.scorer.reader;
+            let mut batches = reader.open_within(file, slice, memory.rows())?;
             self.clock.read += started.elapsed();
             loop {
                 let started = Instant::now();
-                let Some(batch) = batches.next() else { break };
+                let admission = memory.admit(reader.batch_rows());
+                let Some(batch) = batches.next_of(admission.rows()) else { break };
                 let batch = batch?;
+                admission.read(&batch.batch);
                 self.clock.read += started.elapsed();
                 let rows = batch.batch.num_rows() as u64;
                 self.batch(&file.uri, batch)?;
+                // Before the watcher, which may keep the thread waiting.
+                drop(admission);
                 if !watcher.scored(rows) {
                     return Err(ShardError::GivenUp);
                 }

@@ -225,6 +225,16 @@ fn the_control_group_is_served() {
     assert_eq!(sidecar.value("nightshift_cgroup_cpu_usage_seconds_total"), 1.5);
     let (_, page) = sidecar.scrape(OPEN);
     assert!(!page.contains("memory_limit"), "{page}");
+    let limits = |file: &str, text: &str| {
+        std::fs::write(folder.path().join(file), text).unwrap();
+        get(sidecar.http, "/limits", "").2
+    };
+    let none = r#"{"scope":"pod","memory_limit_bytes":null,"memory_used_bytes":1048576}"#;
+    assert_eq!(limits("memory.max", "max\n"), none);
+    let some = r#"{"scope":"pod","memory_limit_bytes":2097152,"memory_used_bytes":1048576}"#;
+    assert_eq!(limits("memory.max", "2097152\n"), some);
+    let less = r#"{"scope":"pod","memory_limit_bytes":2097152,"memory_used_bytes":1000000}"#;
+    assert_eq!(limits("memory.stat", "inactive_file 48576\n"), less);
     exposition::check(&page, true);
 }
 

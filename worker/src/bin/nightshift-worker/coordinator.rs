@@ -1,6 +1,7 @@
 //! `nightshift-worker --coordinator`: shards of any run, as long as there are any.
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -16,6 +17,7 @@ use nightshift_worker::front::tls::TlsArgs;
 use nightshift_worker::front::{default_threads, runtime};
 use nightshift_worker::identity::Identity;
 use nightshift_worker::member::work;
+use nightshift_worker::memory::Guard;
 use nightshift_worker::pace::Pace;
 use nightshift_worker::source::Drain;
 use nightshift_worker::source::remote::{Ending, Settings, StartError, Tally};
@@ -72,6 +74,7 @@ impl CoordinatorArgs {
         workers: Option<u16>,
         drain: Drain,
         forced: Forced,
+        memory: Guard,
     ) -> Result<Exit, Failure> {
         let who = Identity::of_this_process();
         let worker =
@@ -87,7 +90,8 @@ impl CoordinatorArgs {
         };
         let runtime = runtime()?;
         let pace = self.max_rows_per_second.map(Pace::new);
-        let ended = work(settings, who, pace, forced, drain, runtime.handle().clone());
+        let memory = Arc::new(memory);
+        let ended = work(settings, who, pace, forced, memory, drain, runtime.handle().clone());
         // An opening that still waits for a slow volume must not keep the process.
         runtime.shutdown_background();
         let (ending, tally) =

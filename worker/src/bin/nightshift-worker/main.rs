@@ -54,8 +54,9 @@ fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     match arguments.mode()? {
         Mode::Member { coordinator } => {
             let forced = arguments.rehearsal.forced();
-            let ended =
-                arguments.member.work(&coordinator, arguments.workers, drain, forced.clone());
+            let memory = arguments.memory.guard()?;
+            let (member, workers) = (&arguments.member, arguments.workers);
+            let ended = member.work(&coordinator, workers, drain, forced.clone(), memory);
             forced.summary().iter().for_each(|line| println_err(line));
             ended
         }
@@ -106,6 +107,7 @@ fn shard_of(
     let mut session = Session::new(handle, threads, drain.clone(), Arc::new(NoObserver));
     session.ignore_window = arguments.ignore_window;
     session.forced = arguments.rehearsal.forced();
+    session.memory = Arc::new(arguments.memory.guard()?);
     let outcome = session.run_shard(&task, shard);
     session.forced.summary().iter().for_each(|line| println_err(line));
     session.finish_telling();
