@@ -114,11 +114,7 @@ impl Guard {
                 "{message}"
             );
         }
-        Admission {
-            guard: self,
-            rows: admitted.rows.get() as usize,
-            promised: admitted.need_bytes,
-        }
+        Admission { guard: self, rows: admitted.rows.get() as usize, promised: admitted.need_bytes }
     }
 
     /// The state is whole between calls, so a panic elsewhere cannot break it.

@@ -29,8 +29,8 @@ use nightshift_telemetry::story;
 use tokio::runtime::Handle;
 
 use crate::forced::Forced;
-use crate::memory::Guard;
 use crate::identity::Identity;
+use crate::memory::Guard;
 use crate::pool::{Effort, Observer, Pool};
 use crate::score::Scorer;
 use crate::source::{Drain, InProcess, RunWork, ShardSource, StaticIndex};

@@ -47,9 +47,6 @@ pub enum Bound {
 /// What limits this process by itself: control groups up to the root, and the address space. What
 /// cannot be read limits nothing.
 pub fn of_this_process() -> Vec<Bound> {
-    if std::env::var_os("NIGHTSHIFT_MEMORY_GUARD").is_some_and(|value| value == "off") {
-        return Vec::new();
-    }
     let mut bounds: Vec<Bound> = cgroups::of_this_process().into_iter().map(Bound::Group).collect();
     let limit = getrlimit(Resource::As).current;
     if let (Some(limit_bytes), Ok(status)) = (limit, File::open(STATUS)) {

@@ -139,8 +139,8 @@ fn droppable(stat: &str) -> u64 {
     let of = |names| field(names).unwrap_or(0_u64);
     let files = of(["total_inactive_file", "inactive_file"])
         .saturating_add(of(["total_active_file", "active_file"]));
-    let unwritten = of(["total_dirty", "file_dirty"])
-        .saturating_add(of(["total_writeback", "file_writeback"]));
+    let unwritten =
+        of(["total_dirty", "file_dirty"]).saturating_add(of(["total_writeback", "file_writeback"]));
     files.saturating_sub(unwritten)
 }
 
@@ -199,8 +199,7 @@ mod tests {
         let groups = of("0::/pod/worker/inner\n", tree.path());
         // 90 MiB less 40 MiB of files, 5 of which have to be written first; and, in the pod, less
         // than half of the limit, where nobody looks closer.
-        let expected =
-            [("pod/worker".to_owned(), 100, 55), ("pod".to_owned(), 150, 60)];
+        let expected = [("pod/worker".to_owned(), 100, 55), ("pod".to_owned(), 150, 60)];
         assert_eq!(said(&groups, tree.path()), expected);
         // A limit that is lifted while it runs counts no more.
         fs::write(tree.path().join("pod/worker/memory.max"), "max\n").unwrap();
