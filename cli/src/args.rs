@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use nightshift_worker::front::args::{DateArgs, LogArgs, SpecArgs};
+use nightshift_worker::front::memory::MemoryArgs;
 use nightshift_worker::front::rehearsal::RehearsalArgs;
 
 mod backfill;
@@ -253,6 +254,9 @@ pub(crate) struct RunArgs {
 
     #[command(flatten)]
     pub(crate) rehearsal: RehearsalArgs,
+
+    #[command(flatten)]
+    pub(crate) memory: MemoryArgs,
 
     #[command(flatten)]
     pub(crate) format: FormatArgs,

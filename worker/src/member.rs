@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 
 use crate::forced::Forced;
 use crate::identity::Identity;
+use crate::memory::Guard;
 use crate::pace::Pace;
 use crate::pool::{NoObserver, Pool};
 use crate::source::Drain;
@@ -22,6 +23,7 @@ pub fn work(
     who: Identity,
     pace: Option<Pace>,
     forced: Forced,
+    memory: Arc<Guard>,
     drain: Drain,
     runtime: Handle,
     meter: Arc<Meter>,
@@ -30,7 +32,8 @@ pub fn work(
     tracing::info!(worker = %settings.worker, coordinator = %settings.coordinator.uri(), threads, "worker started");
     let (source, keeper) = Remote::start(settings, drain.clone(), runtime.clone())?;
     let observer = Arc::new(NoObserver);
-    let worked = Pool { source, who, observer, meter, drain, pace, forced, runtime }.run(threads);
+    let pool = Pool { source, who, observer, meter, drain, pace, memory, forced, runtime };
+    let worked = pool.run(threads);
     let (mut ending, tally) = keeper.finish();
     if let Some(failure) = worked.stopped {
         ending = Ending::Refused { exit: failure.exit, text: failure.message };

@@ -23,6 +23,7 @@ use tokio::sync::Semaphore;
 use crate::commit::{commit, quarantine};
 use crate::forced::Forced;
 use crate::identity::{Identity, new_attempt};
+use crate::memory::Guard;
 use crate::pace::Pace;
 use crate::score::{BATCH_ROWS, ScoredShard, ShardError, Watcher};
 use crate::source::{Acquired, Attempt, Drain, Failure, Scope, ShardSource, Verdict};
@@ -71,6 +72,8 @@ pub struct Pool {
     pub drain: Drain,
     /// A limit on rows a second, if there is one.
     pub pace: Option<Pace>,
+    /// Keeps batches within the memory that there is.
+    pub memory: Arc<Guard>,
     /// Attempts that are to fail, for a rehearsal.
     pub forced: Forced,
     /// Runs the commits.
@@ -225,7 +228,8 @@ impl Shared {
         }
         let staging = work.root.stage(run, shard, id);
         let staging = staging.map_err(|error| Failure::from_store(&error))?;
-        let scored = work.scorer.score(shard, id, &staging, &Ticker { pool: &self.pool, attempt });
+        let ticker = Ticker { pool: &self.pool, attempt };
+        let scored = work.scorer.score(shard, id, &staging, &self.pool.memory, &ticker);
         let scored = scored.map_err(|error| error.failure())?;
         self.lock().effort.attempts_scored += 1;
         attempt.span.record("trace.rows", scored.rows_in);

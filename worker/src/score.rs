@@ -21,6 +21,7 @@ use nightshift_telemetry::phase;
 use tracing::Span;
 
 use crate::engine::Engine;
+use crate::memory::Guard;
 use crate::read::{ColumnRequest, ReadBatch, Reader};
 use crate::reject::{RowReject, merge};
 use crate::write::{RejectsWriter, RowWriter, without_rejected};
@@ -101,7 +102,7 @@ impl Scorer {
         &self.reader
     }
 
-    /// Scores `shard` into files of `staging`.
+    /// Scores `shard` into files of `staging`, in batches that `memory` admits.
     ///
     /// A panic of a library is caught here, at the border of the shard: it becomes
     /// [`ShardError::Panicked`], and the staged files of the attempt are never named anywhere.
@@ -113,11 +114,12 @@ impl Scorer {
         shard: ShardIndex,
         attempt: &AttemptId,
         staging: &Staging,
+        memory: &Guard,
         watcher: &dyn Watcher,
     ) -> Result<ScoredShard, ShardError> {
         // The closure owns nothing that outlives a panic half changed: files are abandoned.
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            Attempt::new(self, shard, attempt, staging)?.run(watcher)
+            Attempt::new(self, shard, attempt, staging)?.run(memory, watcher)
         }));
         outcome.unwrap_or_else(|panic| Err(ShardError::from_panic(&*panic)))
     }
@@ -221,22 +223,29 @@ impl<'a> Attempt<'a> {
         })
     }
 
-    fn run(mut self, watcher: &dyn Watcher) -> Result<ScoredShard, ShardError> {
+    fn run(mut self, memory: &Guard, watcher: &dyn Watcher) -> Result<ScoredShard, ShardError> {
         let plan = &self.scorer.plan;
         for slice in &self.shard.slices {
             let file = plan.inputs.get(slice.input as usize);
             let file = file.ok_or(ShardError::NoSuchShard { shard: self.shard_index })?;
             let started = Instant::now();
-            let opened = self.phases.read.in_scope(|| self.scorer.reader.open(file, slice));
+            let reader = &self.scorer.reader;
+            let opened =
+                self.phases.read.in_scope(|| reader.open_within(file, slice, memory.rows()));
             let mut batches = opened?;
             self.clock.read += started.elapsed();
             loop {
                 let started = Instant::now();
-                let Some(batch) = self.phases.read.in_scope(|| batches.next()) else { break };
+                let admission = memory.admit(reader.batch_rows());
+                let read = self.phases.read.in_scope(|| batches.next_of(admission.rows()));
+                let Some(batch) = read else { break };
                 let batch = batch?;
+                admission.read(&batch.batch);
                 self.clock.read += started.elapsed();
                 let rows = batch.batch.num_rows() as u64;
                 self.batch(&file.uri, batch, watcher)?;
+                // Before the watcher, which may keep the thread waiting.
+                drop(admission);
                 if !watcher.scored(rows) {
                     return Err(ShardError::GivenUp);
                 }

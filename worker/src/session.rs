@@ -32,6 +32,7 @@ use tokio::runtime::Handle;
 
 use crate::forced::Forced;
 use crate::identity::Identity;
+use crate::memory::Guard;
 use crate::pool::{Effort, Observer, Pool};
 use crate::score::Scorer;
 use crate::source::{Drain, InProcess, RunWork, ShardSource, StaticIndex};
@@ -75,6 +76,8 @@ pub struct Session {
     pub durability: Durability,
     /// Attempts that are to fail, for a rehearsal.
     pub forced: Forced,
+    /// Keeps batches within the memory that there is.
+    pub memory: Arc<Guard>,
     models: Models,
     loaded: Mutex<Option<Kept>>,
     /// How long the model took to load, until a run is charged for it.
@@ -146,6 +149,7 @@ impl Session {
             ignore_window: false,
             durability: Durability::Full,
             forced: Forced::default(),
+            memory: Arc::new(Guard::of_this_process()),
             models: Models::from_env(),
             loaded: Mutex::default(),
             loading: Mutex::default(),
@@ -288,6 +292,7 @@ impl Session {
             drain: self.drain.clone(),
             pace: None,
             forced: self.forced.clone(),
+            memory: Arc::clone(&self.memory),
             runtime: self.runtime.clone(),
         };
         let worked = pool.run(self.threads);

@@ -59,6 +59,7 @@ pub(crate) fn perform(runtime: Handle, args: &RunArgs, meter: Arc<Meter>) -> Res
         session.durability = Durability::None;
     }
     session.forced = args.rehearsal.forced();
+    session.memory = Arc::new(args.memory.guard()?);
     let several = partitions.len() > 1;
     let mut lines = Vec::with_capacity(partitions.len());
     for partition in partitions {

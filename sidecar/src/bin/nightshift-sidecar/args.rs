@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     #[arg(long, env = "NIGHTSHIFT_SIDECAR_OTLP_REMOTE")]
     pub(crate) otlp_remote: bool,
 
-    /// Where /metrics and /healthz are; port 0 takes a free one
+    /// Where /metrics, /limits and /healthz are; port 0 takes a free one
     #[arg(
         long,
         env = "NIGHTSHIFT_SIDECAR_LISTEN",
@@ -49,15 +49,15 @@ pub(crate) struct Arguments {
     )]
     pub(crate) max_series: usize,
 
-    /// Folder of the control group to report; by default this container's own
+    /// Folder of the pod's control group, where it is mounted; by default this container's own,
+    /// /sys/fs/cgroup, is reported
     #[arg(
         long,
         env = "NIGHTSHIFT_SIDECAR_POD_CGROUP",
-        default_value = "/sys/fs/cgroup",
         value_name = "PATH",
         value_hint = ValueHint::DirPath
     )]
-    pub(crate) pod_cgroup: PathBuf,
+    pub(crate) pod_cgroup: Option<PathBuf>,
 
     /// How long to go on serving after the first signal, for one last scrape; at most 60s
     #[arg(long, env = "NIGHTSHIFT_SIDECAR_LINGER", default_value = "0s", value_name = "TIME", value_parser = time)]

@@ -1,6 +1,7 @@
 //! The `nightshift-sidecar` command: see `--help`.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use clap::Parser;
 use nightshift_core::describe::describe;
 use nightshift_core::exit::Exit;
 use nightshift_sidecar::bounded::Bounded;
-use nightshift_sidecar::cgroup::Cgroup;
+use nightshift_sidecar::cgroup::{Cgroup, Scope};
 use nightshift_sidecar::forward::Forward;
 use nightshift_sidecar::receive::{self, Receiver};
 use nightshift_sidecar::scrape::{self, Scraped};
@@ -31,6 +32,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How long calls under way may take to end; then the process ends without them.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// Where a container sees its own control group.
+const OWN_CGROUP: &str = "/sys/fs/cgroup";
 
 /// The program, as it names itself at its end.
 const PROGRAM: &str = "nightshift-sidecar";
@@ -72,8 +76,12 @@ async fn serve(arguments: &Arguments, settings: Settings) -> Result<(), Failure>
         say(&format!("nightshift-sidecar: receiving OTLP on {otlp} and serving HTTP on {http}"));
     }
     let receiver = Receiver::new(settings.max_series(), forward);
-    let cgroup = Cgroup::new(&arguments.pod_cgroup);
-    let scraped = Scraped { receiver: receiver.clone(), cgroup };
+    let (scope, folder) = match &arguments.pod_cgroup {
+        Some(folder) => (Scope::Pod, folder.as_path()),
+        None => (Scope::Container, Path::new(OWN_CGROUP)),
+    };
+    let cgroup = Cgroup::new(folder);
+    let scraped = Scraped { receiver: receiver.clone(), cgroup, scope };
     let (end, ended) = watch::channel(false);
     let otlp = Bounded::new(otlp, OTLP_CONNECTIONS_MAX, None);
     let otlp = receive::serve(receiver, otlp, told(ended.clone()));

@@ -18,6 +18,7 @@ use nightshift_worker::front::tls::TlsArgs;
 use nightshift_worker::front::{default_threads, runtime};
 use nightshift_worker::identity::Identity;
 use nightshift_worker::member::work;
+use nightshift_worker::memory::Guard;
 use nightshift_worker::pace::Pace;
 use nightshift_worker::source::Drain;
 use nightshift_worker::source::remote::{Ending, Settings, StartError, Tally};
@@ -74,6 +75,7 @@ impl CoordinatorArgs {
         workers: Option<u16>,
         drain: Drain,
         forced: Forced,
+        memory: Guard,
         meter: &Arc<Meter>,
     ) -> Result<Exit, Failure> {
         let who = Identity::of_this_process();
@@ -90,8 +92,9 @@ impl CoordinatorArgs {
         };
         let runtime = runtime()?;
         let pace = self.max_rows_per_second.map(Pace::new);
+        let memory = Arc::new(memory);
         let (handle, meter) = (runtime.handle().clone(), Arc::clone(meter));
-        let ended = work(settings, who, pace, forced, drain, handle, meter);
+        let ended = work(settings, who, pace, forced, memory, drain, handle, meter);
         // An opening that still waits for a slow volume must not keep the process.
         runtime.shutdown_background();
         let (ending, tally) =

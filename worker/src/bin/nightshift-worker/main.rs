@@ -56,13 +56,10 @@ fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     match arguments.mode()? {
         Mode::Member { coordinator } => {
             let forced = arguments.rehearsal.forced();
-            let ended = arguments.member.work(
-                &coordinator,
-                arguments.workers,
-                drain,
-                forced.clone(),
-                exporting.meter(),
-            );
+            let memory = arguments.memory.guard()?;
+            let (member, workers) = (&arguments.member, arguments.workers);
+            let meter = exporting.meter();
+            let ended = member.work(&coordinator, workers, drain, forced.clone(), memory, meter);
             forced.summary().iter().for_each(|line| println_err(line));
             ended
         }
@@ -117,6 +114,7 @@ fn shard_of(
     session.meter = Arc::clone(meter);
     session.ignore_window = arguments.ignore_window;
     session.forced = arguments.rehearsal.forced();
+    session.memory = Arc::new(arguments.memory.guard()?);
     let outcome = session.run_shard(&task, shard);
     session.forced.summary().iter().for_each(|line| println_err(line));
     session.finish_telling();
