@@ -68,6 +68,7 @@ pub fn text(coordinator: Option<&Coordinator>, format: Format) -> String {
         let snapshot = Snapshot::of(coordinator);
         write_runs(&mut page, &coordinator.figures(), &snapshot.names);
         write_doing(&mut page, coordinator, &snapshot);
+        coordinator.write_ended_pods(&mut page);
         write_ledger(&mut page, coordinator);
         let errors = coordinator.launching().errors();
         write_each(&mut page, &doing::LAUNCH_ERRORS, "reason", errors);

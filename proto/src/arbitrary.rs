@@ -22,6 +22,7 @@ use crate::leases::report::{Counts, Failure, Outcome, Report, ReportState, Repor
 use crate::leases::{Directive, LeaseId, Phase};
 use crate::limits::*;
 use crate::names::*;
+use crate::pods::{HandIn, HandedIn, PodSample};
 use crate::runs::backfill::{BackfillRuns, BackfilledRuns, DateDecision};
 use crate::runs::cancel::{CancelRun, CancelledRun};
 use crate::runs::get::{FoundRun, GetRun, ShardLease, ShardState, ShardStatus};
@@ -215,6 +216,21 @@ legal_struct!(Release {
 });
 
 legal_struct!(Released { released: 0..=LEASES_MAX as u32 });
+
+legal_struct!(PodSample {
+    metric: parsed("[a-zA-Z0-9_:]{1,128}"),
+    label: proptest::string::string_regex("\\PC{0,30}").unwrap(),
+    value: 0.0..1e300,
+});
+
+legal_struct!(HandIn {
+    snapshot: parsed("[!-~]{1,128}"),
+    run: LeaseId::legal().prop_map(|lease| lease.run),
+    pod: parsed("[!-~]{1,128}"),
+    samples: vec(PodSample::legal(), 0..8),
+});
+
+legal_struct!(HandedIn { counted: any::<bool>(), left_out: 0..=POD_SAMPLES_MAX as u32 });
 
 legal_struct!(Counts { rows_out: any::<u64>(), rows_rejected: any::<u64>() });
 

@@ -64,3 +64,7 @@ pub const OPEN_SHARDS_MAX: u32 = 50;
 pub const REJECT_REASONS_MAX: usize = 1_000;
 /// Most leases of one shard in one reply; there is one, and a backup or two.
 pub const SHARD_LEASES_MAX: usize = 16;
+/// Most numbers that a pod hands in: all that the coordinator knows take a fifth of them.
+pub const POD_SAMPLES_MAX: usize = 512;
+/// Longest value of a label in bytes, as in a page of metrics that people read.
+pub const LABEL_MAX_BYTES: usize = 128;

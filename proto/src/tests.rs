@@ -7,6 +7,7 @@ use prost::Message;
 
 use crate::arbitrary::Legal;
 use crate::leases::{acquire, heartbeat, release, report};
+use crate::pods;
 use crate::runs::{backfill, cancel, get, judge, list, plan, retry, start, watch};
 use crate::wire;
 
@@ -96,6 +97,8 @@ laws! {
     release_response: release::Released = ReleaseResponse,
     report_request: report::Report = ReportRequest,
     report_response: report::Reported = ReportResponse,
+    hand_in_request: pods::HandIn = HandInRequest,
+    hand_in_response: pods::HandedIn = HandInResponse,
     plan_request: plan::PlanRun = PlanRequest,
     plan_response: plan::PlannedRun = PlanResponse,
     start_request: start::StartRun = StartRequest,
@@ -117,7 +120,7 @@ laws! {
 }
 
 #[test]
-fn the_descriptor_set_names_both_services() {
+fn the_descriptor_set_names_all_services() {
     let set = prost_types::FileDescriptorSet::decode(wire::FILE_DESCRIPTOR_SET).unwrap();
     let services: Vec<(&str, Vec<&str>)> = set
         .file
@@ -131,6 +134,7 @@ fn the_descriptor_set_names_both_services() {
         services,
         [
             ("ShardLeases", vec!["Acquire", "Heartbeat", "Release", "Report"]),
+            ("Pods", vec!["HandIn"]),
             (
                 "Runs",
                 vec![

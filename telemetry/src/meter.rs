@@ -24,15 +24,6 @@ mod process;
 /// Most reasons of rejects that are told apart; further ones count as `other`.
 const REASONS_MAX: usize = 32;
 
-/// Upper bounds for shards, in seconds.
-const SHARD_BOUNDS: &[f64] =
-    &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0];
-/// Upper bounds for batches, in seconds.
-const BATCH_BOUNDS: &[f64] =
-    &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
-/// Upper bounds for loading a model, in seconds.
-const LOAD_BOUNDS: &[f64] = &[0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
-
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -72,6 +63,8 @@ pub struct Meter {
     loads: Histogram,
     /// 0 until something was learned.
     batch_rows: AtomicU64,
+    /// Times that batches became smaller, and larger.
+    batch_changes: [AtomicU64; 2],
 }
 
 impl Default for Meter {
@@ -88,10 +81,11 @@ impl Meter {
             rows_scored: AtomicU64::new(0),
             rejected: Mutex::default(),
             attempts: Default::default(),
-            shards: Histogram::new(SHARD_BOUNDS),
-            batches: Histogram::new(BATCH_BOUNDS),
-            loads: Histogram::new(LOAD_BOUNDS),
+            shards: Histogram::new(worker::bounds(&worker::SHARD_DURATION)),
+            batches: Histogram::new(worker::bounds(&worker::BATCH_DURATION)),
+            loads: Histogram::new(worker::bounds(&worker::MODEL_LOAD)),
             batch_rows: AtomicU64::new(0),
+            batch_changes: Default::default(),
         }
     }
 
@@ -109,6 +103,14 @@ impl Meter {
     /// Batches of more rows do not fit into memory.
     pub fn learned(&self, rows: usize) {
         self.batch_rows.store(rows as u64, Ordering::Relaxed);
+    }
+
+    /// Batches have `rows` rows from now on, fewer or more than before, for the sake of memory.
+    pub fn resized(&self, rows: usize, is_larger: bool) {
+        self.learned(rows);
+        if let Some(count) = self.batch_changes.get(usize::from(is_larger)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// An attempt ended after `time`.
@@ -150,7 +152,12 @@ impl Meter {
             let outcome = attribute("outcome", ended.as_str());
             point(vec![outcome], count.load(Ordering::Relaxed))
         });
+        let changes = ["smaller", "larger"].iter().zip(&self.batch_changes);
+        let changes = changes.map(|(direction, count)| {
+            point(vec![attribute("direction", *direction)], count.load(Ordering::Relaxed))
+        });
         let batch_rows = self.batch_rows.load(Ordering::Relaxed);
+        let memory = process::memory();
         let io = process::io();
         let numbers = [
             (worker::ROWS_SCORED, one(self.rows_scored.load(Ordering::Relaxed))),
@@ -159,7 +166,12 @@ impl Meter {
             (worker::READ_BYTES, io.iter().flat_map(|io| one(io.read_bytes)).collect()),
             (worker::WRITTEN_BYTES, io.iter().flat_map(|io| one(io.written_bytes)).collect()),
             (worker::BATCH_ROWS, if batch_rows == 0 { Vec::new() } else { one(batch_rows) }),
-            (worker::MEMORY, process::resident_bytes().map(one).unwrap_or_default()),
+            (worker::BATCH_CHANGES, changes.collect()),
+            (worker::MEMORY, memory.iter().flat_map(|memory| one(memory.resident_bytes)).collect()),
+            (
+                worker::MEMORY_PEAK,
+                memory.iter().flat_map(|memory| one(memory.peak_bytes)).collect(),
+            ),
         ];
         let numbers = numbers.into_iter().filter(|(_, points)| !points.is_empty());
         let numbers = numbers.map(|(metric, points)| number(metric, points));

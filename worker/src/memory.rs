@@ -6,11 +6,12 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
 use nightshift_core::memory::{BatchGuard, Change, Room};
+use nightshift_telemetry::meter::Meter;
 
 pub mod beside;
 pub mod bounds;
@@ -22,6 +23,7 @@ pub use bounds::Bound;
 pub struct Guard {
     bounds: Vec<Bound>,
     state: Mutex<State>,
+    meter: Arc<Meter>,
 }
 
 #[derive(Debug)]
@@ -54,7 +56,13 @@ impl Guard {
     pub fn new(bounds: Vec<Bound>) -> Self {
         let batches = BatchGuard::new(nightshift_core::lease::BATCH_ROWS);
         let state = State { batches, promised: 0, counts: Counts::default() };
-        Self { bounds, state: Mutex::new(state) }
+        Self { bounds, state: Mutex::new(state), meter: Arc::default() }
+    }
+
+    /// The same guard, whose changes `meter` counts.
+    #[must_use]
+    pub fn with_meter(self, meter: Arc<Meter>) -> Self {
+        Self { meter, ..self }
     }
 
     /// A guard of what limits this process by itself: control groups and address space.
@@ -104,6 +112,8 @@ impl Guard {
         }
         drop(state);
         if count > 0 {
+            let is_larger = admitted.change == Change::Larger;
+            self.meter.resized(admitted.rows.get() as usize, is_larger);
             tracing::warn!(
                 rows_before = before.min(most).get(),
                 rows = admitted.rows.get(),

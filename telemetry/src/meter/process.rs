@@ -19,10 +19,20 @@ pub(super) fn io() -> Option<Io> {
     Some(Io { read_bytes: field("rchar:")?, written_bytes: field("wchar:")? })
 }
 
-/// Resident memory, from `/proc/self/status`, which says it in kibibytes whatever a page is.
-pub(super) fn resident_bytes() -> Option<u64> {
+/// Memory that the process holds, and the most that it ever held.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Memory {
+    pub(super) resident_bytes: u64,
+    pub(super) peak_bytes: u64,
+}
+
+/// From `/proc/self/status`, which says it in kibibytes whatever a page is.
+pub(super) fn memory() -> Option<Memory> {
     let text = read_to_string("/proc/self/status").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes.saturating_mul(1024))
+    let field = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kibibytes.saturating_mul(1024))
+    };
+    Some(Memory { resident_bytes: field("VmRSS:")?, peak_bytes: field("VmHWM:")? })
 }

@@ -1,6 +1,26 @@
 //! What a worker sends.
 
+use crate::metrics::Metric;
 use crate::metrics::metrics;
+
+/// Upper bounds for shards, in seconds.
+const SHARD_BOUNDS: &[f64] =
+    &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0];
+/// Upper bounds for batches, in seconds.
+const BATCH_BOUNDS: &[f64] =
+    &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+/// Upper bounds for loading a model, in seconds.
+const LOAD_BOUNDS: &[f64] = &[0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+
+/// Upper bounds of a histogram, rising, without the infinite one; none for anything else.
+pub fn bounds(metric: &Metric) -> &'static [f64] {
+    match metric.name {
+        name if name == SHARD_DURATION.name => SHARD_BOUNDS,
+        name if name == BATCH_DURATION.name => BATCH_BOUNDS,
+        name if name == MODEL_LOAD.name => LOAD_BOUNDS,
+        _ => &[],
+    }
+}
 
 metrics! {
     ROWS_SCORED: Counter "nightshift_worker_rows_scored_total" []
@@ -26,7 +46,12 @@ metrics! {
         "Time that a model took to fetch, check and load.", "";
     BATCH_ROWS: Gauge "nightshift_worker_batch_rows" []
         "Rows of the batches that fit into memory.",
-        "Absent until a batch had to be halved.";
+        "Absent until batches had to be made smaller.";
+    BATCH_CHANGES: Counter "nightshift_worker_batch_changes_total" ["direction"]
+        "Times that batches were made smaller, or larger again, before memory ran out.",
+        "`direction` is `larger` or `smaller`; see [workers.md](workers.md#when-memory-is-short).";
     MEMORY: Gauge "nightshift_worker_memory_resident_bytes" []
         "Memory that the process holds.", "Resident, shared pages among them.";
+    MEMORY_PEAK: Gauge "nightshift_worker_memory_peak_bytes" []
+        "Most memory that the process ever held.", "Likewise; absent where there is no `/proc`.";
 }

@@ -56,9 +56,9 @@ fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     match arguments.mode()? {
         Mode::Member { coordinator } => {
             let forced = arguments.rehearsal.forced();
-            let memory = arguments.memory.guard()?;
-            let (member, workers) = (&arguments.member, arguments.workers);
             let meter = exporting.meter();
+            let memory = arguments.memory.guard()?.with_meter(Arc::clone(meter));
+            let (member, workers) = (&arguments.member, arguments.workers);
             let ended = member.work(&coordinator, workers, drain, forced.clone(), memory, meter);
             forced.summary().iter().for_each(|line| println_err(line));
             ended
@@ -114,7 +114,7 @@ fn shard_of(
     session.meter = Arc::clone(meter);
     session.ignore_window = arguments.ignore_window;
     session.forced = arguments.rehearsal.forced();
-    session.memory = Arc::new(arguments.memory.guard()?);
+    session.memory = Arc::new(arguments.memory.guard()?.with_meter(Arc::clone(meter)));
     let outcome = session.run_shard(&task, shard);
     session.forced.summary().iter().for_each(|line| println_err(line));
     session.finish_telling();
