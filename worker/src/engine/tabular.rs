@@ -18,7 +18,6 @@ mod model;
 mod reference;
 #[cfg(test)]
 mod samples;
-mod simd;
 mod vocabulary;
 mod weights;
 

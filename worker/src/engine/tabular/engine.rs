@@ -7,13 +7,13 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float32Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use nightshift_core::ids::Digest;
+use nightshift_kernels::Isa;
 
 use super::block::{BLOCK_ROWS, Lanes, set_bits};
 use super::config::{Config, Feature, Output};
 use super::featurize::{BlockRejects, Featurizer};
 use super::fused::Fused;
 use super::model::{Model, WEIGHTS_FILE};
-use super::simd::Isa;
 use super::weights::{WeightsError, values};
 use crate::engine::{Engine, EngineColumn, EngineError, LoadError, Scored};
 use crate::reject::{RejectReason, RowReject};
