@@ -125,7 +125,8 @@ fn finish<S: Simd>(simd: S, step: Finish, logits: &mut [Lanes], labels: &mut [[u
         Finish::Sigmoid { at } => {
             if let Some(logit) = logits.get_mut(at) {
                 for index in 0..registers::<S>() {
-                    simd.store(&mut logit.0, index, sigmoid(simd, simd.load(&logit.0, index)));
+                    let y = sigmoid(simd, simd.load(&logit.0, index));
+                    simd.store(&mut logit.0, index, y);
                 }
             }
         }
