@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::gates::Gates;
 use crate::ids::{Digest, Partition, SpecName};
-use crate::plan::{InputFormat, OutputFormat, Sharding};
+use crate::plan::{InputFormat, OutputFormat, Sharding, TextSettings};
 use crate::window::Window;
 
 mod bind;
@@ -107,6 +107,8 @@ pub enum Dtype {
 pub enum Task {
     /// A table of features through a multilayer perceptron.
     Tabular,
+    /// A column of text through a transformer, to an embedding.
+    Embed(TextSettings),
 }
 
 impl Task {
@@ -114,6 +116,15 @@ impl Task {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Tabular => "tabular",
+            Self::Embed(_) => "embed",
+        }
+    }
+
+    /// The settings of a task that reads text.
+    pub fn text(&self) -> Option<&TextSettings> {
+        match self {
+            Self::Tabular => None,
+            Self::Embed(settings) => Some(settings),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::plan::{OutputFormat, SHARDS_MAX, Sharding};
 use crate::window::{InvalidWindow, Window};
 
 mod gates;
+mod task;
 
 pub(super) use gates::RawGates;
 
@@ -138,7 +139,7 @@ impl Checker<'_> {
             name,
             input: self.input(&body.input)?,
             model: self.model(&body.model)?,
-            task: self.one_of(&body.task.kind, "spec.task.kind", &[("tabular", Task::Tabular)])?,
+            task: self.task(&body.task, &body.output)?,
             output,
             sharding: self.sharding(body.sharding.as_ref())?,
             retries: self.retries(&body.retries)?,

@@ -1,0 +1,171 @@
+//! Text to tokens, as the model's `tokenizer.json` says.
+
+use serde_json::Value;
+use tokenizers::{
+    Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy,
+};
+
+use super::TextError;
+use super::settings::unsupported;
+use crate::engine::tabular::clip;
+
+/// Bytes of a text for each token that is kept, in the first look at a long text.
+const BYTES_PER_TOKEN: usize = 16;
+
+/// A tokenizer, and where it cuts texts.
+pub(super) struct Tokens {
+    tokenizer: Tokenizer,
+    max_tokens: usize,
+    lower_case: bool,
+    prompt: String,
+}
+
+/// The tokens of a text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Sequence {
+    /// Number of each token.
+    pub(super) ids: Vec<u32>,
+    /// Segment of each token.
+    pub(super) segments: Vec<u32>,
+}
+
+impl Tokens {
+    /// The tokenizer of the file `bytes`, for a model of `vocabulary` tokens and `segments`
+    /// segments.
+    ///
+    /// Only the parts of BERT's tokenizers are taken: they have no regular expressions, so a
+    /// file cannot make them slow, and a long text can be cut at a space beforehand.
+    pub(super) fn new(
+        bytes: &[u8],
+        vocabulary: usize,
+        segments: usize,
+        max_tokens: usize,
+        lower_case: bool,
+        prompt: String,
+    ) -> Result<Self, TextError> {
+        check_parts(bytes)?;
+        let broken = |error: tokenizers::Error| TextError::Tokenizer {
+            problem: clip(&error.to_string()),
+        };
+        let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(broken)?;
+        tokenizer.with_padding(None);
+        tokenizer.with_truncation(None).map_err(broken)?;
+        let largest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0);
+        if largest as usize >= vocabulary {
+            return Err(TextError::Vocabulary { found: largest, tokens: vocabulary });
+        }
+        // Also says whether the token for unknown words is there, and which numbers are added.
+        let probe = tokenizer.encode_fast("\u{10fffd}", true).map_err(broken)?;
+        if let Some(found) = probe.get_ids().iter().find(|id| **id as usize >= vocabulary) {
+            return Err(TextError::Vocabulary { found: *found, tokens: vocabulary });
+        }
+        if probe.get_type_ids().iter().any(|segment| *segment as usize >= segments) {
+            return unsupported("post_processor", "another segment", "segments of the model");
+        }
+        let added = tokenizer.encode_fast("", true).map_err(broken)?.get_ids().len();
+        if max_tokens <= added {
+            return Err(TextError::NoRoom { wanted: max_tokens, added });
+        }
+        let cut = TruncationParams {
+            direction: TruncationDirection::Right,
+            max_length: max_tokens,
+            strategy: TruncationStrategy::LongestFirst,
+            stride: 0,
+        };
+        tokenizer.with_truncation(Some(cut)).map_err(broken)?;
+        Ok(Self { tokenizer, max_tokens, lower_case, prompt })
+    }
+
+    /// The tokens of `text`, with the prompt before it and cut to what the model takes; an error
+    /// in the tokenizer's words.
+    ///
+    /// Of a long text only the beginning is looked at, if that has tokens enough: its end is
+    /// where the tokenizer would part words anyway, so the tokens before it are the same.
+    pub(super) fn of(&self, text: &str) -> Result<Sequence, String> {
+        let text = format!("{}{text}", self.prompt);
+        let text = if self.lower_case { text.to_lowercase() } else { text };
+        let mut looked = self.max_tokens * BYTES_PER_TOKEN;
+        loop {
+            let begin = beginning(&text, looked);
+            let encoded = self.tokenizer.encode_fast(begin, true);
+            let encoded = encoded.map_err(|error| clip(&error.to_string()))?;
+            if begin.len() == text.len() || !encoded.get_overflowing().is_empty() {
+                return Ok(Sequence {
+                    ids: encoded.get_ids().to_vec(),
+                    segments: encoded.get_type_ids().to_vec(),
+                });
+            }
+            looked *= 4;
+        }
+    }
+}
+
+/// At least the first `bytes` bytes of `text`, up to the first place after them where words part
+/// whatever comes next: before an ASCII space, or between two common ideographs.
+fn beginning(text: &str, bytes: usize) -> &str {
+    let Some(start) = (bytes..=text.len()).find(|at| text.is_char_boundary(*at)) else {
+        return text;
+    };
+    let is_ideograph = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
+    let (head, rest) = text.split_at(start);
+    let mut before = head.chars().next_back();
+    for (at, c) in rest.char_indices() {
+        if c == ' ' || c == '\n' || is_ideograph(c) && before.is_some_and(is_ideograph) {
+            return text.get(..start + at).unwrap_or(text);
+        }
+        before = Some(c);
+    }
+    text
+}
+
+/// Refuses a tokenizer of other parts than BERT's.
+fn check_parts(bytes: &[u8]) -> Result<(), TextError> {
+    let json: Value =
+        serde_json::from_slice(bytes).map_err(|source| TextError::Json { source })?;
+    let parts: [(&'static str, &[&str], &'static str); 4] = [
+        ("model", &["WordPiece"], "`WordPiece`"),
+        ("normalizer", &["BertNormalizer"], "`BertNormalizer`"),
+        ("pre_tokenizer", &["BertPreTokenizer"], "`BertPreTokenizer`"),
+        (
+            "post_processor",
+            &["TemplateProcessing", "BertProcessing"],
+            "`TemplateProcessing` and `BertProcessing`",
+        ),
+    ];
+    for (part, names, supported) in parts {
+        let found = json.get(part).and_then(|part| part.get("type")).and_then(Value::as_str);
+        if !found.is_some_and(|found| names.contains(&found)) {
+            return unsupported(part, found.unwrap_or("none"), supported);
+        }
+    }
+    let added = json.get("added_tokens").and_then(Value::as_array);
+    for token in added.into_iter().flatten() {
+        let content = token.get("content").and_then(Value::as_str).unwrap_or_default();
+        let strips = ["lstrip", "rstrip", "single_word"]
+            .iter()
+            .any(|flag| token.get(flag).and_then(Value::as_bool) == Some(true));
+        // A cut at a space must not part a token.
+        if strips || content.is_empty() || !content.is_ascii() || content.contains(char::is_whitespace)
+        {
+            let supported = "plain words of ASCII without `lstrip`, `rstrip` and `single_word`";
+            return unsupported("added_tokens", content, supported);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::beginning;
+
+    #[test]
+    fn a_text_is_cut_where_words_part() {
+        assert_eq!(beginning("late flight to", 2), "late");
+        assert_eq!(beginning("late flight to", 4), "late");
+        assert_eq!(beginning("late flight to", 5), "late flight");
+        assert_eq!(beginning("late", 9), "late");
+        assert_eq!(beginning("夜班飞机", 4), "夜班");
+        assert_eq!(beginning("ああああ", 4), "ああああ");
+        assert_eq!(beginning("é é", 1), "é");
+    }
+}

@@ -1,0 +1,43 @@
+//! Tensors out of `model.safetensors`, one at a time, as 32-bit floats.
+
+use half::{bf16, f16};
+
+use crate::engine::tabular::{Header, TensorSpec, WeightsError};
+
+/// The file, its header checked. Tensors that a model does not use are passed over.
+pub(super) struct Weights<'a> {
+    header: Header,
+    bytes: &'a [u8],
+    prefix: &'static str,
+}
+
+impl<'a> Weights<'a> {
+    /// Checks the header of the file `bytes`.
+    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, WeightsError> {
+        let header = Header::parse(bytes)?;
+        // A model with a head keeps its BERT under this name.
+        let inner = header.has("bert.embeddings.word_embeddings.weight");
+        let prefix = if inner { "bert." } else { "" };
+        Ok(Self { header, bytes, prefix })
+    }
+
+    /// The numbers of the tensor `name`, all finite, in row-major order.
+    pub(super) fn take(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
+        let spec = TensorSpec { name: format!("{}{name}", self.prefix), shape: shape.to_vec() };
+        let (kind, bytes) = self.header.bytes_of(&spec, self.bytes)?;
+        let pairs = || bytes.as_chunks().0.iter();
+        let numbers: Vec<f32> = match kind {
+            "F16" => pairs().map(|pair| f16::from_le_bytes(*pair).to_f32()).collect(),
+            "BF16" => pairs().map(|pair| bf16::from_le_bytes(*pair).to_f32()).collect(),
+            _ => bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect(),
+        };
+        match numbers.iter().position(|number| !number.is_finite()) {
+            None => Ok(numbers),
+            Some(position) => Err(WeightsError::NotFinite {
+                tensor: spec.name,
+                found: numbers.get(position).copied().unwrap_or(f32::NAN),
+                position,
+            }),
+        }
+    }
+}
