@@ -9,8 +9,16 @@ use nightshift_kernels::matmul::{Finish, Left, Out, Right, Scratch, product};
 
 fn main() -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    for (rows, depth, columns) in [(508, 384, 1152), (508, 384, 384), (508, 384, 1536), (508, 1536, 384), (108, 32, 108), (12, 384, 1536)] {
-        let numbers = |count: usize| (0..count).map(|at| (at % 17) as f32 * 0.01).collect::<Vec<_>>();
+    for (rows, depth, columns) in [
+        (508, 384, 1152),
+        (508, 384, 384),
+        (508, 384, 1536),
+        (508, 1536, 384),
+        (108, 32, 108),
+        (12, 384, 1536),
+    ] {
+        let numbers =
+            |count: usize| (0..count).map(|at| (at % 17) as f32 * 0.01).collect::<Vec<_>>();
         let (x, weights) = (numbers(rows * depth), numbers(columns * depth));
         let right = Right::of_weights(columns, depth, &weights, &[]);
         let mut result = vec![0.0; rows * columns];

@@ -54,7 +54,6 @@ pub fn tanh<S: Simd>(simd: S, x: S::F) -> S::F {
     simd.div(less_one, simd.add(less_one, simd.splat(2.0)))
 }
 
-
 /// The error function stays within rounding of ±1 from here on.
 const ERF_MAX: f32 = 3.925_724_8;
 
@@ -79,14 +78,8 @@ const ERF_OVER: [f32; 7] = [
     1.128_379_2,
 ];
 /// Coefficients of q.
-const ERF_UNDER: [f32; 6] = [
-    6.245_714_8e-5,
-    1.302_034_6e-3,
-    1.543_282_8e-2,
-    0.113_881_51,
-    0.497_412_06,
-    1.0,
-];
+const ERF_UNDER: [f32; 6] =
+    [6.245_714_8e-5, 1.302_034_6e-3, 1.543_282_8e-2, 0.113_881_51, 0.497_412_06, 1.0];
 
 /// Σ coefficients × xⁿ, highest power first.
 #[inline(always)]

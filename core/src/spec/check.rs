@@ -6,7 +6,7 @@ use serde_saphyr::{Error as YamlError, Location, Spanned};
 use super::raw;
 use super::{
     Backfill, DEFAULT_SHARD_ROWS, Dtype, Input, Model, Order, Output, Reprocess, Retention,
-    Retries, SPEC_MAX_BYTES, Spec, SpecError, Task, Template, Workers,
+    Retries, SPEC_MAX_BYTES, Spec, SpecError, Template, Workers,
 };
 use crate::plan::{OutputFormat, SHARDS_MAX, Sharding};
 use crate::window::{InvalidWindow, Window};

@@ -53,6 +53,24 @@ fn the_full_spec_of_the_documentation_is_accepted() {
 }
 
 #[test]
+fn settings_of_text_are_part_of_the_task() {
+    let line = "  task: { kind: embed, text: body, max_tokens: 128, normalize: true, dimensions: 64, prompt: query }";
+    let spec = Spec::parse("s.yaml", &with_line("  task:", line)).unwrap();
+    let settings = TextSettings {
+        text: "body".to_owned(),
+        max_tokens: Some(128),
+        normalize: Some(true),
+        dimensions: Some(64),
+        prompt: Some("query".to_owned()),
+    };
+    assert_eq!(spec.task, Task::Embed(settings));
+    let csv = with_line("  task:", "  task: { kind: embed, text: body }");
+    let csv = csv.replace("{ uri: out/predictions }", "{ uri: out, format: csv }");
+    let error = refused(&csv).to_string();
+    assert!(error.contains("CSV has no place for embeddings"), "{error}");
+}
+
+#[test]
 fn each_mistake_names_place_field_and_remedy() {
     let cases = [
         (
@@ -94,6 +112,26 @@ fn each_mistake_names_place_field_and_remedy() {
             "  task:",
             "  task:    { kind: tabluar }",
             "s.yaml:7:20: spec.task.kind: `tabluar` is not possible here; did you mean `tabular`?",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: generate }",
+            "s.yaml:7:20: spec.task.kind: `generate` is not possible here; use one of tabular, embed",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: tabular, text: body }",
+            "s.yaml:7:35: spec.task.text: `kind: tabular` reads no text; remove it, or write `kind: embed`",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: embed }",
+            "s.yaml:7:20: spec.task.text: `kind: embed` reads a column of text; add `text:` with the name of the column",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: embed, text: body, dimensions: 0 }",
+            "s.yaml:7:51: spec.task.dimensions: 0 is not possible; use a number from 1 to 65536",
         ),
         (
             "  output:",

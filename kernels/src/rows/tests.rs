@@ -13,7 +13,8 @@ fn rows_are_normalised_whatever_their_width() {
             norm.apply(isa, &mut rows, &residual);
             found.push(rows);
         }
-        let same = |other: &Vec<f32>| other.iter().zip(&found[0]).all(|(a, b)| a.to_bits() == b.to_bits());
+        let same =
+            |other: &Vec<f32>| other.iter().zip(&found[0]).all(|(a, b)| a.to_bits() == b.to_bits());
         assert!(found.iter().all(same), "width {width}");
         for row in 0..3 {
             let x = |at: usize| f64::from(rows[row * width + at] + residual[row * width + at]);

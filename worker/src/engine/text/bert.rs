@@ -105,7 +105,8 @@ impl Bert {
         for sequence in sequences {
             let tokens = sequence.ids.iter().zip(&sequence.segments);
             for ((&id, &segment), place) in tokens.zip(0..) {
-                let (word, segment) = (self.row(&self.words, id), self.row(&self.segments, segment));
+                let (word, segment) =
+                    (self.row(&self.words, id), self.row(&self.segments, segment));
                 let numbers = word.iter().zip(segment).zip(self.row(&self.places, place));
                 states.extend(numbers.map(|((word, segment), place)| word + segment + place));
             }
@@ -117,7 +118,8 @@ impl Layer {
     fn new(shape: &Shape, weights: &Weights<'_>, at: usize) -> Result<Self, WeightsError> {
         let (hidden, wide) = (shape.heads.hidden(), shape.intermediate);
         let part = |name: &str, columns, depth| {
-            let matrix = weights.take(&format!("encoder.layer.{at}.{name}.weight"), &[columns, depth])?;
+            let matrix =
+                weights.take(&format!("encoder.layer.{at}.{name}.weight"), &[columns, depth])?;
             let bias = weights.take(&format!("encoder.layer.{at}.{name}.bias"), &[columns])?;
             Ok::<_, WeightsError>((matrix, bias))
         };
@@ -160,15 +162,16 @@ impl Layer {
     ) {
         let Scratch { product: sums, attention, left, states, qkv, mixed, wide } = scratch;
         let tokens = states.len() / hidden;
-        let mut multiply = |from: &[f32], depth: usize, right: &Right, finish, to: &mut Vec<f32>| {
-            to.clear();
-            to.resize(tokens * right.columns(), 0.0);
-            left.fill(tokens, depth, 1.0, |row| {
-                from.get(row * depth..(row + 1) * depth).unwrap_or_default()
-            });
-            let out = Out { numbers: to, stride: right.columns(), offset: 0 };
-            product(isa, sums, left, right, finish, out);
-        };
+        let mut multiply =
+            |from: &[f32], depth: usize, right: &Right, finish, to: &mut Vec<f32>| {
+                to.clear();
+                to.resize(tokens * right.columns(), 0.0);
+                left.fill(tokens, depth, 1.0, |row| {
+                    from.get(row * depth..(row + 1) * depth).unwrap_or_default()
+                });
+                let out = Out { numbers: to, stride: right.columns(), offset: 0 };
+                product(isa, sums, left, right, finish, out);
+            };
         multiply(states, hidden, &self.qkv, Finish::Identity, qkv);
         mixed.clear();
         mixed.resize(tokens * hidden, 0.0);

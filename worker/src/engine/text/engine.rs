@@ -7,7 +7,6 @@ use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, R
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use nightshift_core::ids::Digest;
-use nightshift_core::model::CONFIG_FILE;
 use nightshift_core::plan::TextSettings;
 use nightshift_kernels::Isa;
 
@@ -47,17 +46,19 @@ impl EmbedEngine {
     }
 
     /// The same on instruction set `isa`.
-    pub(super) fn with_isa(
-        dir: &Path,
-        wanted: &TextSettings,
-        isa: Isa,
-    ) -> Result<Self, LoadError> {
+    pub(super) fn with_isa(dir: &Path, wanted: &TextSettings, isa: Isa) -> Result<Self, LoadError> {
         let mut folder = Folder::open(dir)?;
         let settings = Settings::read(&mut folder, wanted)?;
         let Settings { shape, max_tokens, lower_case, prompt, pooling } = settings;
         let tokenizer = folder.tokenizer()?;
-        let tokens =
-            Tokens::new(&tokenizer, shape.vocabulary, shape.segments, max_tokens, lower_case, prompt);
+        let tokens = Tokens::new(
+            &tokenizer,
+            shape.vocabulary,
+            shape.segments,
+            max_tokens,
+            lower_case,
+            prompt,
+        );
         let tokens = tokens.map_err(|source| folder.error(TOKENIZER_FILE, source))?;
         let bytes = folder.weights()?;
         let bert = Weights::parse(&bytes).and_then(|weights| Bert::new(shape, &weights, isa));
@@ -162,7 +163,8 @@ impl Engine for EmbedEngine {
             }
             let lengths: Vec<usize> = group.iter().map(|sequence| sequence.ids.len()).collect();
             for pass in passes(&lengths) {
-                let sequences: Vec<&Sequence> = pass.iter().filter_map(|at| group.get(*at)).collect();
+                let sequences: Vec<&Sequence> =
+                    pass.iter().filter_map(|at| group.get(*at)).collect();
                 let hidden = self.bert.hidden();
                 let mut states = self.bert.run(&mut scratch, &sequences);
                 for (sequence, at) in sequences.iter().zip(&pass) {

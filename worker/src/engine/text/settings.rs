@@ -133,13 +133,8 @@ impl Settings {
             .map_err(|source| folder.error(CONFIG_FILE, source))?;
         let prompt = prompts.chosen(wanted.prompt.as_deref());
         let prompt = prompt.map_err(|source| folder.error(PROMPTS_FILE, source))?;
-        let pooling = Pooling::new(
-            pooling,
-            shape.heads.hidden(),
-            !prompt.is_empty(),
-            normalised,
-            wanted,
-        );
+        let pooling =
+            Pooling::new(pooling, shape.heads.hidden(), !prompt.is_empty(), normalised, wanted);
         let pooling = pooling.map_err(|source| folder.error(POOLING_FILE, source))?;
         let lower_case = sentence.do_lower_case;
         Ok(Self { shape, max_tokens, lower_case, prompt, pooling })
@@ -171,11 +166,7 @@ impl Config {
         let count = within("num_attention_heads", self.num_attention_heads, hidden)?;
         if !hidden.is_multiple_of(count) {
             let expected = format!("a divisor of the hidden size of {hidden}");
-            return Err(TextError::Number {
-                field: "num_attention_heads",
-                found: count,
-                expected,
-            });
+            return Err(TextError::Number { field: "num_attention_heads", found: count, expected });
         }
         let epsilon = self.layer_norm_eps as f32;
         if !(epsilon > 0.0 && epsilon < 1.0) {

@@ -74,10 +74,7 @@ fn batch<'a>(texts: impl IntoIterator<Item = Option<&'a str>>) -> RecordBatch {
 
 fn vectors(scored: &Scored) -> Vec<Vec<f32>> {
     let lists = scored.columns[0].as_fixed_size_list();
-    lists
-        .iter()
-        .map(|list| list.unwrap().as_primitive::<Float32Type>().values().to_vec())
-        .collect()
+    lists.iter().map(|list| list.unwrap().as_primitive::<Float32Type>().values().to_vec()).collect()
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f64 {
@@ -111,7 +108,8 @@ fn embeddings_are_those_of_sentence_transformers() {
         assert!(scored.rejects.is_empty(), "{:?}", scored.rejects);
         for ((found, wanted), text) in vectors(&scored).iter().zip(&case.embeddings).zip(&texts) {
             let (pooling, settings) = (&case.pooling, &case.settings);
-            let near = found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 2e-5 * (1.0 + b.abs()));
+            let near =
+                found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 2e-5 * (1.0 + b.abs()));
             let close = cosine(found, wanted);
             assert!(
                 found.len() == wanted.len() && near && close > 0.999_999,
@@ -184,14 +182,16 @@ fn refused(wanted: serde_json::Value, change: impl Fn(&Path)) -> String {
     let dir = copied();
     change(dir.path());
     let error: LoadError = EmbedEngine::load(dir.path(), &settings(wanted)).unwrap_err();
-    crate::describe(&error).replace(&dir.path().display().to_string(), "DIR")
+    nightshift_core::describe::describe(&error).replace(&dir.path().display().to_string(), "DIR")
 }
 
 #[test]
 fn models_that_cannot_be_used_are_refused_with_the_remedy() {
     let cases: Vec<(String, &str)> = vec![
         (
-            refused(json!({}), |dir| set(dir, "config.json", "architectures", json!(["GPT2Model"]))),
+            refused(json!({}), |dir| {
+                set(dir, "config.json", "architectures", json!(["GPT2Model"]))
+            }),
             "architectures is `GPT2Model`, and kind: embed supports `BertModel`",
         ),
         (
@@ -207,7 +207,9 @@ fn models_that_cannot_be_used_are_refused_with_the_remedy() {
             "a token has the number 41, but the model has 41 tokens",
         ),
         (
-            refused(json!({}), |dir| set(dir, "1_Pooling/config.json", "pooling_mode_lasttoken", json!(true))),
+            refused(json!({}), |dir| {
+                set(dir, "1_Pooling/config.json", "pooling_mode_lasttoken", json!(true))
+            }),
             "the mode of pooling is `mean and lasttoken`",
         ),
         (
@@ -222,21 +224,37 @@ fn models_that_cannot_be_used_are_refused_with_the_remedy() {
         ),
         (
             refused(json!({}), |dir| {
-                set(dir, "tokenizer.json", "pre_tokenizer", json!({"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": false}));
+                set(
+                    dir,
+                    "tokenizer.json",
+                    "pre_tokenizer",
+                    json!({"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": false}),
+                );
             }),
             "pre_tokenizer is `Split`",
         ),
         (
-            refused(json!({}), |dir| set(dir, "tokenizer.json", "model", json!({"type": "WordPiece"}))),
+            refused(json!({}), |dir| {
+                set(dir, "tokenizer.json", "model", json!({"type": "WordPiece"}))
+            }),
             "the tokenizer cannot be made",
         ),
         (
             refused(json!({"prompt": "title"}), |_| ()),
             "spec.task.prompt is `title`, and the model has passage, query",
         ),
-        (refused(json!({"dimensions": 41}), |_| ()), "spec.task.dimensions is 41, and the model has 40"),
-        (refused(json!({"max_tokens": 33}), |_| ()), "spec.task.max_tokens is 33, and the model has 32"),
-        (refused(json!({"max_tokens": 2}), |_| ()), "texts are cut to 2 tokens, and the model adds 2"),
+        (
+            refused(json!({"dimensions": 41}), |_| ()),
+            "spec.task.dimensions is 41, and the model has 40",
+        ),
+        (
+            refused(json!({"max_tokens": 33}), |_| ()),
+            "spec.task.max_tokens is 33, and the model has 32",
+        ),
+        (
+            refused(json!({"max_tokens": 2}), |_| ()),
+            "texts are cut to 2 tokens, and the model adds 2",
+        ),
     ];
     for (found, wanted) in cases {
         assert!(found.contains(wanted), "{found}\nlacks: {wanted}");
@@ -245,7 +263,13 @@ fn models_that_cannot_be_used_are_refused_with_the_remedy() {
 
 #[test]
 fn no_damage_to_a_file_makes_loading_panic() {
-    for file in ["config.json", "tokenizer.json", "modules.json", "1_Pooling/config.json", "model.safetensors"] {
+    for file in [
+        "config.json",
+        "tokenizer.json",
+        "modules.json",
+        "1_Pooling/config.json",
+        "model.safetensors",
+    ] {
         let dir = copied();
         let path = dir.path().join(file);
         let whole = fs::read(&path).unwrap();

@@ -1,9 +1,7 @@
 //! Text to tokens, as the model's `tokenizer.json` says.
 
 use serde_json::Value;
-use tokenizers::{
-    Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy,
-};
+use tokenizers::{Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy};
 
 use super::TextError;
 use super::settings::unsupported;
@@ -44,9 +42,8 @@ impl Tokens {
         prompt: String,
     ) -> Result<Self, TextError> {
         check_parts(bytes)?;
-        let broken = |error: tokenizers::Error| TextError::Tokenizer {
-            problem: clip(&error.to_string()),
-        };
+        let broken =
+            |error: tokenizers::Error| TextError::Tokenizer { problem: clip(&error.to_string()) };
         let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(broken)?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(broken)?;
@@ -120,8 +117,7 @@ fn beginning(text: &str, bytes: usize) -> &str {
 
 /// Refuses a tokenizer of other parts than BERT's.
 fn check_parts(bytes: &[u8]) -> Result<(), TextError> {
-    let json: Value =
-        serde_json::from_slice(bytes).map_err(|source| TextError::Json { source })?;
+    let json: Value = serde_json::from_slice(bytes).map_err(|source| TextError::Json { source })?;
     let parts: [(&'static str, &[&str], &'static str); 4] = [
         ("model", &["WordPiece"], "`WordPiece`"),
         ("normalizer", &["BertNormalizer"], "`BertNormalizer`"),
@@ -145,7 +141,10 @@ fn check_parts(bytes: &[u8]) -> Result<(), TextError> {
             .iter()
             .any(|flag| token.get(flag).and_then(Value::as_bool) == Some(true));
         // A cut at a space must not part a token.
-        if strips || content.is_empty() || !content.is_ascii() || content.contains(char::is_whitespace)
+        if strips
+            || content.is_empty()
+            || !content.is_ascii()
+            || content.contains(char::is_whitespace)
         {
             let supported = "plain words of ASCII without `lstrip`, `rstrip` and `single_word`";
             return unsupported("added_tokens", content, supported);
