@@ -131,7 +131,12 @@ fn json_lines_hold_embeddings_as_arrays() {
 fn a_spec_that_cannot_work_is_refused_before_anything_is_written() {
     for (task, format, exit, says) in [
         ("{ kind: embed, text: title }", "parquet", 78, "title"),
-        ("{ kind: embed, text: body, dimensions: 41 }", "parquet", 78, "spec.task.dimensions is 41"),
+        (
+            "{ kind: embed, text: body, dimensions: 41 }",
+            "parquet",
+            78,
+            "spec.task.dimensions is 41",
+        ),
         ("{ kind: embed, text: body }", "csv", 78, "CSV has no place for embeddings"),
         ("{ kind: tabular }", "parquet", 78, "config.json"),
     ] {

@@ -285,3 +285,31 @@ fn no_damage_to_a_file_makes_loading_panic() {
         }
     }
 }
+
+#[test]
+fn a_tokenizer_that_repeats_or_adds_nothing_harms_no_other_row() {
+    for (template, empty) in [
+        (
+            json!([{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 1}}]),
+            true,
+        ),
+        (json!([{"Sequence": {"id": "A", "type_id": 0}}]), true),
+        (
+            json!([{"SpecialToken": {"id": "[CLS]", "type_id": 1}}, {"Sequence": {"id": "A", "type_id": 0}}]),
+            false,
+        ),
+    ] {
+        let dir = copied();
+        let path = dir.path().join("tokenizer.json");
+        let mut json: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        json["post_processor"]["single"] = template;
+        fs::write(path, serde_json::to_vec(&json).unwrap()).unwrap();
+        let engine = EmbedEngine::load(dir.path(), &settings(json!({}))).unwrap();
+        let long = "late flight ".repeat(30);
+        let scored = engine.run(&batch([Some(long.as_str()), Some(""), Some("rain")])).unwrap();
+        let alone = engine.run(&batch([Some("rain")])).unwrap();
+        assert_eq!(vectors(&scored)[2], vectors(&alone)[0]);
+        assert_eq!(scored.rejects.iter().any(|reject| reject.row == 1), empty);
+    }
+}

@@ -51,15 +51,15 @@ impl Tokens {
         if largest as usize >= vocabulary {
             return Err(TextError::Vocabulary { found: largest, tokens: vocabulary });
         }
-        // Also says whether the token for unknown words is there, and which numbers are added.
-        let probe = tokenizer.encode_fast("\u{10fffd}", true).map_err(broken)?;
+        // One token, and what is added to every text.
+        let probe = tokenizer.encode_fast("a", true).map_err(broken)?;
         if let Some(found) = probe.get_ids().iter().find(|id| **id as usize >= vocabulary) {
             return Err(TextError::Vocabulary { found: *found, tokens: vocabulary });
         }
         if probe.get_type_ids().iter().any(|segment| *segment as usize >= segments) {
             return unsupported("post_processor", "another segment", "segments of the model");
         }
-        let added = tokenizer.encode_fast("", true).map_err(broken)?.get_ids().len();
+        let added = probe.get_ids().len().saturating_sub(1);
         if max_tokens <= added {
             return Err(TextError::NoRoom { wanted: max_tokens, added });
         }
@@ -87,10 +87,13 @@ impl Tokens {
             let encoded = self.tokenizer.encode_fast(begin, true);
             let encoded = encoded.map_err(|error| clip(&error.to_string()))?;
             if begin.len() == text.len() || !encoded.get_overflowing().is_empty() {
-                return Ok(Sequence {
-                    ids: encoded.get_ids().to_vec(),
-                    segments: encoded.get_type_ids().to_vec(),
-                });
+                let mut ids = encoded.get_ids().to_vec();
+                if ids.is_empty() {
+                    return Err("it has no tokens".to_owned());
+                }
+                // A template may repeat a text after it was cut.
+                ids.truncate(self.max_tokens);
+                return Ok(Sequence { ids, segments: encoded.get_type_ids().to_vec() });
             }
             looked *= 4;
         }
@@ -133,6 +136,13 @@ fn check_parts(bytes: &[u8]) -> Result<(), TextError> {
         if !found.is_some_and(|found| names.contains(&found)) {
             return unsupported(part, found.unwrap_or("none"), supported);
         }
+    }
+    let model = json.get("model");
+    let unknown = model.and_then(|model| model.get("unk_token")).and_then(Value::as_str);
+    let unknown = unknown.unwrap_or("[UNK]");
+    if model.and_then(|model| model.get("vocab")?.get(unknown)).is_none() {
+        let problem = format!("`{}`, the token for unknown words, is not in it", clip(unknown));
+        return Err(TextError::Tokenizer { problem });
     }
     let added = json.get("added_tokens").and_then(Value::as_array);
     for token in added.into_iter().flatten() {
