@@ -272,10 +272,12 @@ fn no_damage_to_a_file_makes_loading_panic() {
     ] {
         let dir = copied();
         let path = dir.path().join(file);
+        // Without white space at the end, which JSON can do without.
         let whole = fs::read(&path).unwrap();
+        let whole = if file.ends_with(".json") { whole.trim_ascii_end() } else { &whole };
         let step = whole.len().min(4_000) / 60 + 1;
         for at in (0..whole.len().min(4_000)).step_by(step) {
-            let mut damaged = whole.clone();
+            let mut damaged = whole.to_vec();
             damaged[at] ^= 1 << (at % 7);
             fs::write(&path, &damaged).unwrap();
             // Most are refused; a changed weight or word makes another model.
