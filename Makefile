@@ -14,7 +14,7 @@ STORES  := .venv-stores
 STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 NIGHTSHIFT := target/release/nightshift
 
-.PHONY: help static images try-images demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench bench-leases bench-ticks schedules samples lint-docs metrics-docs
+.PHONY: help static images try-images demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench bench-leases bench-ticks bench-otlp schedules samples lint-docs metrics-docs logs-docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -98,11 +98,18 @@ bench-leases: ## Measure leases: pairs a second, memory, skewed work; see docs/p
 bench-ticks: build ## Measure a backfill that finds nothing to do; see docs/performance.md
 	benches/ticks.sh
 
+bench-otlp: build tools ## Measure what traces, metrics and a debug log cost; see benches/otlp.py
+	$(CARGO) build --release --locked -p nightshift-sidecar
+	$(VENV)/bin/python benches/otlp.py
+
 samples: ## Write deploy/samples again
 	NIGHTSHIFT_BLESS=1 $(CARGO) nextest run --workspace --locked -E 'binary(samples)'
 
 lint-docs: ## Write docs/lint.md again from the rules
 	NIGHTSHIFT_BLESS=1 $(CARGO) test --quiet -p nightshift-manifests --test lint the_manual
+
+logs-docs: ## Write the fields in docs/logs.md again from the code
+	NIGHTSHIFT_BLESS=1 $(CARGO) nextest run --workspace --locked -E 'package(nightshift-telemetry) and test(the_manual)'
 
 metrics-docs: ## Write docs/metrics.md and the PrometheusRule again from their sources
 	NIGHTSHIFT_BLESS=1 $(CARGO) test --quiet --locked -p nightshift-telemetry the_manual

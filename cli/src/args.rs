@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use nightshift_worker::front::args::{DateArgs, LogArgs, SpecArgs};
+use nightshift_worker::front::memory::MemoryArgs;
 use nightshift_worker::front::rehearsal::RehearsalArgs;
 
 mod backfill;
@@ -15,6 +16,7 @@ mod lint;
 mod plan;
 mod render;
 mod report;
+mod top;
 
 pub(crate) use backfill::{BackfillArgs, RedisArgs};
 pub(crate) use coordinator::{CancelArgs, RetryArgs, StatusArgs, SubmitArgs, WhyArgs, WhyTarget};
@@ -26,6 +28,7 @@ pub(crate) use lint::{LintArgs, LintFormatArg};
 pub(crate) use plan::PlanArgs;
 pub(crate) use render::RenderArgs;
 pub(crate) use report::ReportArgs;
+pub(crate) use top::TopArgs;
 
 /// Batch inference that finishes exactly once.
 ///
@@ -109,6 +112,16 @@ pub(crate) enum Command {
     /// is a line. A run that is named ends it with its verdict, and with the exit code of
     /// `submit --wait`.
     Status(StatusArgs),
+    /// Watch runs, workers and rates live, until q is pressed
+    ///
+    /// On a terminal the screen is drawn again and again: the runs of the coordinator, and of the
+    /// selected one its shards, who works on them and what went wrong. The keys are told by ?.
+    /// Elsewhere each look is a block of lines, or with --output-format json one JSON object on
+    /// one line. --output DIR looks at the documents of an output instead.
+    ///
+    /// Rates are those of the last looks. Where nobody answers it is tried again, for ever unless
+    /// --give-up-after says how long, and what was seen last is marked as old.
+    Top(TopArgs),
     /// Say in plain words how a run stands, or one of its shards, or a date
     ///
     /// What state it is in and since when, who holds it, what failed and what to do, and what
@@ -136,7 +149,7 @@ pub(crate) enum Command {
     ///
     /// Records who decided and why, then publishes the files and `_SUCCESS`. The first decision
     /// about a run counts; approving again goes on where an earlier call ended. Works on the
-    /// output itself, whoever ran the run.
+    /// output itself, whoever ran the run, or through a coordinator with --coordinator.
     Approve(JudgeArgs),
     /// Keep an output that a gate withheld out of sight for good
     ///
@@ -241,6 +254,9 @@ pub(crate) struct RunArgs {
 
     #[command(flatten)]
     pub(crate) rehearsal: RehearsalArgs,
+
+    #[command(flatten)]
+    pub(crate) memory: MemoryArgs,
 
     #[command(flatten)]
     pub(crate) format: FormatArgs,

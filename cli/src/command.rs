@@ -1,6 +1,7 @@
 //! The commands, one file each, in the order of `--help`.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 
 use clap::CommandFactory;
 use nightshift_core::exit::Exit;
@@ -26,12 +27,25 @@ mod retry;
 mod run;
 mod status;
 mod submit;
+mod top;
 mod verify;
 mod why;
 
 /// Performs one command.
 pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
-    cli.log.init()?;
+    // Lines of a log would go across what is drawn; standard error may be elsewhere, though.
+    let drawn = matches!(&cli.command, Command::Top(args) if top::is_drawn(args));
+    // What scores rows here sends spans and numbers, until the end of this function.
+    let exporting = match &cli.command {
+        Command::Run(_) | Command::Backfill(_) => Some(cli.log.init_exporting("nightshift")?),
+        _ if drawn && std::io::stderr().is_terminal() => None,
+        _ => {
+            cli.log.init()?;
+            None
+        }
+    };
+    let meter = exporting.as_ref().map(|exporting| Arc::clone(exporting.meter()));
+    let meter = meter.unwrap_or_default();
     if let Command::Completions { shell } = cli.command {
         clap_complete::generate(shell, &mut Cli::command(), "nightshift", &mut std::io::stdout());
         return Ok(Exit::Done);
@@ -48,14 +62,15 @@ pub(crate) fn perform(cli: Cli) -> Result<Exit, Failure> {
     let runtime = nightshift_worker::front::runtime()?;
     let handle = runtime.handle().clone();
     match cli.command {
-        Command::Run(args) => run::perform(handle, &args),
+        Command::Run(args) => run::perform(handle, &args, meter),
         Command::Plan(args) => plan::perform(handle, &args),
-        Command::Backfill(args) => backfill::perform(&handle, &args),
+        Command::Backfill(args) => backfill::perform(&handle, &args, meter),
         Command::Submit(args) => submit::perform(&handle, &args),
         Command::Why(args) => why::perform(&handle, &args),
         Command::Cancel(args) => cancel::perform(&handle, &args),
         Command::Retry(args) => retry::perform(&handle, &args),
         Command::Status(args) => status::perform(&handle, &args),
+        Command::Top(args) => top::perform(&handle, &args),
         Command::DiffModels(args) => diff_models::perform(handle, &args),
         Command::Approve(args) => judge::perform(&handle, &args, Judgement::Approved),
         Command::Reject(args) => judge::perform(&handle, &args, Judgement::Rejected),

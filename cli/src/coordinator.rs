@@ -14,6 +14,7 @@ use nightshift_proto::names::{RequestId, Requester};
 use nightshift_proto::runs::backfill::{BackfillRuns, BackfilledRuns};
 use nightshift_proto::runs::cancel::{CancelRun, CancelledRun};
 use nightshift_proto::runs::get::{FoundRun, GetRun};
+use nightshift_proto::runs::judge::{JudgeRun, JudgedRun};
 use nightshift_proto::runs::list::{ListRuns, RunPage};
 use nightshift_proto::runs::plan::{PlanRun, PlannedRun};
 use nightshift_proto::runs::retry::{RetriedRun, RetryRun};
@@ -25,6 +26,9 @@ use nightshift_worker::front::tls::TlsArgs;
 use nightshift_worker::identity::Identity;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
+use tonic_health::ServingStatus;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 mod follow;
 mod patience;
@@ -45,10 +49,14 @@ const DEADLINE: Duration = Duration::from_millis(RPC_DEADLINE_MS);
 /// How long planning may take: the coordinator lists all inputs before it answers.
 const PLAN_DEADLINE: Duration = Duration::from_secs(60);
 
+/// Name of the service by which its health is asked for.
+const RUNS_SERVICE: &str = "nightshift.v1.Runs";
+
 /// A coordinator at the other end of a connection that heals itself.
 #[derive(Debug)]
 pub(crate) struct Coordinator {
     client: RunsClient<Channel>,
+    health: HealthClient<Channel>,
     address: Address,
     patience: Patience,
     /// Whether it has ever answered.
@@ -71,9 +79,11 @@ impl Coordinator {
             .keep_alive_timeout(Duration::from_millis(KEEPALIVE_TIMEOUT_MS))
             .keep_alive_while_idle(true)
             .connect_lazy();
+        let health = HealthClient::new(channel.clone());
         let client = RunsClient::new(channel).max_decoding_message_size(REPLY_MAX_BYTES);
         Ok(Self {
             client,
+            health,
             address: address.clone(),
             patience,
             answered: Cell::new(false),
@@ -118,6 +128,16 @@ impl Coordinator {
         .await
     }
 
+    /// Whether the coordinator has read all its runs, as it tells health checks; none if it does
+    /// not say.
+    pub(crate) async fn is_ready(&self) -> Option<bool> {
+        let check = HealthCheckRequest { service: RUNS_SERVICE.to_owned() };
+        let mut health = self.health.clone();
+        let asked = health.check(with_deadline(check, DEADLINE));
+        let answer = tokio::time::timeout(DEADLINE, asked).await.ok()?.ok()?;
+        Some(answer.into_inner().status == ServingStatus::Serving as i32)
+    }
+
     /// One page of runs.
     pub(crate) async fn list(&self, list: ListRuns) -> Result<RunPage, CallError> {
         let list = wire::ListRequest::from(list);
@@ -141,6 +161,15 @@ impl Coordinator {
         let retry = wire::RetryRequest::from(retry);
         self.call(About::Run, DEADLINE, async |mut client| {
             client.retry(with_deadline(retry.clone(), DEADLINE)).await
+        })
+        .await
+    }
+
+    /// Decides about a withheld run; it may be repeated.
+    pub(crate) async fn judge(&self, judge: JudgeRun) -> Result<JudgedRun, CallError> {
+        let judge = wire::JudgeRequest::from(judge);
+        self.call(About::Run, PLAN_DEADLINE, async |mut client| {
+            client.judge(with_deadline(judge.clone(), PLAN_DEADLINE)).await
         })
         .await
     }

@@ -186,9 +186,12 @@ async fn concluded(coordinator: &Coordinator, watched: &WatchedRun) -> Line {
     let line = of_status(&watched.run);
     let Some(verdict) = &watched.verdict else { return line };
     let totals = &verdict.totals;
-    let passed = verdict.state == FinalState::Succeeded && verdict.withheld.is_empty();
+    let passed = verdict.state == FinalState::Succeeded && verdict.is_accepted();
     let mut line = Line {
-        state: if verdict.withheld.is_empty() { verdict.state.as_str() } else { "withheld" },
+        state: match verdict.is_accepted() {
+            true => verdict.state.as_str(),
+            false => verdict.judged.as_ref().map_or("withheld", |judged| judged.judgement.as_str()),
+        },
         rows_in: totals.rows_in,
         rows_out: totals.rows_out,
         rows_rejected: totals.rows_rejected,
@@ -197,9 +200,10 @@ async fn concluded(coordinator: &Coordinator, watched: &WatchedRun) -> Line {
         exit: if passed { Exit::Done } else { Exit::Data },
         ..line
     };
-    if !verdict.withheld.is_empty() {
+    if !verdict.is_accepted() {
         let why = prose::one_line(&verdict.withheld);
         line.troubles = vec![format!("{} is withheld by its gate: {why}", watched.run.run)];
+        line.output = None;
     } else if totals.quarantined > 0 {
         line.troubles = troubles(coordinator, watched).await;
     }
@@ -209,7 +213,7 @@ async fn concluded(coordinator: &Coordinator, watched: &WatchedRun) -> Line {
 /// What went wrong with the first shards that were given up.
 async fn troubles(coordinator: &Coordinator, watched: &WatchedRun) -> Vec<String> {
     let run = &watched.run.run;
-    match coordinator.get(GetRun { run: run.clone(), shard: None }).await {
+    match coordinator.get(GetRun::of(run.clone())).await {
         Ok(found) => {
             let first = found.quarantined.iter().take(TROUBLES_MAX);
             first

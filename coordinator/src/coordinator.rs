@@ -1,9 +1,10 @@
 //! The shell around the desk: it waits, reads records, and performs what the desk wants done.
 //!
 //! The parts, each a file: `accounting` counts what runs came to, `leasing` answers workers,
-//! `launching` who starts them, `running` answers operators, `performing` writes quarantine
-//! records and finals, `recovering` starts from the store, `concluded` does what others left
-//! undone after a verdict, `ticking` tells the desk that time passes.
+//! `launching` who starts them, `ending` sidecars whose pod ends, `running` answers operators,
+//! `performing` writes quarantine records and finals, `judging` records what people decide,
+//! `recovering` starts from the store, `concluded` does what others left undone after a verdict,
+//! `ticking` tells the desk that time passes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::clock::Clock;
 use crate::desk::Desk;
+use crate::ended::EndedPods;
 use crate::identity::{Identity, fresh_id};
 use crate::launch::LaunchTally;
 use crate::refusal::Refusal;
@@ -27,7 +29,9 @@ use nightshift_ledger::{self as ledger, KeeperHandle};
 
 mod accounting;
 mod backfilling;
+mod ending;
 mod hours;
+mod judging;
 mod launching;
 mod leasing;
 mod performing;
@@ -49,6 +53,7 @@ pub struct Coordinator {
     desk: Mutex<Desk>,
     /// What the runs of each name came to. Its lock is taken last.
     accounts: Mutex<Accounts>,
+    ended_pods: Mutex<EndedPods>,
     clock: Clock,
     times: LeaseTimes,
     who: Identity,
@@ -82,6 +87,7 @@ impl Coordinator {
             teller: Teller::new(who.to_string()),
             desk: Mutex::new(Desk::new()),
             accounts: Mutex::default(),
+            ended_pods: Mutex::default(),
             clock: Clock::start(),
             times,
             who,

@@ -293,6 +293,7 @@ impl Desk {
         let mut tasks = Vec::new();
         for run in self.runs.values_mut() {
             let before = run.table.leased();
+            run.table.expired(now).for_each(|lease| run.trace_lost(now, lease, "lease_expired"));
             let effects = run.table.apply(now, Event::TimePassed);
             self.counters.expired += before.saturating_sub(run.table.leased()) as u64;
             run.perform(effects, &mut tasks);

@@ -1,4 +1,4 @@
-//! The gRPC server: both services of nightshift.v1, health and reflection, with every limit.
+//! The gRPC server: the services of nightshift.v1, health and reflection, with every limit.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use nightshift_proto::limits::{
     KEEPALIVE_INTERVAL_MS, KEEPALIVE_TIMEOUT_MS, REPLY_MAX_BYTES, REQUEST_MAX_BYTES,
 };
 use nightshift_proto::wire::FILE_DESCRIPTOR_SET;
+use nightshift_proto::wire::pods_server::PodsServer;
 use nightshift_proto::wire::runs_server::RunsServer;
 use nightshift_proto::wire::shard_leases_server::ShardLeasesServer;
 use thiserror::Error;
@@ -19,6 +20,7 @@ use crate::coordinator::Coordinator;
 
 mod arrival;
 mod leases;
+mod pods;
 mod runs;
 
 use arrival::Arriving;
@@ -60,6 +62,9 @@ pub async fn serve(
     let leases = ShardLeasesServer::new(leases::Leases::new(Arc::clone(&coordinator)))
         .max_decoding_message_size(REQUEST_MAX_BYTES)
         .max_encoding_message_size(REPLY_MAX_BYTES);
+    let pods = PodsServer::new(pods::Pods::new(Arc::clone(&coordinator)))
+        .max_decoding_message_size(REQUEST_MAX_BYTES)
+        .max_encoding_message_size(REPLY_MAX_BYTES);
     let runs = RunsServer::new(runs::Runs::new(Arc::clone(&coordinator)))
         .max_decoding_message_size(REQUEST_MAX_BYTES)
         .max_encoding_message_size(REPLY_MAX_BYTES);
@@ -70,11 +75,13 @@ pub async fn serve(
         .build_v1()?;
     nightshift_telemetry::spawn("health", async move {
         reporter.set_not_serving::<ShardLeasesServer<leases::Leases>>().await;
+        reporter.set_not_serving::<PodsServer<pods::Pods>>().await;
         reporter.set_not_serving::<RunsServer<runs::Runs>>().await;
         while !coordinator.is_recovered() {
             coordinator.changed(Duration::from_secs(1)).await;
         }
         reporter.set_serving::<ShardLeasesServer<leases::Leases>>().await;
+        reporter.set_serving::<PodsServer<pods::Pods>>().await;
         reporter.set_serving::<RunsServer<runs::Runs>>().await;
     });
     // The builder's own setting counts only where the builder binds. Without it an answer waits
@@ -93,6 +100,7 @@ pub async fn serve(
         .add_service(health)
         .add_service(reflection)
         .add_service(Arriving(leases))
+        .add_service(Arriving(pods))
         .add_service(Arriving(runs))
         .serve_with_incoming_shutdown(listener, end)
         .await?;

@@ -13,6 +13,7 @@
 //! 4. [`desk`] holds every run that is under way: who may try which shard until when.
 //! 5. [`coordinator`] is the shell around the desk: it waits, reads records, and performs what
 //!    the desk wants done; it tells the [ledger](nightshift_ledger).
+//!    [`ended`] adds up what pods leave that are gone.
 //! 6. [`launch`] starts workers, as pods or processes; [`leader`] says which of two replicas works.
 //! 7. [`refusal`] is why a call is refused; [`grpc`], [`http`] and [`metrics`] are what
 //!    others see.
@@ -30,6 +31,7 @@ pub mod planning;
 mod opening;
 pub mod desk;
 pub mod refusal;
+pub mod ended;
 pub mod coordinator;
 pub mod launch;
 pub mod leader;

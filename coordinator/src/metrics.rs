@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use nightshift_core::accounts::{
     BOUNDS_S, Figures, OTHER_REASON, Outcome, REJECT_REASONS, Seconds,
 };
+use nightshift_core::gates::Judgement;
 use nightshift_core::ids::SpecName;
 use nightshift_proto::runs::status::ShardCounts;
 use nightshift_telemetry::exposition::{Format, Page, Value};
@@ -67,6 +68,7 @@ pub fn text(coordinator: Option<&Coordinator>, format: Format) -> String {
         let snapshot = Snapshot::of(coordinator);
         write_runs(&mut page, &coordinator.figures(), &snapshot.names);
         write_doing(&mut page, coordinator, &snapshot);
+        coordinator.write_ended_pods(&mut page);
         write_ledger(&mut page, coordinator);
         let errors = coordinator.launching().errors();
         write_each(&mut page, &doing::LAUNCH_ERRORS, "reason", errors);
@@ -105,6 +107,14 @@ fn write_runs(
         for outcome in Outcome::ALL {
             let count = figures.runs.get(&outcome).copied().unwrap_or_default();
             page.own(&[("name", name.as_str()), ("state", outcome.as_str())], count as f64);
+        }
+    }
+    page.metric(&runs::RUNS_JUDGED);
+    for (name, figures) in figures {
+        for judgement in Judgement::ALL {
+            let count = figures.judged.get(&judgement).copied().unwrap_or_default();
+            let labels = [("judgement", judgement.as_str()), ("name", name.as_str())];
+            page.own(&labels, count as f64);
         }
     }
     let seconds = |at: Option<jiff::Timestamp>| at.map(|at| at.as_millisecond() as f64 / 1e3);

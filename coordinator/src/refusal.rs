@@ -10,6 +10,7 @@ use nightshift_storage::input::InputError;
 use nightshift_storage::model::ModelError;
 use nightshift_storage::opening::OpenError;
 use nightshift_storage::planning::{NoSuchColumn, PlanError};
+use nightshift_storage::releasing::JudgeError;
 use thiserror::Error;
 use tonic::{Code, Status};
 
@@ -110,6 +111,15 @@ pub enum Refusal {
         /// Its state.
         state: &'static str,
     },
+    /// A decision about a withheld run cannot be made.
+    #[error(transparent)]
+    Judge(#[from] JudgeError),
+    /// There is nothing to decide about yet.
+    #[error("run {run} is under way; decide about it when it has its verdict")]
+    NotConcluded {
+        /// The run.
+        run: RunId,
+    },
     /// A newer generation exists.
     #[error("run {run} has been followed by generation {newest} already; look at that one")]
     Superseded {
@@ -163,9 +173,11 @@ impl Refusal {
             Self::Store(error) | Self::Serve(ServeError::Store(error)) => error.exit(),
             Self::Open(error) => error.exit(),
             Self::Conclude(error) => error.exit(),
+            Self::Judge(error) => error.exit(),
             Self::UnknownRun { .. } | Self::UnknownShard { .. } => Exit::NoInput,
             Self::Desk(_)
             | Self::TooMany { .. }
+            | Self::NotConcluded { .. }
             | Self::Superseded { .. }
             | Self::Serve(ServeError::TooMany) => Exit::Temporary,
             Self::Recovering => Exit::Unavailable,
@@ -179,6 +191,12 @@ impl Refusal {
                 Code::ResourceExhausted
             }
             Self::NotRetryable { .. }
+            | Self::NotConcluded { .. }
+            | Self::Judge(
+                JudgeError::NotWithheld { .. }
+                | JudgeError::Incomplete { .. }
+                | JudgeError::DecidedOtherwise { .. },
+            )
             | Self::Superseded { .. }
             | Self::Serve(ServeError::OtherOutput { .. }) => Code::FailedPrecondition,
             _ => match self.exit() {

@@ -10,7 +10,11 @@
 //! final takes their place; both are within one account, so no look at it sees a run twice or
 //! not at all.
 //!
-//! Records and finals are created once, never change and are kept for ever. So sums only grow,
+//! What a person decides about a run that its gate withheld comes on top: the run stays counted as
+//! withheld, since that is how it ended and a counter may not go back, and the decision is counted
+//! as one. From an approval on, the run is a success as any other.
+//!
+//! Records, finals and approvals are created once, never change and are kept for ever. So sums only grow,
 //! and an account that is made anew from the store says at least what the one before said. Until
 //! that is done it says nothing ([`Account::figures`] is none): a counter that begins at zero
 //! again would be taken for a new one.
@@ -22,6 +26,7 @@ use jiff::tz::TimeZone;
 
 use crate::backfill::{Decided, Instruction};
 use crate::conclusion::{Final, FinalState, Totals};
+use crate::gates::Judgement;
 use crate::ids::{Generation, Partition, RunId};
 use crate::plan::{Planned, ShardSet};
 use crate::record::{Record, Verdict};
@@ -43,6 +48,8 @@ pub struct Account {
     runs: BTreeMap<Outcome, u64>,
     last_success: Option<Timestamp>,
     last_failure: Option<Timestamp>,
+    /// Withheld runs that a person has decided about, and how.
+    judged: BTreeMap<RunKey, Judgement>,
     /// Runs that have none, as far as this account knows.
     open: BTreeMap<RunKey, Open>,
     /// The run that was planned last, and when that was.
@@ -91,7 +98,10 @@ pub struct Figures {
     pub newest: Option<Settings>,
     /// Concluded runs by how they ended.
     pub runs: BTreeMap<Outcome, u64>,
-    /// When the last run succeeded whose output readers may see.
+    /// Withheld runs that people decided about.
+    pub judged: BTreeMap<Judgement, u64>,
+    /// When the last shard of the last run was decided whose output readers may see: it succeeded,
+    /// and no gate withheld it or a person approved it.
     pub last_success: Option<Timestamp>,
     /// When the last run ended partial or failed.
     pub last_failure: Option<Timestamp>,
@@ -187,6 +197,23 @@ impl Account {
         Ok(())
     }
 
+    /// Counts what a person decided about the withheld run that ended like this, unless it is
+    /// counted. The date waits for nobody any more; an approved run is a success from then on, of
+    /// the moment when its last shard was decided, like any other.
+    pub fn judge(&mut self, ending: &Ending, judgement: Judgement) {
+        let key = (ending.partition, ending.generation);
+        if self.judged.contains_key(&key) {
+            return;
+        }
+        self.judged.insert(key, judgement);
+        if judgement == Judgement::Approved {
+            self.last_success = self.last_success.max(Some(ending.decided_at));
+        }
+        if let Some(pending) = &mut self.pending {
+            pending.remove(&ending.partition);
+        }
+    }
+
     /// Whether a run is counted by its final.
     pub fn has_concluded(&self, partition: Partition, generation: Generation) -> bool {
         self.concluded.contains(&(partition, generation))
@@ -210,10 +237,13 @@ impl Account {
         }
         let mut sums = self.closed.clone();
         self.open.values().for_each(|open| sums.merge(&open.sums));
+        let mut judged = BTreeMap::new();
+        self.judged.values().for_each(|judgement| *judged.entry(*judgement).or_default() += 1);
         Some(Figures {
             sums,
             newest: self.newest.as_ref().map(|(_, settings)| settings.clone()),
             runs: self.runs.clone(),
+            judged,
             last_success: self.last_success,
             last_failure: self.last_failure,
             pending: self.pending.as_ref().map(Pending::of),

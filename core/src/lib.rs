@@ -8,7 +8,7 @@
 //! 2. [`decide`] says what to do about one date, [`backfill`] which of many dates come next;
 //!    [`plan`] cuts the rows of a date into shards.
 //! 3. [`lease`] says who may try which shard until when, and what a failed attempt means; [`slots`] how
-//!    many workers that is worth; [`footprint`] and [`demand`] what each takes of a machine.
+//!    many workers that is worth; [`footprint`] and [`demand`] what each takes of a machine, [`memory`] how batches stay within it.
 //! 4. [`settle`] decides a conditional create, which makes a [`record`] happen once; [`scores`]
 //!    is what a record says about the numbers in its output.
 //! 5. [`conclusion`] turns plan and records into the verdict of the run, [`gates`] say whether
@@ -35,6 +35,7 @@ pub mod window;
 pub mod quantity;
 pub mod footprint;
 pub mod demand;
+pub mod memory;
 pub mod settle;
 pub mod scores;
 pub mod record;

@@ -63,7 +63,7 @@ impl Changes {
     /// Adds the entry of a concluded date, unless a later one is there.
     pub fn conclude(&mut self, entry: DateEntry) {
         let held = self.dates.entry(entry.partition()).or_insert_with(|| entry.clone());
-        if held.generation < entry.generation {
+        if entry.is_at_least(held) {
             *held = entry;
         }
     }
@@ -125,7 +125,7 @@ impl Changes {
     /// What remains to be done to a ledger of `root` that has this.
     ///
     /// Another process may have been faster: a date never goes back to an earlier generation,
-    /// an entry is removed only as long as it is the one that was read, shards of a run that is
+    /// or to what its gate withheld before it was approved; an entry is removed only as long as it is the one that was read, shards of a run that is
     /// concluded are not kept, and a gap of a date that is done is none. That makes it harmless to apply changes late, twice, or
     /// beside another writer.
     #[must_use]
@@ -134,7 +134,7 @@ impl Changes {
         self.false_dates.retain(|partition, read| current.get(partition) == Some(read));
         self.dates.retain(|partition, entry| match current.get(partition) {
             Some(held) if held.root == *root && !self.false_dates.contains_key(partition) => {
-                entry.generation >= held.generation
+                entry.is_at_least(held)
             }
             _ => true,
         });

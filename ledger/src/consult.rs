@@ -18,6 +18,7 @@ use nightshift_storage::standing::{Onlooker, Standing};
 use nightshift_storage::{Reader, StoreError};
 
 use crate::changes::{DATES_PER_BATCH, SHARDS_PER_BATCH};
+use crate::survey::entry_of;
 use crate::{
     Changes, DateEntry, Gap, Keeper, Ledger, LedgerError, Lost, Reason, ServedRoot, Stamp,
 };
@@ -166,17 +167,18 @@ impl Sources {
             IndexState::Lost(_) => {}
             IndexState::Current if news.finals.is_empty() && news.gaps.is_empty() => return Ok(()),
             _ => {
-                let told = tell(ledger.as_ref(), &self.name, root_id, news).await;
+                let told = tell(ledger.as_ref(), &self.name, root_id, reader, news).await;
                 if !matches!(told, Err(LedgerError::Lost(_))) {
                     return told;
                 }
             }
         }
-        let (name, reader) = (self.name.clone(), reader.clone());
-        let served = ServedRoot { name, root_id: root_id.clone(), reader };
+        let (name, root) = (self.name.clone(), root_id.clone());
+        let served = ServedRoot { name, root_id: root, reader: reader.clone() };
         rebuild(Arc::clone(ledger), served).await?;
         // The finals are in it now; of gaps the store knows nothing.
-        tell(ledger.as_ref(), &self.name, root_id, News { finals: &[], ..news }).await
+        let news = News { finals: &[], ..news };
+        tell(ledger.as_ref(), &self.name, root_id, reader, news).await
     }
 }
 
@@ -197,11 +199,16 @@ async fn tell(
     ledger: &dyn Ledger,
     name: &SpecName,
     root_id: &RootId,
+    reader: &Reader,
     news: News<'_>,
 ) -> Result<(), LedgerError> {
     let News { finals, gaps, now } = news;
     let mut changes = Changes::default();
-    finals.iter().for_each(|verdict| changes.conclude(DateEntry::new(root_id, verdict)));
+    for verdict in finals {
+        // Where the approval cannot be read, the store is asked again the next time.
+        let entry = entry_of(reader, root_id, verdict).await;
+        changes.conclude(entry.unwrap_or_else(|_| DateEntry::new(root_id, verdict)));
+    }
     gaps.iter().for_each(|date| changes.miss(*date, Gap::first(root_id, now)));
     for piece in changes.pieces(SHARDS_PER_BATCH, DATES_PER_BATCH) {
         ledger.apply(name, &Stamp::in_passing(root_id), &piece).await?;

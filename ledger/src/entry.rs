@@ -19,8 +19,8 @@ pub struct DateEntry {
     pub generation: Generation,
     /// The verdict.
     pub state: FinalState,
-    /// Whether a gate keeps the output from readers until a person decides; the store knows whether
-    /// somebody has.
+    /// Whether a gate keeps the output from readers: until somebody has approved it and it is
+    /// published. What a person decided stands in the store.
     #[serde(default, skip_serializing_if = "is_false")]
     pub withheld: bool,
     /// The plan's fingerprint: says whether the date is stale.
@@ -109,6 +109,19 @@ impl DateEntry {
             rows: verdict.totals.rows_in,
             finished_at: verdict.decided_at,
         }
+    }
+
+    /// The entry of the same final once a person has approved it and its `_SUCCESS` is written.
+    #[must_use]
+    pub fn published(self) -> Self {
+        Self { withheld: false, ..self }
+    }
+
+    /// Whether this entry says more than `held`, or the same: of a later generation, or of the same
+    /// one and not from before its approval.
+    pub fn is_at_least(&self, held: &Self) -> bool {
+        let (this, that) = (self.generation, held.generation);
+        this > that || (this == that && (held.withheld || !self.withheld))
     }
 
     /// Whether the entry is about this date of this spec.

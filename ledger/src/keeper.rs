@@ -137,6 +137,11 @@ impl KeeperHandle {
         self.inbox.conclude(verdict);
     }
 
+    /// A run that its gate withheld was approved and is published, and this is its final.
+    pub fn run_approved(&self, verdict: &Final) {
+        self.inbox.approve(verdict);
+    }
+
     /// The input of a date was looked for at `now`, and is not there: a hint for people. Whoever
     /// looks for it the next time says it again, so that it may be lost.
     pub fn input_missed(&self, name: &SpecName, partition: Partition, now: Timestamp) {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use nightshift_core::conclusion::Final;
+use nightshift_core::gates::Judgement;
 use nightshift_core::ids::{Generation, Partition, RunId, SpecName};
 use nightshift_core::layout::{Object, Prefix};
 use nightshift_core::root::RootId;
@@ -23,7 +24,8 @@ pub struct Survey {
     pub open: BTreeSet<RunId>,
 }
 
-/// Surveys the output of `name`. Finals never change, so those of `known` are not read again.
+/// Surveys the output of `name`. Finals never change, so those of `known` are not read again, but
+/// for those that wait for a person.
 ///
 /// # Errors
 /// If the store does not answer, or a final cannot be read.
@@ -38,11 +40,15 @@ pub async fn survey(
         if let Some(entry) = known.get(&partition)
             && entry.generation == generation
             && entry.root == *root
+            && !entry.withheld
         {
             return Ok(Some((partition, entry.clone())));
         }
         let verdict: Option<Final> = reader.read(&Object::Final { partition, generation }).await?;
-        let entry = verdict.map(|verdict| DateEntry::new(root, &verdict));
+        let entry = match &verdict {
+            Some(verdict) => Some(entry_of(reader, root, verdict).await?),
+            None => None,
+        };
         // A final that names another run than its path does decides nothing.
         let entry =
             entry.filter(|entry| entry.is_about(name, partition) && entry.generation == generation);
@@ -53,6 +59,29 @@ pub async fn survey(
     let dates: BTreeMap<Partition, DateEntry> = dates.into_iter().flatten().collect();
     let open = open_runs(reader, name, &dates).await?;
     Ok(Survey { dates, open })
+}
+
+/// The entry of a stored final, with what a person decided about it since. Only what readers see
+/// in full is published: a process may have died between an approval and `_SUCCESS`.
+///
+/// # Errors
+/// If the store does not answer, or the approval cannot be read.
+pub(crate) async fn entry_of(
+    reader: &Reader,
+    root: &RootId,
+    verdict: &Final,
+) -> Result<DateEntry, StoreError> {
+    let entry = DateEntry::new(root, verdict);
+    Ok(match entry.withheld && is_published(reader, verdict).await? {
+        true => entry.published(),
+        false => entry,
+    })
+}
+
+async fn is_published(reader: &Reader, verdict: &Final) -> Result<bool, StoreError> {
+    let RunId { partition, generation, .. } = verdict.run;
+    Ok(reader.judgement(verdict).await? == Some(Judgement::Approved)
+        && reader.exists(&Object::Success { partition, generation }).await?)
 }
 
 /// The highest generation of each date.

@@ -14,6 +14,7 @@ use crate::template::JobTemplate;
 
 mod config_map;
 mod error;
+mod sidecar;
 mod worker;
 
 pub use config_map::{RunFacts, run_config_map};
@@ -78,6 +79,7 @@ pub fn worker_job(template: &JobTemplate, order: &JobOrder<'_>) -> Result<Value,
         pod = overlay::merge(&pod, &laid);
     }
     worker::essentials(&mut pod, order)?;
+    sidecar::tell(&mut pod, order)?;
     label(&mut pod, &order.run)?;
     let queue = kueue_labels(&pod);
     label(&mut job, &order.run)?;

@@ -11,7 +11,8 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-const FILES: [&str; 2] = ["nightshift/v1/leases.proto", "nightshift/v1/runs.proto"];
+const FILES: [&str; 3] =
+    ["nightshift/v1/leases.proto", "nightshift/v1/pods.proto", "nightshift/v1/runs.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

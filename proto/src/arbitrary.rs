@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use nightshift_core::conclusion::{FinalState, QuarantinedShard, Totals};
+use nightshift_core::gates::{Judgement, REASON_MAX_CHARS};
 use nightshift_core::ids::{AttemptId, Digest, Generation, Partition, RunId, ShardIndex, SpecName};
 use nightshift_core::lease::Token;
 use nightshift_core::plan::SHARDS_MAX;
@@ -21,9 +22,11 @@ use crate::leases::report::{Counts, Failure, Outcome, Report, ReportState, Repor
 use crate::leases::{Directive, LeaseId, Phase};
 use crate::limits::*;
 use crate::names::*;
+use crate::pods::{HandIn, HandedIn, PodSample};
 use crate::runs::backfill::{BackfillRuns, BackfilledRuns, DateDecision};
 use crate::runs::cancel::{CancelRun, CancelledRun};
 use crate::runs::get::{FoundRun, GetRun, ShardLease, ShardState, ShardStatus};
+use crate::runs::judge::{JudgeRun, Judged, JudgedRun};
 use crate::runs::list::{ListRuns, RunPage};
 use crate::runs::plan::{PlanRun, PlannedRun};
 use crate::runs::retry::{RetriedRun, RetryRun};
@@ -214,6 +217,21 @@ legal_struct!(Release {
 
 legal_struct!(Released { released: 0..=LEASES_MAX as u32 });
 
+legal_struct!(PodSample {
+    metric: parsed("[a-zA-Z0-9_:]{1,128}"),
+    label: proptest::string::string_regex("\\PC{0,30}").unwrap(),
+    value: 0.0..1e300,
+});
+
+legal_struct!(HandIn {
+    snapshot: parsed("[!-~]{1,128}"),
+    run: LeaseId::legal().prop_map(|lease| lease.run),
+    pod: parsed("[!-~]{1,128}"),
+    samples: vec(PodSample::legal(), 0..8),
+});
+
+legal_struct!(HandedIn { counted: any::<bool>(), left_out: 0..=POD_SAMPLES_MAX as u32 });
+
 legal_struct!(Counts { rows_out: any::<u64>(), rows_rejected: any::<u64>() });
 
 legal_struct!(Failure { class: class(), reason: parsed("[a-z][a-z0-9_]{0,63}"), message: prose() });
@@ -376,6 +394,7 @@ legal_struct!(RunVerdict {
     model_digest: digest(),
     totals: Totals::legal(),
     withheld: prose(),
+    judged: option::of(Judged::legal()),
 });
 
 legal_struct!(QuarantinedShard {
@@ -386,7 +405,11 @@ legal_struct!(QuarantinedShard {
     message: prose(),
 });
 
-legal_struct!(GetRun { run: run_id(), shard: option::of(shard()) });
+legal_struct!(GetRun {
+    run: run_id(),
+    shard: option::of(shard()),
+    open_shards_max: 0..=OPEN_SHARDS_MAX,
+});
 
 legal_struct!(ShardLease {
     token: token(),
@@ -394,6 +417,7 @@ legal_struct!(ShardLease {
     phase: phase(),
     rows_done: any::<u64>(),
     age_ms: any::<u64>(),
+    heard_ms: any::<u64>(),
 });
 
 fn shard_state() -> BoxedStrategy<ShardState> {
@@ -406,6 +430,7 @@ legal_struct!(ShardStatus {
     state: shard_state(),
     rows: any::<u64>(),
     failed_attempts: any::<u32>(),
+    preempted_attempts: any::<u32>(),
     attempt: option::of(attempt()),
     leases: vec(ShardLease::legal(), 0..3),
     last_failure: option::of(Failure::legal()),
@@ -416,6 +441,7 @@ legal_struct!(FoundRun {
     verdict: option::of(RunVerdict::legal()),
     quarantined: vec(QuarantinedShard::legal(), 0..3),
     shard: option::of(ShardStatus::legal()),
+    open_shards: vec(ShardStatus::legal(), 0..3),
 });
 
 legal_struct!(ListRuns {
@@ -449,3 +475,28 @@ legal_struct!(RetryRun {
 });
 
 legal_struct!(RetriedRun { run: RunStatus::legal() });
+
+fn judgement() -> BoxedStrategy<Judgement> {
+    one_of(&Judgement::ALL)
+}
+
+legal_struct!(JudgeRun {
+    run: run_id(),
+    judgement: judgement(),
+    reason: prop_oneof!["[a-z]\\PC{0,40}", Just("ä".repeat(REASON_MAX_CHARS))],
+    requested_by: parsed("[!-~]{1,128}"),
+});
+
+legal_struct!(Judged {
+    judgement: judgement(),
+    decided_by: prose(),
+    decided_at: moment(),
+    reason: prose(),
+});
+
+legal_struct!(JudgedRun {
+    run: run_id(),
+    judged: Judged::legal(),
+    first: any::<bool>(),
+    output: option::of("\\PC{1,40}"),
+});

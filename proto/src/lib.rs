@@ -8,7 +8,8 @@
 //! 1. [`limits`] bounds every size; [`codec`] refuses bytes that would unfold into far more memory.
 //! 2. [`wire`] holds the generated types, clients and servers. Only the gRPC shells use them.
 //! 3. [`field`] says why one field is refused; [`names`] are the ids that only the protocol has.
-//! 4. [`leases`] are the messages between worker and coordinator, [`runs`] those of operators.
+//! 4. [`leases`] are the messages between worker and coordinator, [`pods`] those of sidecars, and
+//!    [`runs`] those of operators.
 //! 5. [`refusal`] turns an error into what the caller is told.
 //!
 //! Domain values go out through `From`, which checks nothing: whoever builds a value that breaks
@@ -22,6 +23,7 @@ pub mod wire;
 pub mod field;
 pub mod names;
 pub mod leases;
+pub mod pods;
 pub mod runs;
 pub mod refusal;
 

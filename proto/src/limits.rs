@@ -58,7 +58,13 @@ pub const WATCH_INTERVAL_MIN_MS: u32 = 100;
 pub const WATCH_INTERVAL_MAX_MS: u32 = 60_000;
 /// Most quarantined shards that one reply spells out: with the longest messages 0.8 MB.
 pub const QUARANTINED_SHOWN_MAX: usize = 100;
+/// Most open shards that one reply describes: with the longest failures 0.5 MB.
+pub const OPEN_SHARDS_MAX: u32 = 50;
 /// Most reasons for rejected rows in one reply.
 pub const REJECT_REASONS_MAX: usize = 1_000;
 /// Most leases of one shard in one reply; there is one, and a backup or two.
 pub const SHARD_LEASES_MAX: usize = 16;
+/// Most numbers that a pod hands in: all that the coordinator knows take a fifth of them.
+pub const POD_SAMPLES_MAX: usize = 512;
+/// Longest value of a label in bytes, as in a page of metrics that people read.
+pub const LABEL_MAX_BYTES: usize = 128;

@@ -49,6 +49,21 @@ text_name! {
 }
 
 text_name! {
+    /// Random id of the last numbers of a pod; the same one counts once.
+    SnapshotId, visible
+}
+
+text_name! {
+    /// What a pod is called.
+    PodName, visible
+}
+
+text_name! {
+    /// Name of a sample on a page of metrics: 1 to 128 letters, digits, `_` and `:`.
+    SampleName, sample
+}
+
+text_name! {
     /// Who asks for a run, for people: user and host.
     Requester, visible
 }
@@ -107,6 +122,11 @@ impl BatchSize {
 /// 1 to [`ID_MAX_BYTES`] of visible ASCII: safe in logs, keys and metric labels.
 fn visible(text: &str) -> Result<(), InvalidText> {
     only(text, ID_MAX_BYTES, "visible ASCII characters without spaces", |c| c.is_ascii_graphic())
+}
+
+fn sample(text: &str) -> Result<(), InvalidText> {
+    const ALLOWED: &str = "letters, digits, `_` and `:`";
+    only(text, ID_MAX_BYTES, ALLOWED, |c| c.is_ascii_alphanumeric() || c == b'_' || c == b':')
 }
 
 fn reason(text: &str) -> Result<(), InvalidText> {

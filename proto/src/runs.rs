@@ -1,6 +1,6 @@
 //! The messages of `Runs`: what operators ask for, and what they see.
 //!
-//! One file per call: [`plan`], [`start`], [`get`], [`list`], [`watch`], [`cancel`], [`retry`], [`backfill`];
+//! One file per call: [`plan`], [`start`], [`get`], [`list`], [`watch`], [`cancel`], [`retry`], [`judge`], [`backfill`];
 //! [`status`] is how a run goes and [`verdict`] how it ended. What they share is here: the spec as
 //! its author wrote it, what is decided about a partition, and moments.
 
@@ -20,6 +20,7 @@ pub mod list;
 pub mod watch;
 pub mod cancel;
 pub mod retry;
+pub mod judge;
 pub mod backfill;
 
 /// A spec as its author wrote it; parsing it is the coordinator's business.

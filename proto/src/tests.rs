@@ -7,7 +7,8 @@ use prost::Message;
 
 use crate::arbitrary::Legal;
 use crate::leases::{acquire, heartbeat, release, report};
-use crate::runs::{backfill, cancel, get, list, plan, retry, start, watch};
+use crate::pods;
+use crate::runs::{backfill, cancel, get, judge, list, plan, retry, start, watch};
 use crate::wire;
 
 /// Domain value to bytes and back.
@@ -96,6 +97,8 @@ laws! {
     release_response: release::Released = ReleaseResponse,
     report_request: report::Report = ReportRequest,
     report_response: report::Reported = ReportResponse,
+    hand_in_request: pods::HandIn = HandInRequest,
+    hand_in_response: pods::HandedIn = HandInResponse,
     plan_request: plan::PlanRun = PlanRequest,
     plan_response: plan::PlannedRun = PlanResponse,
     start_request: start::StartRun = StartRequest,
@@ -110,12 +113,14 @@ laws! {
     cancel_response: cancel::CancelledRun = CancelResponse,
     retry_request: retry::RetryRun = RetryRequest,
     retry_response: retry::RetriedRun = RetryResponse,
+    judge_request: judge::JudgeRun = JudgeRequest,
+    judge_response: judge::JudgedRun = JudgeResponse,
     backfill_request: backfill::BackfillRuns = BackfillRequest,
     backfill_response: backfill::BackfilledRuns = BackfillResponse,
 }
 
 #[test]
-fn the_descriptor_set_names_both_services() {
+fn the_descriptor_set_names_all_services() {
     let set = prost_types::FileDescriptorSet::decode(wire::FILE_DESCRIPTOR_SET).unwrap();
     let services: Vec<(&str, Vec<&str>)> = set
         .file
@@ -129,7 +134,13 @@ fn the_descriptor_set_names_both_services() {
         services,
         [
             ("ShardLeases", vec!["Acquire", "Heartbeat", "Release", "Report"]),
-            ("Runs", vec!["Plan", "Start", "Get", "List", "Watch", "Cancel", "Retry", "Backfill"]),
+            ("Pods", vec!["HandIn"]),
+            (
+                "Runs",
+                vec![
+                    "Plan", "Start", "Get", "List", "Watch", "Cancel", "Retry", "Judge", "Backfill"
+                ]
+            ),
         ]
     );
     assert!(set.file.iter().any(|file| file.name() == "google/protobuf/timestamp.proto"));

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use nightshift_telemetry::exposition::Page;
 use nightshift_telemetry::metrics::Metric;
 use nightshift_telemetry::metrics::sidecar as metrics;
+use serde::Serialize;
 
 /// No file that is read here is longer, in bytes.
 const FILE_MAX_BYTES: u64 = 16 * 1024;
@@ -22,11 +23,23 @@ pub struct Cgroup {
     root: PathBuf,
 }
 
+/// Whose control group is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// The sidecar's own container's: says nothing of the worker.
+    Container,
+    /// One that somebody named: the pod's.
+    Pod,
+}
+
 /// What a control group says of itself; what it does not say is absent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Usage {
     /// Memory in use, in bytes.
     pub memory_current: Option<f64>,
+    /// Of these, files that the kernel gives up when it needs the memory, in bytes.
+    pub memory_droppable: Option<f64>,
     /// The most memory that it may use, in bytes; absent where there is no limit.
     pub memory_limit: Option<f64>,
     /// The most memory that it has used, in bytes.
@@ -45,6 +58,14 @@ pub struct Usage {
     pub cpu_throttled_seconds: Option<f64>,
     /// Seconds in which something waited, by resource and kind (`some` or `full`).
     pub pressure: Vec<(&'static str, &'static str, f64)>,
+}
+
+impl Usage {
+    /// Memory in use that nobody gives up for the asking, in bytes.
+    pub fn memory_used(&self) -> Option<f64> {
+        let droppable = self.memory_droppable.unwrap_or_default();
+        self.memory_current.map(|current| (current - droppable).max(0.0))
+    }
 }
 
 impl Cgroup {
@@ -93,9 +114,11 @@ fn version_2(root: &Path) -> Usage {
     let events = text(root, "memory.events");
     let cpu = text(root, "cpu.stat");
     let seconds = |key| field(&cpu, key).map(|us| us / 1e6);
+    let (limit, high) = (number(root, "memory.max"), number(root, "memory.high"));
     Usage {
         memory_current: number(root, "memory.current"),
-        memory_limit: number(root, "memory.max"),
+        memory_droppable: droppable(&text(root, "memory.stat"), "", "file_"),
+        memory_limit: limit.into_iter().chain(high).reduce(f64::min),
         memory_peak: number(root, "memory.peak"),
         oom_events: field(&events, "oom"),
         oom_kills: field(&events, "oom_kill"),
@@ -112,6 +135,7 @@ fn version_1(root: &Path) -> Usage {
     let limit = number(root, "memory/memory.limit_in_bytes");
     Usage {
         memory_current: number(root, "memory/memory.usage_in_bytes"),
+        memory_droppable: droppable(&text(root, "memory/memory.stat"), "total_", "total_"),
         memory_limit: limit.filter(|limit| *limit < NO_LIMIT),
         memory_peak: number(root, "memory/memory.max_usage_in_bytes"),
         oom_events: None,
@@ -122,6 +146,15 @@ fn version_1(root: &Path) -> Usage {
         cpu_throttled_seconds: field(&cpu, "throttled_time").map(|ns| ns / 1e9),
         pressure: Vec::new(),
     }
+}
+
+/// Files in memory that are not being written, of the text of `memory.stat`, whose names begin in
+/// one way for files and in another for what is to be written.
+fn droppable(stat: &str, files: &str, writes: &str) -> Option<f64> {
+    let of = |prefix: &str, key: &str| field(stat, &format!("{prefix}{key}"));
+    let clean = of(files, "inactive_file")? + of(files, "active_file").unwrap_or_default();
+    let unwritten = of(writes, "dirty").unwrap_or_default();
+    Some((clean - unwritten - of(writes, "writeback").unwrap_or_default()).max(0.0))
 }
 
 /// `some avg10=0.00 avg60=0.00 avg300=0.00 total=1234`, in microseconds, a line a kind.
@@ -189,6 +222,8 @@ mod tests {
         let folder = folder(&[
             ("memory.current", "1048576\n"),
             ("memory.max", "max\n"),
+            ("memory.high", "1500000\n"),
+            ("memory.stat", "inactive_file 200000\nactive_file 100000\nfile_dirty 100000\n"),
             ("memory.peak", "2097152\n"),
             ("memory.events", "low 0\nhigh 0\nmax 7\noom 2\noom_kill 1\noom_group_kill 0\n"),
             ("cpu.stat", cpu),
@@ -198,7 +233,8 @@ mod tests {
         let pressure = vec![("memory", "full", 0.25), ("memory", "some", 1.5)];
         let expected = Usage {
             memory_current: Some(1_048_576.0),
-            memory_limit: None,
+            memory_droppable: Some(200_000.0),
+            memory_limit: Some(1_500_000.0),
             memory_peak: Some(2_097_152.0),
             oom_events: Some(2.0),
             oom_kills: Some(1.0),

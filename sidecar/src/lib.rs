@@ -11,7 +11,8 @@
 //! 6. [`cgroup`]: memory, CPU and pressure of a control group.
 //! 7. [`scrape`]: the HTTP port; the text formats are in [`nightshift_telemetry::exposition`].
 //! 8. [`forward`]: traces go on to a collector where one is named.
-//! 9. [`bounded`]: how many connections there may be, and for how long.
+//! 9. [`handing`]: the last numbers go to the coordinator, when the pod ends.
+//! 10. [`bounded`]: how many connections there may be, and for how long.
 //!
 //! Nothing here reads a clock for a value: what is served is what was sent last.
 #![deny(missing_docs)]
@@ -21,6 +22,7 @@ pub mod bounded;
 pub mod cgroup;
 pub mod dropped;
 pub mod forward;
+pub mod handing;
 pub mod names;
 pub mod reading;
 pub mod receive;

@@ -16,6 +16,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use tonic::codec::CompressionEncoding::Gzip;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
@@ -94,8 +95,9 @@ pub async fn serve(
         .timeout(CALL_DEADLINE)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
-        .add_service(metrics.max_decoding_message_size(MESSAGE_MAX_BYTES))
-        .add_service(traces.max_decoding_message_size(MESSAGE_MAX_BYTES))
+        // The limit holds for what a compressed message unfolds into, too.
+        .add_service(metrics.accept_compressed(Gzip).max_decoding_message_size(MESSAGE_MAX_BYTES))
+        .add_service(traces.accept_compressed(Gzip).max_decoding_message_size(MESSAGE_MAX_BYTES))
         .serve_with_incoming_shutdown(incoming, end)
         .await
 }

@@ -154,6 +154,13 @@ impl Store {
         }
     }
 
+    /// The series of a family, if it is of this kind.
+    pub fn series(&self, family: &str, kind: Kind) -> impl Iterator<Item = (&Labels, &Value)> {
+        let family = self.families.get(family).filter(|family| family.kind == kind);
+        let series = family.into_iter().flat_map(|family| &family.series);
+        series.map(|(labels, series)| (labels, &series.value))
+    }
+
     /// Writes every series.
     pub fn write(&self, page: &mut Page) {
         for (name, family) in &self.families {

@@ -104,12 +104,19 @@ async fn decide<P: Planned + Sync>(
 ) -> Result<Report, ConcludeError> {
     let RunId { partition, generation, .. } = *plan.run();
     let object = Object::Final { partition, generation };
-    if let Settled::Existing(stored) = root.create_once(&object, &verdict).await?
-        && stored != verdict
-    {
-        return Err(ConcludeError::FinalDiffers { path: object.path() });
+    let own = match root.create_once(&object, &verdict).await? {
+        Settled::Existing(stored) if stored != verdict => {
+            return Err(ConcludeError::FinalDiffers { path: object.path() });
+        }
+        Settled::Existing(_) => None,
+        Settled::Created => Some(verdict.clone()),
+    };
+    let completed = complete(root, plan, verdict).await;
+    // Once, by whoever made the verdict: a run has one span that all others are within.
+    if let Some(verdict) = own {
+        nightshift_telemetry::trace::concluded(plan, &verdict);
     }
-    complete(root, plan, verdict).await
+    completed
 }
 
 /// Does what is left to do for a run that has its `verdict`: publishes what a gate held back and

@@ -1,6 +1,7 @@
 //! How a program ends: an exit code, a line for people if it failed, and its last words for
 //! whoever looks at its pod.
 
+use std::borrow::Cow;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use nightshift_core::exit::Exit;
 use nightshift_core::last_words::LastWords;
 
 use crate::failure::Failure;
+use crate::secrets::Secrets;
 
 /// Environment variable with the file for the last words, instead of a container's own.
 const WORDS_VARIABLE: &str = "NIGHTSHIFT_TERMINATION_LOG";
@@ -73,10 +75,19 @@ pub fn end_within(limit: Duration, program: &'static str, failure: Failure) {
 
 /// What clap has to say: help and version are success, everything else is a usage error.
 pub fn usage(program: &str, error: &clap::Error) -> ExitCode {
-    // Nobody is left to tell if the streams are gone.
-    let _ = error.print();
+    let said = error.render().to_string();
+    // A value that is refused is repeated, and may hold a password. Nobody is left to tell if the
+    // streams are gone.
+    let said = Secrets::of_process().hide(&said);
+    let _ = match &said {
+        Cow::Borrowed(_) => error.print(),
+        Cow::Owned(hidden) if error.use_stderr() => {
+            std::io::stderr().lock().write_all(hidden.as_bytes())
+        }
+        Cow::Owned(hidden) => std::io::stdout().lock().write_all(hidden.as_bytes()),
+    };
     let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-    let message = error.use_stderr().then(|| error.render().to_string().trim().to_owned());
+    let message = error.use_stderr().then(|| said.trim().to_owned());
     leave(&LastWords { message, ..LastWords::new(program, VERSION, exit) });
     ExitCode::from(exit.code())
 }
@@ -86,7 +97,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 fn words(program: &str, failure: &Failure) -> LastWords {
     LastWords {
-        message: Some(failure.to_string()),
+        message: Some(Secrets::of_process().hide(&failure.to_string()).into_owned()),
         run: failure.run().map(ToString::to_string),
         shard: failure.shard(),
         ..LastWords::new(program, VERSION, failure.exit())

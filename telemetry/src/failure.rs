@@ -9,6 +9,7 @@ use nightshift_core::ids::{RunId, ShardIndex};
 use nightshift_core::spec::SpecError;
 
 use crate::log::InitError;
+use crate::secrets::Secrets;
 
 /// A command that failed.
 #[derive(Debug)]
@@ -52,7 +53,8 @@ impl Failure {
         let (red, plain) =
             if colours(out.is_terminal()) { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
         // A message may repeat a file name: its control characters must not reach the terminal.
-        let message: String = self.message.chars().map(visible).collect();
+        let secrets = Secrets::of_process();
+        let message: String = secrets.hide(&self.message).chars().map(visible).collect();
         // In one piece, so that lines of other threads do not come in between. Nobody is left to
         // tell if standard error is gone.
         let _ = out.write_all(format!("{red}error:{plain} {message}\n").as_bytes());

@@ -1,5 +1,6 @@
 //! One line of the log.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::{Debug, Write};
 
@@ -9,6 +10,8 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
 use crate::fields::LEADING;
+use crate::secrets::Secrets;
+use crate::trace::TRACE_ONLY;
 
 /// Most bytes of one value. What a log line says is a hint; the document it names has it all.
 const VALUE_MAX_BYTES: usize = 8 << 10;
@@ -56,7 +59,21 @@ impl Fields {
         message
     }
 
+    /// Takes secrets out of texts.
+    pub(crate) fn hide(&mut self, secrets: &Secrets) {
+        for (_, value) in &mut self.0 {
+            if let Value::String(text) = value
+                && let Cow::Owned(hidden) = secrets.hide(text)
+            {
+                *text = hidden;
+            }
+        }
+    }
+
     fn set(&mut self, name: &'static str, value: Value) {
+        if name.starts_with(TRACE_ONLY) {
+            return;
+        }
         match self.0.iter_mut().find(|(known, _)| *known == name) {
             Some((_, old)) => *old = value,
             None => self.0.push((name, value)),
@@ -123,7 +140,8 @@ impl Visit for Fields {
 // === impl Line ===
 
 impl Line<'_> {
-    /// One JSON object: timestamp, level, target, message, then the fields.
+    /// One JSON object: timestamp, level, target, message, then the fields. What could move a
+    /// cursor is escaped, also where JSON would allow it: people read these lines on terminals.
     pub(crate) fn to_json(&self) -> String {
         let quoted = |text: &str| Value::String(text.to_owned());
         let mut line = String::with_capacity(256);
@@ -139,7 +157,9 @@ impl Line<'_> {
             let prefix = if OWN_NAMES.contains(name) { "field_" } else { "" };
             let _ = write!(line, ",{}:{value}", quoted(&format!("{prefix}{name}")));
         }
-        line.push_str("}\n");
+        line.push('}');
+        let mut line = escaped_in_json(line);
+        line.push('\n');
         line
     }
 
@@ -193,6 +213,23 @@ fn is_plain(text: &str) -> bool {
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// JSON with every unsafe character as `\u009b`. JSON itself has only the controls below U+0020
+/// escaped; the others can be in strings alone, and none is beyond the first plane.
+fn escaped_in_json(line: String) -> String {
+    if !line.chars().any(is_unsafe) {
+        return line;
+    }
+    let mut escaped = String::with_capacity(line.len() + 64);
+    for c in line.chars() {
+        if is_unsafe(c) {
+            let _ = write!(escaped, "\\u{:04x}", u32::from(c));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
 }
 
 fn push_escaped(line: &mut String, text: &str) {

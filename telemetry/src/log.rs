@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use thiserror::Error;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -13,6 +14,9 @@ use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::failure::colours;
 use crate::line::{Fields, Line};
+use crate::otlp::{Exporting, Plan, Sends};
+use crate::secrets::Secrets;
+use crate::trace::layer::{Spans, is_traced};
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, ValueEnum)]
@@ -49,10 +53,42 @@ pub enum InitError {
 /// # Errors
 /// A filter that does not parse, or a second call.
 pub fn init(format: LogFormat, filter: &str) -> Result<(), InitError> {
-    init_to(format, filter, colours(stderr().is_terminal()), |line| {
-        // A process whose standard error is gone has nowhere to complain.
-        let _ = stderr().lock().write_all(line.as_bytes());
-    })
+    init_to(format, filter, colours(stderr().is_terminal()), to_stderr)
+}
+
+/// Like [`init`], and sends traces and metrics as the `OTEL_…` variables say, for a program that is
+/// called `service` there. Without an endpoint it does what [`init`] does.
+///
+/// # Errors
+/// As [`init`]. Variables that make no sense are a warning.
+pub fn init_exporting(
+    format: LogFormat,
+    filter: &str,
+    service: &'static str,
+    sends: Sends,
+) -> Result<Exporting, InitError> {
+    let plan = Plan::from_env(service, sends);
+    let Some(settings) = plan.settings().filter(|settings| settings.traces.is_some()) else {
+        init(format, filter)?;
+        return Ok(plan.begin());
+    };
+    let secrets = Secrets::of_process();
+    let queue = std::sync::Arc::clone(&plan.queue);
+    let spans = Spans::new(queue, settings.sampler, secrets.clone());
+    let colours = colours(stderr().is_terminal());
+    let lines = Lines { format, colours, secrets, write: to_stderr };
+    // Each has its own filter: how much is logged says nothing about what is traced.
+    Registry::default()
+        .with(lines.with_filter(parse_filter(filter)?))
+        .with(spans.with_filter(filter_fn(is_traced)))
+        .try_init()
+        .map_err(|_| InitError::Again)?;
+    Ok(plan.begin())
+}
+
+fn to_stderr(line: &str) {
+    // A process whose standard error is gone has nowhere to complain.
+    let _ = stderr().lock().write_all(line.as_bytes());
 }
 
 /// Like [`init`], with the lines handed to `write`, such as one that draws progress bars below
@@ -69,7 +105,7 @@ pub fn init_to(
     let filter = parse_filter(filter)?;
     Registry::default()
         .with(filter)
-        .with(Lines { format, colours, write })
+        .with(Lines { format, colours, secrets: Secrets::of_process(), write })
         .try_init()
         .map_err(|_| InitError::Again)
 }
@@ -85,6 +121,7 @@ fn parse_filter(text: &str) -> Result<EnvFilter, InitError> {
 pub(crate) struct Lines<W> {
     pub(crate) format: LogFormat,
     pub(crate) colours: bool,
+    pub(crate) secrets: Secrets,
     pub(crate) write: W,
 }
 
@@ -115,6 +152,8 @@ where
             }
         }
         let message = fields.record_event(event);
+        fields.hide(&self.secrets);
+        let message = self.secrets.hide(&message);
         let line = Line {
             timestamp: jiff::Timestamp::now(),
             level: *event.metadata().level(),

@@ -9,7 +9,9 @@ use std::fmt::Write;
 use crate::exposition::Kind;
 
 pub mod coordinator;
+pub mod ended;
 pub mod sidecar;
+pub mod worker;
 
 /// One metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +88,20 @@ pub const PARTS: &[Part] = &[
         intro: "Of this process: counters begin at 0 when it starts. A replica that stands by \
                 shows `nightshift_build_info` and `nightshift_leader` alone.",
         metrics: coordinator::doing::ALL,
+    },
+    Part {
+        title: "Coordinator: pods that are gone",
+        intro: "Sums of what the sidecars handed in when their pods ended, so that a pod that lived \
+                between two scrapes is not missed. Of this process: all begin at 0 when it starts. \
+                What a pod is not there to hand in, as when its node died, is missing.",
+        metrics: ended::ALL,
+    },
+    Part {
+        title: "Worker",
+        intro: "Sent by OTLP where `OTEL_EXPORTER_OTLP_ENDPOINT` says so, in a pod to the sidecar, \
+                which shows them with the label `service_name`. Of one process: all begin at 0 \
+                when it starts. `nightshift run` sends them too.",
+        metrics: worker::ALL,
     },
     Part {
         title: "Sidecar",

@@ -164,6 +164,13 @@ def rights(documents: list, there: dict):
                     yield f"{name(document)}: {subject['name']} is of another namespace"
 
 
+def is_to_collector(rule: dict) -> bool:
+    """Whether all that the rule opens is OTLP to the collector of the installation."""
+    peers = [peer.get("podSelector", {}).get("matchLabels", {}) for peer in rule.get("to", [])]
+    ports = {port["port"] for port in rule.get("ports", [])}
+    return bool(peers) and all(peer.get(COMPONENT) == "collector" for peer in peers) and ports == {4317}
+
+
 def network(documents: list, pods: list):
     policies = [document for document in documents if document["kind"] == "NetworkPolicy"]
     if not any(
@@ -192,7 +199,9 @@ def network(documents: list, pods: list):
         for policy in policies:
             spec = policy["spec"]
             if selects(spec["podSelector"], labels(worker)):
-                ports = {port["port"] for rule in spec.get("egress", []) for port in rule["ports"]}
+                # Traces go to the collector alone.
+                rules = [rule for rule in spec.get("egress", []) if not is_to_collector(rule)]
+                ports = {port["port"] for rule in rules for port in rule["ports"]}
                 if not ports <= WORKER_PORTS:
                     yield f"{name(policy)}: lets workers out to {sorted(ports - WORKER_PORTS)}"
             if spec["podSelector"].get("matchLabels", {}).get(COMPONENT) == "redis":

@@ -7,7 +7,8 @@
 //!
 //! A test of coordinator and workers has them in a [`cluster`], and looks into a
 //! [`coordinator`] by [`grpc`] and [`http`]. Models come from a [`hub`] of our own, from a real MLflow
-//! [`registry`] and from [`s3`] as moto plays it. A [`hook`] is whom a run tells of itself.
+//! [`registry`] and from [`s3`] as moto plays it. A [`hook`] is whom a run tells of itself, a
+//! [`collector`] who gets its traces.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,6 +19,7 @@
 pub mod bench;
 pub mod binaries;
 pub mod cluster;
+pub mod collector;
 pub mod coordinator;
 pub mod flights;
 pub mod grpc;
@@ -38,5 +40,6 @@ pub mod registry;
 pub mod s3;
 pub mod server;
 pub mod store;
+pub mod terminal;
 pub mod tools;
 pub mod waiting;

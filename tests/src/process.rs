@@ -54,7 +54,7 @@ impl Program {
         let mut command = Command::new(path.as_ref());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         for (name, _) in std::env::vars_os() {
-            let prefixes = ["NIGHTSHIFT_", "HF_", "MLFLOW_", "AWS_"];
+            let prefixes = ["NIGHTSHIFT_", "OTEL_", "HF_", "MLFLOW_", "AWS_"];
             let starts = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
             if name.to_str().is_some_and(starts) {
                 command.env_remove(name);
@@ -105,6 +105,11 @@ impl Program {
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.0.env(name, value);
         self
+    }
+
+    /// The command, for whoever starts it otherwise.
+    pub(crate) fn into_command(self) -> Command {
+        self.0
     }
 
     /// Makes it say on standard error, one JSON object a line, when inference on a shard starts
@@ -174,6 +179,11 @@ impl Running {
     /// What it has said on standard error so far.
     pub fn stderr_so_far(&self) -> String {
         self.stderr.so_far()
+    }
+
+    /// What it has printed so far.
+    pub fn stdout_so_far(&self) -> String {
+        self.stdout.so_far()
     }
 
     /// Whether it has ended.

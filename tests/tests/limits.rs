@@ -94,7 +94,7 @@ impl Maltreated {
 fn honest(client: &Client, stop: &AtomicBool, served: &AtomicU64) -> u64 {
     while !stop.load(Ordering::Relaxed) {
         client.heartbeat(scoring("honest", [])).unwrap();
-        let get = GetRequest { run: RUN.to_owned(), shard: None };
+        let get = GetRequest { run: RUN.to_owned(), shard: None, open_shards_max: 0 };
         client.wait(client.runs().get(get)).unwrap();
         served.fetch_add(1, Ordering::Relaxed);
     }
@@ -184,7 +184,8 @@ fn values_beyond_their_limits_are_refused_by_name() {
     acquire(|request| request.worker_id = "a\u{1b}[31m".to_owned(), &["`worker_id`", "byte 1"]);
     acquire(|request| request.request_id = "r".repeat(10_000), &["`request_id`"]);
     acquire(|request| request.run = "../../etc/passwd".to_owned(), &["`run`"]);
-    let get = GetRequest { run: "no-such-2013-01-01-g1".to_owned(), shard: None };
+    let get =
+        GetRequest { run: "no-such-2013-01-01-g1".to_owned(), shard: None, open_shards_max: 0 };
     let answer = client.wait(client.runs().get(get)).map(drop);
     refused(answer, &[Code::NotFound], &["no-such-2013-01-01-g1"]);
     let report = ReportRequest {
@@ -279,7 +280,7 @@ fn watchers_that_never_read_cost_the_others_nothing() {
 fn another_page_or_shard_than_there_is_is_refused() {
     let mut target = Maltreated::start();
     let client = target.client();
-    let get = GetRequest { run: RUN.to_owned(), shard: Some(1_000_000) };
+    let get = GetRequest { run: RUN.to_owned(), shard: Some(1_000_000), open_shards_max: 0 };
     let answer = client.wait(client.runs().get(get)).map(drop);
     refused(answer, &[Code::InvalidArgument, Code::NotFound], &["shard"]);
     let watch = |interval_ms| WatchRequest { run: RUN.to_owned(), interval_ms };

@@ -165,3 +165,29 @@ fn a_certificate_that_is_none_is_refused_at_the_start() {
     assert!(start("missing.pem").stderr.contains("missing.pem"));
     assert!(start("server.pem").stderr.contains("--tls-cert"));
 }
+
+#[test]
+fn a_sidecar_hands_in_over_tls_and_a_stranger_does_not() {
+    let secured = Secured::start();
+    let submit = Program::nightshift().arg("submit").arg(secured.bench.spec());
+    secured.told(submit, "ca.pem", Some("client")).run().expect(0);
+    // Its numbers come from a run of its own: what is looked at is how they are handed in.
+    for (certificate, said) in
+        [("client", "the coordinator has the last numbers"), ("stranger", "gone with the pod")]
+    {
+        let sidecar = Program::sidecar()
+            .args(["--otlp", "127.0.0.1:0", "--listen", "127.0.0.1:0"])
+            .env("NIGHTSHIFT_RUN", "flights-all-g1");
+        let mut sidecar = secured.told(sidecar, "ca.pem", Some(certificate)).start();
+        let receiving = "receiving OTLP on ";
+        sidecar.wait_until_said("where it receives", |said| said.contains(receiving));
+        let places = sidecar.stderr_so_far();
+        let otlp = places.split(receiving).nth(1).unwrap().split_whitespace().next().unwrap();
+        let bench = Bench::with(&SpecText::default(), "rows.parquet", ROWS);
+        let run = Program::nightshift().arg("run").arg(bench.spec());
+        run.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{otlp}")).run().expect(0);
+        sidecar.signal(rustix::process::Signal::TERM);
+        let ended = sidecar.finish().expect(0);
+        assert!(ended.stderr.contains(said), "{certificate}: {ended}");
+    }
+}

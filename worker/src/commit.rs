@@ -15,6 +15,8 @@ use nightshift_storage::documents::{Committed as Contest, Settled};
 use nightshift_storage::error::StoreError;
 use nightshift_storage::root::Probed;
 use nightshift_storage::staged::{Sealed, SealedFile};
+use nightshift_telemetry::phase;
+use tracing::Instrument;
 
 use crate::identity::Identity;
 use crate::score::ScoredShard;
@@ -63,7 +65,8 @@ pub async fn commit(
     let (rows_in, rows_out, timing) = (scored.rows_in, scored.rows_out, scored.timing);
     let (rejects_by_reason, scores) = (scored.rejects_by_reason, scored.scores);
     let rows_rejected = rejects_by_reason.values().sum();
-    let sealed = root.seal(std::iter::once(output).chain(rejects).collect()).await?;
+    let staged = std::iter::once(output).chain(rejects).collect();
+    let sealed = root.seal(staged).instrument(phase!("stage")).await?;
     let record = Record {
         version: Record::VERSION,
         run: plan.run.clone(),
@@ -84,9 +87,10 @@ pub async fn commit(
             scores,
         })),
     };
-    match root.commit(&sealed, &record).await? {
+    match root.commit(&sealed, &record).instrument(phase!("settle")).await? {
         Contest::Won(permit) => {
-            publish_won(root, plan, &permit, &record).await?;
+            let publishing = publish_won(root, plan, &permit, &record);
+            publishing.instrument(phase!("publish")).await?;
             Ok(Outcome { record, won: true })
         }
         Contest::Lost(record) => Ok(Outcome { record, won: false }),

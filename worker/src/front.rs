@@ -4,6 +4,7 @@ pub mod address;
 pub mod args;
 pub mod dates;
 pub mod failure;
+pub mod memory;
 pub mod rehearsal;
 pub mod tls;
 pub mod workspace;

@@ -15,7 +15,7 @@
 //! 5. [`commit`] makes an attempt the verdict of its shard: the record is the commit point.
 //!
 //! [`score`] is one attempt through steps 2 to 4, [`pool`] the threads that do it for shard
-//! after shard, at a [`pace`] if need be, [`drain`] how they end in time, [`forced`] how they fail
+//! after shard, at a [`pace`] if need be and within its [`memory`], [`drain`] how they end in time, [`forced`] how they fail
 //! in a rehearsal, [`session`] a whole run in one process from spec to report, [`weigh`] what it will
 //! take of memory, [`member`] a worker of a coordinator, and [`single`] the path of one file to
 //! another, without a run. [`comparing`] puts the same rows through two models,
@@ -37,6 +37,7 @@ pub mod score;
 pub mod commit;
 pub mod pool;
 pub mod pace;
+pub mod memory;
 pub mod drain;
 pub mod forced;
 pub mod session;

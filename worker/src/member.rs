@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use nightshift_telemetry::meter::Meter;
 use tokio::runtime::Handle;
 
 use crate::forced::Forced;
 use crate::identity::Identity;
+use crate::memory::Guard;
 use crate::pace::Pace;
 use crate::pool::{NoObserver, Pool};
 use crate::source::Drain;
@@ -21,14 +23,17 @@ pub fn work(
     who: Identity,
     pace: Option<Pace>,
     forced: Forced,
+    memory: Arc<Guard>,
     drain: Drain,
     runtime: Handle,
+    meter: Arc<Meter>,
 ) -> Result<(Ending, Tally), StartError> {
     let threads = settings.threads;
     tracing::info!(worker = %settings.worker, coordinator = %settings.coordinator.uri(), threads, "worker started");
     let (source, keeper) = Remote::start(settings, drain.clone(), runtime.clone())?;
     let observer = Arc::new(NoObserver);
-    let worked = Pool { source, who, observer, drain, pace, forced, runtime }.run(threads);
+    let pool = Pool { source, who, observer, meter, drain, pace, memory, forced, runtime };
+    let worked = pool.run(threads);
     let (mut ending, tally) = keeper.finish();
     if let Some(failure) = worked.stopped {
         ending = Ending::Refused { exit: failure.exit, text: failure.message };

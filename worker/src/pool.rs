@@ -15,14 +15,17 @@ use nightshift_core::plan::Plan;
 use nightshift_core::record::{FailureClass, Record};
 use nightshift_storage::error::StoreError;
 use nightshift_storage::sync::SyncCounters;
+use nightshift_telemetry::meter::{Ended, Meter};
+use nightshift_telemetry::trace::outcome;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::commit::{commit, quarantine};
 use crate::forced::Forced;
 use crate::identity::{Identity, new_attempt};
+use crate::memory::Guard;
 use crate::pace::Pace;
-use crate::score::{ScoredShard, ShardError, Watcher};
+use crate::score::{BATCH_ROWS, ScoredShard, ShardError, Watcher};
 use crate::source::{Acquired, Attempt, Drain, Failure, Scope, ShardSource, Verdict};
 
 mod account;
@@ -63,10 +66,14 @@ pub struct Pool {
     pub who: Identity,
     /// Told about progress.
     pub observer: Arc<dyn Observer>,
+    /// Counts what is done.
+    pub meter: Arc<Meter>,
     /// Stops the run at the next border.
     pub drain: Drain,
     /// A limit on rows a second, if there is one.
     pub pace: Option<Pace>,
+    /// Keeps batches within the memory that there is.
+    pub memory: Arc<Guard>,
     /// Attempts that are to fail, for a rehearsal.
     pub forced: Forced,
     /// Runs the commits.
@@ -138,6 +145,10 @@ struct Ticker<'a> {
 }
 
 impl Watcher for Ticker<'_> {
+    fn inferred(&self, rows: u64, time: Duration) {
+        self.pool.meter.scored(rows, time);
+    }
+
     fn scored(&self, rows: u64) -> bool {
         let Pool { observer, source, drain, pace, .. } = self.pool;
         observer.scored(rows);
@@ -166,6 +177,7 @@ impl Shared {
         while let Acquired::Leases { work, leases } = acquire(streak) {
             if let Some(time) = work.take_loading() {
                 self.account.loaded(time);
+                self.pool.meter.loaded(time);
             }
             let started = Instant::now();
             for lease in leases {
@@ -179,11 +191,10 @@ impl Shared {
                         return;
                     }
                 };
-                let attempt = Attempt { work: Arc::clone(&work), lease, id };
-                let _entered = attempt.span().entered();
-                let begun = Instant::now();
+                let attempt = Attempt::begin(Arc::clone(&work), lease, id);
+                let _entered = attempt.span.enter();
                 if let Err(failure) = self.attempt(&attempt) {
-                    self.account.lost(begun.elapsed());
+                    self.account.lost(attempt.began.elapsed());
                     self.pool.runtime.block_on(self.failed(&attempt, failure));
                 }
             }
@@ -198,7 +209,7 @@ impl Shared {
     /// One attempt, up to handing it over to a commit task.
     fn attempt(self: &Arc<Self>, attempt: &Attempt) -> Result<(), Failure> {
         let Pool { source, observer, runtime, .. } = &self.pool;
-        let Attempt { work, lease, id } = attempt;
+        let Attempt { work, lease, id, .. } = attempt;
         let (run, shard) = (work.run(), lease.shard);
         if !source.begun(attempt) {
             return Err(ShardError::GivenUp.failure());
@@ -217,9 +228,15 @@ impl Shared {
         }
         let staging = work.root.stage(run, shard, id);
         let staging = staging.map_err(|error| Failure::from_store(&error))?;
-        let scored = work.scorer.score(shard, id, &staging, &Ticker { pool: &self.pool, attempt });
+        let ticker = Ticker { pool: &self.pool, attempt };
+        let scored = work.scorer.score(shard, id, &staging, &self.pool.memory, &ticker);
         let scored = scored.map_err(|error| error.failure())?;
         self.lock().effort.attempts_scored += 1;
+        attempt.span.record("trace.rows", scored.rows_in);
+        let batch_rows = work.scorer.reader().batch_rows();
+        if batch_rows < BATCH_ROWS {
+            self.pool.meter.learned(batch_rows);
+        }
         self.hand_over(attempt, scored)
     }
 
@@ -267,15 +284,31 @@ impl Shared {
     fn decided(&self, attempt: &Attempt, record: &Record, won: bool) {
         self.pool.observer.decided(record, won);
         self.lock().effort.commits_lost += u64::from(!won);
+        let committed = record.committed().filter(|_| won);
+        if let Some(committed) = committed {
+            self.pool.meter.rejected(&committed.rejects_by_reason);
+        }
+        // A shard that was given up by this attempt has failed, which is counted already.
+        if committed.is_some() || !won {
+            self.ended(attempt, if won { Ended::Committed } else { Ended::Lost }, None);
+        }
         // Last: the source may end the run at once.
         self.pool.source.decided(attempt, record, won);
+    }
+
+    /// Notes how an attempt ended: in the numbers, and in its trace.
+    fn ended(&self, attempt: &Attempt, ended: Ended, failed: Option<&str>) {
+        self.pool.meter.ended(ended, attempt.began.elapsed());
+        outcome(&attempt.span, ended.as_str(), failed);
     }
 
     async fn failed(&self, attempt: &Attempt, failure: Failure) {
         let Failure { class, reason, message, .. } = &failure;
         if *class == FailureClass::Preempted {
+            self.ended(attempt, Ended::GivenUp, None);
             tracing::info!("attempt given up");
         } else {
+            self.ended(attempt, Ended::Failed, Some(&format!("{reason}: {message}")));
             tracing::warn!(class = class.as_str(), reason, error = message, "attempt failed");
         }
         match self.pool.source.failed(attempt, failure) {

@@ -123,6 +123,19 @@ impl Reader {
     /// [`ReadError::Missing`] or [`ReadError::Changed`] if the file is not the version that was
     /// planned, and whatever is wrong with its footer or header.
     pub fn open(&self, file: &InputFile, slice: &Slice) -> Result<SliceReader, ReadError> {
+        self.open_within(file, slice, usize::MAX)
+    }
+
+    /// Opens `slice` of `file`, to be decoded in batches of at most `most` rows (at least one).
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_within(
+        &self,
+        file: &InputFile,
+        slice: &Slice,
+        most: usize,
+    ) -> Result<SliceReader, ReadError> {
         let shared = Arc::clone(&self.shared);
         let end = slice.start.checked_add(slice.rows).filter(|&end| end <= file.rows);
         let end = end.ok_or_else(|| ReadError::OutOfRange {
@@ -138,7 +151,7 @@ impl Reader {
                 idle.skip_to(slice.start)?;
                 idle
             }
-            None => Cursor::start(open, slice, self.batch_rows())?,
+            None => Cursor::start(open, slice, self.batch_rows().min(most.max(1)))?,
         };
         Ok(SliceReader { shared, cursor: Some(cursor), next: slice.start, end })
     }
@@ -158,6 +171,13 @@ impl Iterator for SliceReader {
     type Item = Result<ReadBatch, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        self.next_of(usize::MAX)
+    }
+}
+
+impl SliceReader {
+    /// The next batch, of at most `most` rows (at least one).
+    pub fn next_of(&mut self, most: usize) -> Option<Result<ReadBatch, ReadError>> {
         let mut cursor = self.cursor.take()?;
         let left = usize::try_from(self.end - self.next).unwrap_or(usize::MAX);
         if left == 0 {
@@ -165,7 +185,7 @@ impl Iterator for SliceReader {
             return None;
         }
         let shared = Arc::clone(&self.shared);
-        let most = shared.batch_rows.load(Ordering::Relaxed);
+        let most = shared.batch_rows.load(Ordering::Relaxed).min(most.max(1));
         let last = left <= most;
         let finishing = last.then(|| shared.idle.finishing(cursor.file(), self.end));
         let (batch, rejects) = match cursor.read(left.min(most), &shared.columns) {

@@ -26,6 +26,7 @@ use thiserror::Error;
 use tokio::runtime::Handle;
 
 use crate::engine::Engine;
+use crate::memory::Guard;
 use crate::read::{ErrorClass, ReadError};
 use crate::score::{ScoredShard, Scorer, ShardError, Watcher};
 use crate::session::{Loaded, RunError, load_resolved};
@@ -166,6 +167,7 @@ pub struct Replay<'a> {
     root: &'a RootReader,
     plan: Arc<Plan>,
     engine: Arc<dyn Engine>,
+    memory: Guard,
     tolerance: f64,
     scratch: Probed,
     /// Removed with everything in it when the replay ends.
@@ -192,7 +194,8 @@ impl<'a> Replay<'a> {
         let uri = folder.path().display().to_string();
         let scratch = runtime
             .block_on(async { OutputRoot::open(&uri, Durability::None).await?.probe().await })?;
-        Ok(Self { runtime, root, plan, engine, tolerance, scratch, folder })
+        let memory = Guard::of_this_process();
+        Ok(Self { runtime, root, plan, engine, memory, tolerance, scratch, folder })
     }
 
     /// Committed shards, `count` of them or all there are, spread evenly over the run.
@@ -252,7 +255,7 @@ impl<'a> Replay<'a> {
         let shard = record.shard;
         let staging = self.scratch.stage(&plan.run, shard, &record.attempt)?;
         let scorer = Scorer::for_plan(Arc::clone(plan), Arc::clone(&self.engine));
-        let scored = scorer.score(shard, &record.attempt, &staging, &Unwatched);
+        let scored = scorer.score(shard, &record.attempt, &staging, &self.memory, &Unwatched);
         scored.map_err(|source| ReplayError::Shard { shard, source })
     }
 

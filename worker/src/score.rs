@@ -17,8 +17,11 @@ use nightshift_core::plan::{Plan, Shard, TaskSettings};
 use nightshift_core::record::Timing;
 use nightshift_core::scores::Scores;
 use nightshift_storage::staged::{StagedFile, StagedObject, Staging};
+use nightshift_telemetry::phase;
+use tracing::Span;
 
 use crate::engine::Engine;
+use crate::memory::Guard;
 use crate::read::{ColumnRequest, ReadBatch, Reader};
 use crate::reject::{RowReject, merge};
 use crate::write::{RejectsWriter, RowWriter, without_rejected};
@@ -65,6 +68,9 @@ pub struct ScoredShard {
 
 /// What an attempt tells while it goes on; returning `false` makes it give up.
 pub trait Watcher: Sync {
+    /// A batch of `rows` rows spent `time` in the model.
+    fn inferred(&self, _rows: u64, _time: Duration) {}
+
     /// `rows` more rows were scored.
     fn scored(&self, rows: u64) -> bool;
 }
@@ -96,7 +102,7 @@ impl Scorer {
         &self.reader
     }
 
-    /// Scores `shard` into files of `staging`.
+    /// Scores `shard` into files of `staging`, in batches that `memory` admits.
     ///
     /// A panic of a library is caught here, at the border of the shard: it becomes
     /// [`ShardError::Panicked`], and the staged files of the attempt are never named anywhere.
@@ -108,11 +114,12 @@ impl Scorer {
         shard: ShardIndex,
         attempt: &AttemptId,
         staging: &Staging,
+        memory: &Guard,
         watcher: &dyn Watcher,
     ) -> Result<ScoredShard, ShardError> {
         // The closure owns nothing that outlives a panic half changed: files are abandoned.
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            Attempt::new(self, shard, attempt, staging)?.run(watcher)
+            Attempt::new(self, shard, attempt, staging)?.run(memory, watcher)
         }));
         outcome.unwrap_or_else(|panic| Err(ShardError::from_panic(&*panic)))
     }
@@ -170,6 +177,21 @@ struct Attempt<'a> {
     rejects_by_reason: BTreeMap<String, u64>,
     examples: Vec<String>,
     clock: Clock,
+    phases: Phases,
+}
+
+/// The steps of an attempt in its trace. Each is entered batch by batch.
+struct Phases {
+    read: Span,
+    infer: Span,
+    write: Span,
+}
+
+impl Phases {
+    fn new() -> Self {
+        let (read, infer) = (phase!("read", busy), phase!("infer", busy));
+        Self { read, infer, write: phase!("write", busy) }
+    }
 }
 
 /// Rejects that an error message spells out.
@@ -197,24 +219,33 @@ impl<'a> Attempt<'a> {
             rejects_by_reason: BTreeMap::new(),
             examples: Vec::new(),
             clock: Clock::default(),
+            phases: Phases::new(),
         })
     }
 
-    fn run(mut self, watcher: &dyn Watcher) -> Result<ScoredShard, ShardError> {
+    fn run(mut self, memory: &Guard, watcher: &dyn Watcher) -> Result<ScoredShard, ShardError> {
         let plan = &self.scorer.plan;
         for slice in &self.shard.slices {
             let file = plan.inputs.get(slice.input as usize);
             let file = file.ok_or(ShardError::NoSuchShard { shard: self.shard_index })?;
             let started = Instant::now();
-            let mut batches = self.scorer.reader.open(file, slice)?;
+            let reader = &self.scorer.reader;
+            let opened =
+                self.phases.read.in_scope(|| reader.open_within(file, slice, memory.rows()));
+            let mut batches = opened?;
             self.clock.read += started.elapsed();
             loop {
                 let started = Instant::now();
-                let Some(batch) = batches.next() else { break };
+                let admission = memory.admit(reader.batch_rows());
+                let read = self.phases.read.in_scope(|| batches.next_of(admission.rows()));
+                let Some(batch) = read else { break };
                 let batch = batch?;
+                admission.read(&batch.batch);
                 self.clock.read += started.elapsed();
                 let rows = batch.batch.num_rows() as u64;
-                self.batch(&file.uri, batch)?;
+                self.batch(&file.uri, batch, watcher)?;
+                // Before the watcher, which may keep the thread waiting.
+                drop(admission);
                 if !watcher.scored(rows) {
                     return Err(ShardError::GivenUp);
                 }
@@ -224,14 +255,24 @@ impl<'a> Attempt<'a> {
         self.finish()
     }
 
-    fn batch(&mut self, uri: &str, read: ReadBatch) -> Result<(), ShardError> {
+    fn batch(
+        &mut self,
+        uri: &str,
+        read: ReadBatch,
+        watcher: &dyn Watcher,
+    ) -> Result<(), ShardError> {
         let ReadBatch { first_row, batch, rejects: unreadable } = read;
         self.rows_in += batch.num_rows() as u64;
         let started = Instant::now();
-        let scored = infer(&*self.scorer.engine, &self.scorer.reader, &batch)?;
-        self.clock.infer += started.elapsed();
+        let Scorer { engine, reader, .. } = self.scorer;
+        let scored = self.phases.infer.in_scope(|| infer(&**engine, reader, &batch))?;
+        let time = started.elapsed();
+        self.clock.infer += time;
+        watcher.inferred(batch.num_rows() as u64, time);
 
         let started = Instant::now();
+        let writing = self.phases.write.clone();
+        let _writing = writing.enter();
         let rejects = merge(unreadable, scored.rejects);
         let Scorer { engine, carried, .. } = self.scorer;
         let out = output_batch(&batch, *carried, &**engine, scored.columns)?;
@@ -288,10 +329,9 @@ impl<'a> Attempt<'a> {
             if self.examples.len() < EXAMPLES_MAX {
                 let row = first_row + reject.row as u64;
                 let column = reject.column.as_deref().unwrap_or("row");
-                self.examples.push(format!(
-                    "{uri} row {row}: {} in {column}: {}",
-                    reject.reason, reject.detail
-                ));
+                // Not what the row holds: this text goes to logs, records and reports. Where the
+                // row is says enough to find it.
+                self.examples.push(format!("{uri} row {row}: {} in {column}", reject.reason));
             }
         }
         self.rejects = Some(writer);
@@ -311,6 +351,8 @@ impl<'a> Attempt<'a> {
 
     fn finish(mut self) -> Result<ScoredShard, ShardError> {
         let started = Instant::now();
+        let writing = self.phases.write.clone();
+        let _writing = writing.enter();
         let Some(output) = self.output.take() else {
             return Err(ShardError::NoSuchShard { shard: self.shard_index });
         };

@@ -25,11 +25,14 @@ use nightshift_storage::opening::{OpenRun, Opener, decision_for, open_epoch, ope
 use nightshift_storage::planning::{Survey, make_plan, survey};
 use nightshift_storage::root::{OutputRoot, Probed, Reader as RootReader};
 use nightshift_storage::sync::Durability;
+use nightshift_telemetry::meter::Meter;
 use nightshift_telemetry::story;
+use nightshift_telemetry::trace::{self, RunTrace};
 use tokio::runtime::Handle;
 
 use crate::forced::Forced;
 use crate::identity::Identity;
+use crate::memory::Guard;
 use crate::pool::{Effort, Observer, Pool};
 use crate::score::Scorer;
 use crate::source::{Drain, InProcess, RunWork, ShardSource, StaticIndex};
@@ -65,12 +68,16 @@ pub struct Session {
     pub drain: Drain,
     /// Told about progress.
     pub observer: Arc<dyn Observer>,
+    /// Counts what is done.
+    pub meter: Arc<Meter>,
     /// Work outside of the spec's window too.
     pub ignore_window: bool,
     /// Whether data is made durable; anything but full is for benchmarks.
     pub durability: Durability,
     /// Attempts that are to fail, for a rehearsal.
     pub forced: Forced,
+    /// Keeps batches within the memory that there is.
+    pub memory: Arc<Guard>,
     models: Models,
     loaded: Mutex<Option<Kept>>,
     /// How long the model took to load, until a run is charged for it.
@@ -138,9 +145,11 @@ impl Session {
             threads,
             drain,
             observer,
+            meter: Arc::default(),
             ignore_window: false,
             durability: Durability::Full,
             forced: Forced::default(),
+            memory: Arc::new(Guard::of_this_process()),
             models: Models::from_env(),
             loaded: Mutex::default(),
             loading: Mutex::default(),
@@ -170,6 +179,8 @@ impl Session {
     /// # Errors
     /// The first thing that is wrong.
     pub fn prepare(&self, task: &Task) -> Result<Prepared, RunError> {
+        // The moment of the plan is when it was begun: the run begins with it.
+        let planned_at = self.who.now();
         let loaded = self.load(task)?;
         self.unless_drained()?;
         let needed = check::needed_columns(&task.spec, &*loaded.engine);
@@ -178,8 +189,7 @@ impl Session {
         let sharding = task.shards.map_or(task.spec.sharding, Sharding::Count);
         let identity = loaded.identity.clone();
         let reporting = task.bound.reporting.clone().map(|reporting| survey.completed(reporting));
-        let plan =
-            make_plan(survey, &task.spec, sharding, task.partition, identity, self.who.now())?;
+        let plan = make_plan(survey, &task.spec, sharding, task.partition, identity, planned_at)?;
         Ok(Prepared { plan: Plan { reporting, ..plan }, loaded })
     }
 
@@ -272,13 +282,17 @@ impl Session {
         }
         let scorer = Scorer::for_plan(Arc::clone(&plan), loaded.engine);
         let collected = Arc::new(Collected::new(Arc::clone(&self.observer)));
+        let work = RunWork::new(root.clone(), scorer, self.take_loading());
+        let work = work.traced(RunTrace::of(&*plan).traceparent());
         let pool = Pool {
-            source: source(Arc::new(RunWork::new(root.clone(), scorer, self.take_loading()))),
+            source: source(Arc::new(work)),
             who: self.who.clone(),
             observer: Arc::clone(&collected) as Arc<dyn Observer>,
+            meter: Arc::clone(&self.meter),
             drain: self.drain.clone(),
             pace: None,
             forced: self.forced.clone(),
+            memory: Arc::clone(&self.memory),
             runtime: self.runtime.clone(),
         };
         let worked = pool.run(self.threads);
@@ -370,6 +384,7 @@ impl Session {
     fn opened(&self, task: &Task, root: &Probed, open: &OpenRun) {
         story::run_opened(&*open.plan, &task.bound.output);
         if open.claimed {
+            trace::planned(&*open.plan);
             let _entered = self.runtime.enter();
             self.teller.begun(root, &open.plan);
         }

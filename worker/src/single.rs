@@ -228,7 +228,8 @@ impl Job<'_> {
                 let bad = crate::reject::merge(unreadable, scored.rejects);
                 if let (None, Some(bad)) = (&example, bad.first()) {
                     let column = bad.column.as_deref().unwrap_or("row");
-                    example = Some(format!("{} in {column}: {}", bad.reason, bad.detail));
+                    // Not what the row holds, which is for the rejects file alone.
+                    example = Some(format!("{} in {column}", bad.reason));
                 }
                 rejects.write(&file.uri, first_row, &batch, &self.id(), &bad)?;
                 let out = without_rejected(

@@ -18,6 +18,7 @@ mod work;
 pub use crate::drain::{Drain, drain_on_signals};
 pub use in_process::InProcess;
 pub use static_index::StaticIndex;
+pub(crate) use work::span;
 pub use work::{Attempt, RunWork};
 
 /// A source of shards, shared by the threads of one worker.

@@ -86,7 +86,7 @@ async fn wait_for_run(coordinator: &Service, run: &str, shards: u32) -> Result<(
     let mut operator = fleet::operator(coordinator.address).await?;
     let started = Instant::now();
     loop {
-        let wish = wire::GetRequest { run: run.to_owned(), shard: None };
+        let wish = wire::GetRequest { run: run.to_owned(), shard: None, open_shards_max: 0 };
         match operator.get(wish).await {
             Ok(answer) => {
                 let found = answer.into_inner().run.context("an answer without a run")?;

@@ -18,10 +18,10 @@ use crate::span::Span;
 /// Variable with the coordinator's address.
 const ADDRESS_VARIABLE: &str = "NIGHTSHIFT_COORDINATOR";
 /// Variable with the output folder, of every command that takes a spec.
-const OUTPUT_VARIABLE: &str = "NIGHTSHIFT_OUTPUT";
+pub(super) const OUTPUT_VARIABLE: &str = "NIGHTSHIFT_OUTPUT";
 
 /// Most runs that one table shows: more than anybody reads.
-const RUNS_MAX: i64 = 10_000;
+pub(super) const RUNS_MAX: i64 = 10_000;
 
 #[derive(Debug, Args)]
 pub(crate) struct CoordinatorArgs {

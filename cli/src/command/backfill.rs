@@ -10,6 +10,7 @@ use nightshift_core::ids::Partition;
 use nightshift_core::spec::Order;
 use nightshift_ledger::Ledger;
 use nightshift_ledger::redis::{RedisLedger, RedisSettings};
+use nightshift_telemetry::meter::Meter;
 use nightshift_worker::front::failure::Failure;
 use nightshift_worker::front::workspace::Workspace;
 use nightshift_worker::session::Session;
@@ -41,7 +42,11 @@ struct Wish {
     forced: Option<String>,
 }
 
-pub(crate) fn perform(runtime: &Handle, args: &BackfillArgs) -> Result<Exit, Failure> {
+pub(crate) fn perform(
+    runtime: &Handle,
+    args: &BackfillArgs,
+    meter: Arc<Meter>,
+) -> Result<Exit, Failure> {
     let begun = Instant::now();
     let workspace = Workspace::open(&args.spec)?;
     if let Some(address) = args.coordinator.named_address()? {
@@ -53,7 +58,8 @@ pub(crate) fn perform(runtime: &Handle, args: &BackfillArgs) -> Result<Exit, Fai
     let progress = Arc::new(Progress::new(u64::from(args.max_dates), json));
     let threads = args.workers.map_or_else(nightshift_worker::front::default_threads, usize::from);
     let observer = Arc::clone(&progress);
-    let session = Session::new(runtime.clone(), threads, drain.clone(), observer);
+    let mut session = Session::new(runtime.clone(), threads, drain.clone(), observer);
+    session.meter = meter;
     let wish = Wish::new(args, &workspace)?;
     let scene = Scene {
         runtime,

@@ -31,7 +31,7 @@ pub(crate) fn perform(runtime: &Handle, args: &CancelArgs) -> Result<Exit, Failu
     let coordinator =
         Coordinator::connect(&address, &args.coordinator.tls, args.coordinator.patience(false))?;
     let run = args.run.clone();
-    let before = runtime.block_on(coordinator.get(GetRun { run: run.clone(), shard: None }))?.run;
+    let before = runtime.block_on(coordinator.get(GetRun::of(run.clone())))?.run;
     if before.state.verdict().is_none() && !args.yes && !agreed(&before)? {
         return Err(Failure::new(Exit::Temporary, "not cancelled; nothing was changed"));
     }

@@ -6,6 +6,7 @@ use nightshift_core::exit::Exit;
 use nightshift_core::ids::Partition;
 use nightshift_storage::root::{OutputRoot, Reader};
 use nightshift_storage::sync::Durability;
+use nightshift_telemetry::secrets::Secrets;
 use nightshift_worker::pool::NoObserver;
 use nightshift_worker::session::{RunError, Session, Task};
 use nightshift_worker::source::Drain;
@@ -14,6 +15,7 @@ use tokio::runtime::Handle;
 
 use super::{print, print_json};
 use crate::args::{LookArgs, OutputFormatArg};
+use crate::prose;
 use crate::table::thousands;
 use nightshift_worker::front::failure::Failure;
 use nightshift_worker::front::workspace::Workspace;
@@ -56,6 +58,11 @@ pub(crate) fn perform(runtime: Handle, args: &LookArgs) -> Result<Exit, Failure>
         checks.push(Check { name: "input", ok: true, text, exit: Exit::Done });
     }
     checks.push(output(&runtime, &any));
+    // A store may repeat what it was asked, with the token that it was asked with.
+    let secrets = Secrets::of_process();
+    for check in &mut checks {
+        check.text = prose::harmless(&secrets.hide(&check.text));
+    }
     if args.format.output_format == OutputFormatArg::Json {
         print_json(&checks)?;
     } else {

@@ -11,6 +11,7 @@ use nightshift_core::gates::GateOutcome;
 use nightshift_core::ids::Partition;
 use nightshift_core::report::Report;
 use nightshift_storage::sync::Durability;
+use nightshift_telemetry::meter::Meter;
 use nightshift_telemetry::signals::refused;
 use nightshift_worker::session::{Outcome, RunError, Session};
 use nightshift_worker::source::Drain;
@@ -38,7 +39,7 @@ struct Summary<'a> {
     seconds: f64,
 }
 
-pub(crate) fn perform(runtime: Handle, args: &RunArgs) -> Result<Exit, Failure> {
+pub(crate) fn perform(runtime: Handle, args: &RunArgs, meter: Arc<Meter>) -> Result<Exit, Failure> {
     if args.dry_run {
         return plan::show(runtime, &args.spec, &args.dates, args.format.output_format, args.force);
     }
@@ -52,11 +53,13 @@ pub(crate) fn perform(runtime: Handle, args: &RunArgs) -> Result<Exit, Failure> 
     let threads = args.workers.map_or_else(nightshift_worker::front::default_threads, usize::from);
     let observer = Arc::clone(&progress);
     let mut session = Session::new(runtime, threads, drain.clone(), observer);
+    session.meter = meter;
     session.ignore_window = args.ignore_window;
     if args.without_sync {
         session.durability = Durability::None;
     }
     session.forced = args.rehearsal.forced();
+    session.memory = Arc::new(args.memory.guard()?);
     let several = partitions.len() > 1;
     let mut lines = Vec::with_capacity(partitions.len());
     for partition in partitions {

@@ -19,7 +19,7 @@ use crate::view::RunView;
 use crate::waiting::{self, Awaited, Part};
 
 mod dates;
-mod runs;
+pub(super) mod runs;
 mod watching;
 
 /// Where the answer is.
@@ -115,7 +115,7 @@ async fn show_one(
     run: RunId,
     format: OutputFormatArg,
 ) -> Result<Exit, Failure> {
-    let found = coordinator.get(GetRun { run, shard: None }).await?.run;
+    let found = coordinator.get(GetRun::of(run)).await?.run;
     if format == OutputFormatArg::Json {
         print_json(&RunView::from(&found))?;
     } else {
@@ -133,7 +133,7 @@ async fn watch_one(
     let begun = Instant::now();
     let mut interrupt = Signals::listen()?;
     let found = tokio::select! {
-        found = coordinator.get(GetRun { run, shard: None }) => found?,
+        found = coordinator.get(GetRun::of(run)) => found?,
         () = interrupt.received() => return Ok(Exit::Done),
     };
     let part = Part::Awaited(Box::new(Awaited { run: found.run, wish: None }));

@@ -41,7 +41,7 @@ pub(crate) fn perform(runtime: &Handle, args: &WhyArgs) -> Result<Exit, Failure>
             &args.coordinator.tls,
             args.coordinator.patience(false),
         )?;
-        let get = GetRun { run: run.clone(), shard };
+        let get = GetRun { shard, ..GetRun::of(run.clone()) };
         Ok::<_, Failure>(coordinator.get(get).await?)
     })?;
     let again = format!("nightshift retry --coordinator {address} {run}");
@@ -52,7 +52,10 @@ pub(crate) fn perform(runtime: &Handle, args: &WhyArgs) -> Result<Exit, Failure>
             let run = run::describe(&found, now, &again);
             format!("Of shard {shard} the coordinator says nothing. {run}")
         }
-        (None, None) => run::describe(&found, now, &again),
+        (None, None) => {
+            let ask = format!("nightshift approve {run} --coordinator {address}");
+            run::describe(&found, now, &again) + &run::waits(&found, &ask)
+        }
     };
     if json {
         print_json(&view::WhyView::new(&found, &text))?;

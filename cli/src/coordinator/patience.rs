@@ -26,6 +26,9 @@ const SHORT: Duration = Duration::from_secs(10);
 const LONG: Duration = Duration::from_secs(600);
 
 impl Patience {
+    /// None: who asks sees to it that it is asked again.
+    pub(crate) const NONE: Self = Self { first: Duration::ZERO, later: Duration::ZERO };
+
     /// The patience of a command that `waits` for something longer than one answer, or does not;
     /// `bound` is what the user said, if anything.
     pub(crate) fn new(bound: Option<Duration>, waits: bool) -> Self {

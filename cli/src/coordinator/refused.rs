@@ -67,6 +67,14 @@ impl CallError {
         }
     }
 
+    /// What went wrong, without how long it has.
+    pub(crate) fn reason(&self) -> &str {
+        match self {
+            Self::NoAnswer { reason, .. } | Self::StillUnable { reason, .. } => reason,
+            Self::Refused { message, .. } => message,
+        }
+    }
+
     /// Whether the coordinator does not know what was asked for.
     pub(crate) fn is_unknown(&self) -> bool {
         matches!(self, Self::Refused { code: Code::NotFound, .. })

@@ -176,7 +176,7 @@ fn draw(bar: &ProgressBar, run: &RunStatus, since: Option<(Instant, u64)>) {
 }
 
 /// Rows that are decided or read.
-fn counted(run: &RunStatus) -> u64 {
+pub(crate) fn counted(run: &RunStatus) -> u64 {
     let rows = run.rows;
     let more = [rows.rejected, rows.quarantined, rows.under_way];
     more.into_iter().fold(rows.out, u64::saturating_add)

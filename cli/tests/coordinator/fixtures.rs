@@ -81,6 +81,7 @@ pub(crate) fn ended(run: &RunId, quarantined: u32, total: u32) -> WatchedRun {
         model_digest: Digest([2; 32]),
         totals,
         withheld: String::new(),
+        judged: None,
     };
     WatchedRun { run: status, verdict: Some(verdict) }
 }
@@ -113,11 +114,12 @@ pub(crate) fn found(watched: WatchedRun, class: FailureClass, message: &str) -> 
         run: watched.run,
         verdict: watched.verdict,
         shard: None,
+        open_shards: Vec::new(),
     }
 }
 
 pub(crate) fn only(run: RunStatus) -> FoundRun {
-    FoundRun { run, verdict: None, quarantined: Vec::new(), shard: None }
+    FoundRun { run, verdict: None, quarantined: Vec::new(), shard: None, open_shards: Vec::new() }
 }
 
 /// A folder with a spec of dates.

@@ -9,6 +9,7 @@
 mod cancel;
 mod fixtures;
 mod hostile;
+mod judge;
 mod manual;
 mod refusals;
 mod retry;

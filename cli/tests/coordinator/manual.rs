@@ -6,6 +6,7 @@ use crate::fixtures::{nightshift, plain};
 fn each_command_has_a_manual() {
     for (command, marks) in [
         ("submit", &["--wait", "--force", "--reason", "--dry-run", "--dates", "Ctrl-C"][..]),
+        ("top", &["--output", "--interval", "--once", "--name", "--limit"]),
         ("status", &["SPEC|RUN", "--watch", "--unfinished", "--limit", "--name"]),
         ("why", &["SHARD", "--output", "what to do"]),
         ("cancel", &["--yes", "--reason", "What is committed stays"]),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nightshift_proto::runs::cancel::{CancelRun, CancelledRun};
 use nightshift_proto::runs::get::{FoundRun, GetRun};
+use nightshift_proto::runs::judge::{JudgeRun, JudgedRun};
 use nightshift_proto::runs::list::{ListRuns, RunPage};
 use nightshift_proto::runs::plan::{PlanRun, PlannedRun};
 use nightshift_proto::runs::retry::{RetriedRun, RetryRun};
@@ -31,6 +32,7 @@ pub(crate) struct Script {
     watch: Answer<WatchRun, Vec<Frame>>,
     cancel: Answer<CancelRun, CancelledRun>,
     retry: Answer<RetryRun, RetriedRun>,
+    judge: Answer<JudgeRun, JudgedRun>,
 }
 
 /// A part of a stream.
@@ -53,6 +55,7 @@ pub(crate) enum Call {
     Watch(WatchRun),
     Cancel(CancelRun),
     Retry(RetryRun),
+    Judge(JudgeRun),
 }
 
 /// A coordinator that runs until it is dropped.
@@ -81,6 +84,7 @@ impl Default for Script {
             watch: unforeseen(),
             cancel: unforeseen(),
             retry: unforeseen(),
+            judge: unforeseen(),
         }
     }
 }
@@ -111,6 +115,7 @@ setters! {
     watch: WatchRun => Vec<Frame>,
     cancel: CancelRun => CancelledRun,
     retry: RetryRun => RetriedRun,
+    judge: JudgeRun => JudgedRun,
 }
 
 impl Script {
@@ -233,6 +238,14 @@ impl Runs for Scripted {
         _request: Request<wire::BackfillRequest>,
     ) -> Result<Response<wire::BackfillResponse>, Status> {
         Err(Status::unimplemented("not in the script"))
+    }
+
+    async fn judge(
+        &self,
+        request: Request<wire::JudgeRequest>,
+    ) -> Result<Response<wire::JudgeResponse>, Status> {
+        let judged = self.answer(read(request)?, Call::Judge, &self.script.judge).await?;
+        Ok(Response::new(judged.into()))
     }
 
     async fn get(

@@ -21,6 +21,7 @@ fn leased() -> ShardStatus {
         state: ShardState::Leased,
         rows: 5_000,
         failed_attempts: 2,
+        preempted_attempts: 0,
         attempt: None,
         leases: vec![ShardLease {
             token: Token { epoch: 3, sequence: 44 },
@@ -28,6 +29,7 @@ fn leased() -> ShardStatus {
             phase: Phase::Scoring,
             rows_done: 1_200,
             age_ms: 62_000,
+            heard_ms: 500,
         }],
         last_failure: Some(Failure {
             class: FailureClass::Transient,
@@ -88,7 +90,7 @@ fn a_shard_is_explained_in_plain_words() {
     assert_eq!(
         text,
         "Shard 17 of flights-2013-01-01-g1 (5,000 rows) is being worked on. Worker node-7:4711 \
-         holds it since 1 minute 2 seconds (lease 3.44) and has read 1,200 of 5,000 rows. \
+         has held it for 1 minute 2 seconds (lease 3.44) and has read 1,200 of 5,000 rows. \
          2 attempts have failed. The last failure was one of the world outside: store_timeout: \
          the store did not answer for 30 s; it is tried again. Next: its worker commits it; if \
          the worker is not heard of for a lease time, another gets it."

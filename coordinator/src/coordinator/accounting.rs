@@ -1,4 +1,5 @@
-//! Keeping the accounts: what the runs of each name came to, from records and finals alone.
+//! Keeping the accounts: what the runs of each name came to, from records, finals and approvals
+//! alone.
 //!
 //! A name is surveyed once, when its output is first served: its finals, and the records of runs
 //! without one. From then on records and finals are counted as this process meets them. What others
@@ -15,6 +16,7 @@ use nightshift_core::backfill::Decided;
 use nightshift_core::conclusion::Final;
 use nightshift_core::decide::{Claim, run_id};
 use nightshift_core::describe::describe;
+use nightshift_core::gates::Judgement;
 use nightshift_core::ids::{Generation, Partition, RunId, SpecName};
 use nightshift_core::layout::{Object, Prefix};
 use nightshift_core::plan::{Outline, Planned};
@@ -32,7 +34,8 @@ const READS_MAX: usize = 16;
 /// The accounts of all names that are served.
 pub(super) type Accounts = BTreeMap<SpecName, Account>;
 
-type Endings = BTreeMap<(Partition, Generation), Ending>;
+/// How runs ended, and what a person decided about those that were withheld.
+type Endings = BTreeMap<(Partition, Generation), (Ending, Option<Judgement>)>;
 
 impl Coordinator {
     /// What the accounts say; a name whose store is still being counted is left out.
@@ -88,6 +91,12 @@ impl Coordinator {
         self.try_conclude(name, &Ending::from(verdict));
     }
 
+    /// Counts what a person decided about a withheld run.
+    pub(super) fn count_judgement(&self, verdict: &Final, judgement: Judgement) {
+        let ending = Ending::from(verdict);
+        self.with_account(&verdict.run.name, |account| account.judge(&ending, judgement));
+    }
+
     /// Notes what a backfill has decided.
     pub(super) fn note_backfill(&self, name: &SpecName, decided: &[Decided]) {
         self.with_account(name, |account| account.decided(decided));
@@ -118,23 +127,28 @@ impl Coordinator {
         // Claims come first: a run that is claimed later is met by this process.
         let claims = reader.generations(&Prefix::AllClaims).await?;
         let endings = endings(reader, name).await?;
-        for ending in endings.values() {
+        for (ending, judgement) in endings.values() {
             let mut before = None;
             if ending.totals.inherited > 0 {
                 let (partition, generation) = (ending.partition, ending.generation);
                 let claim: Option<Claim> =
                     reader.read(&Object::Claim { partition, generation }).await?;
                 let from = claim.and_then(|claim| claim.inherits);
-                before = from.and_then(|from| endings.get(&(from.partition, from.generation)));
+                let from = from.and_then(|from| endings.get(&(from.partition, from.generation)));
+                before = from.map(|(before, _)| before);
             }
             self.settle(served, ending, before).await?;
+            if let Some(judgement) = judgement {
+                self.with_account(name, |account| account.judge(ending, *judgement));
+            }
         }
         for (partition, generation) in claims {
             if !endings.contains_key(&(partition, generation)) {
                 self.count_records(served, &run_id(name, partition, generation)).await?;
             }
         }
-        let newest = endings.values().max_by_key(|ending| ending.planned_at);
+        let newest = endings.values().map(|(ending, _)| ending);
+        let newest = newest.max_by_key(|ending| ending.planned_at);
         if let Some(Ending { partition, generation, .. }) = newest {
             let run = run_id(name, *partition, *generation);
             let plan: Option<Outline> = reader.read(&Object::Plan { run }).await?;
@@ -190,15 +204,16 @@ async fn put_off(what: &str, name: &SpecName, error: &StoreError, pause: &mut Du
     *pause = (*pause * 2).min(PAUSE_MAX);
 }
 
-/// Every final of the output, without its statistics.
+/// Every final of the output, without its statistics, and every decision of a person.
 async fn endings(reader: &Reader, name: &SpecName) -> Result<Endings, StoreError> {
     let listed = reader.generations(&Prefix::AllFinals).await?;
     let read = |(partition, generation)| async move {
         let verdict: Option<Final> = reader.read(&Object::Final { partition, generation }).await?;
         // A final that names another run than its path does decides nothing.
         let verdict = verdict.filter(|it| it.run == run_id(name, partition, generation));
-        let ending = verdict.as_ref().map(Ending::from);
-        Ok::<_, StoreError>(ending.map(|ending| ((partition, generation), ending)))
+        let Some(verdict) = verdict else { return Ok::<_, StoreError>(None) };
+        let judgement = reader.judgement(&verdict).await?;
+        Ok(Some(((partition, generation), (Ending::from(&verdict), judgement))))
     };
     let found = stream::iter(listed).map(read).buffer_unordered(READS_MAX);
     found.try_filter_map(async |ending| Ok(ending)).try_collect().await

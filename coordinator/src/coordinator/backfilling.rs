@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use nightshift_core::backfill::life::JOIN_AFTER;
 use nightshift_core::backfill::{Decided, Input, Instruction, Rules, Step, Store, Tick, Turn};
+use nightshift_core::conclusion::Final;
 use nightshift_core::decide::{Claim, run_id};
 use nightshift_core::describe::describe;
 use nightshift_core::exit::Exit;
@@ -99,13 +100,15 @@ impl Coordinator {
 
     async fn ask_store(&self, sources: &Sources, dates: &[Partition], tick: &mut Tick) {
         let (who, now) = (self.who.to_string(), self.clock.wall());
+        let is_served = self.serves(sources);
         let onlooker = Onlooker { who, now, join_after: JOIN_AFTER };
         for (date, answer) in sources.standings(dates, &onlooker).await {
             let says = match answer {
                 Ok(mut standing) => {
-                    if let Some(verdict) = &standing.verdict {
+                    if let Some(verdict) = standing.verdict.as_ref().filter(|_| is_served) {
                         self.ledger.run_concluded(verdict);
                         self.met_final(&sources.name, verdict);
+                        self.look_for_judgement(sources, verdict).await;
                     }
                     if let Some(open) = &mut standing.stored.open {
                         let run = run_id(&sources.name, date, open.generation);
@@ -117,6 +120,23 @@ impl Coordinator {
                 Err(error) => Store::Unavailable(describe(&error)),
             };
             tick.store(date, says);
+        }
+    }
+
+    /// Whether this is the output that the name has here. A dry run may look at another one, whose
+    /// finals say nothing about this name's ledger and account.
+    fn serves(&self, sources: &Sources) -> bool {
+        let looked_at = sources.output.as_ref().and_then(|output| output.root_id.as_ref());
+        let served = self.roots.get(&sources.name);
+        served.is_some_and(|served| looked_at == Some(&served.root_id))
+    }
+
+    /// Counts what a person decided with the output at hand.
+    async fn look_for_judgement(&self, sources: &Sources, verdict: &Final) {
+        let Some(output) = &sources.output else { return };
+        if let Err(error) = self.met_judgement(&output.reader, verdict).await {
+            let (run, error) = (&verdict.run, describe(&error));
+            tracing::warn!(%run, error, "what was decided about the run cannot be counted");
         }
     }
 

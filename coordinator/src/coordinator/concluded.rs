@@ -40,7 +40,8 @@ impl Coordinator {
         if let Some((plan, report)) = self.stored(served, &run, |_| true).await?
             && report.verdict.state == FinalState::Succeeded
         {
-            complete(&served.root, &plan, report.verdict).await?;
+            let report = complete(&served.root, &plan, report.verdict).await?;
+            self.met_judgement(&served.root, &report.verdict).await?;
         }
         Ok(())
     }

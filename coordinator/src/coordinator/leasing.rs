@@ -13,6 +13,7 @@ use nightshift_proto::leases::report::{Outcome, Report, ReportState, Reported};
 use nightshift_proto::leases::{Directive, LeaseId};
 use nightshift_proto::limits::RETRY_AFTER_MAX_MS;
 use nightshift_proto::names::BatchSize;
+use nightshift_telemetry::trace::RunTrace;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -114,7 +115,8 @@ impl Coordinator {
             heartbeat_interval_ms: self.times.heartbeat_ms(),
             output_root: facts.output_root.clone(),
             plan_sha256: facts.plan_digest,
-            trace: None,
+            // Nothing that this process makes is refused, and a grant without it is as good.
+            trace: RunTrace::of(&*facts.outline).traceparent().and_then(|text| text.parse().ok()),
             batch_size: batch.and_then(|rows| BatchSize::new(rows.get()).ok()),
             backup,
         }

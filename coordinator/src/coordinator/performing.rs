@@ -9,9 +9,9 @@ use nightshift_core::accounts::Met;
 use nightshift_core::conclusion::NotConcluded;
 use nightshift_core::describe::describe;
 use nightshift_core::gates::{Canary, canary, canary_shard};
-use nightshift_core::ids::{RunId, ShardIndex};
+use nightshift_core::ids::{AttemptId, RunId, ShardIndex};
 use nightshift_core::layout::Object;
-use nightshift_core::plan::Outline;
+use nightshift_core::plan::{Outline, Planned};
 use nightshift_core::record::{FailureClass, MESSAGE_MAX_CHARS, Quarantined, Record, Verdict};
 use nightshift_core::report::Report;
 use nightshift_storage::concluding::{ConcludeError, conclude_stored};
@@ -76,10 +76,21 @@ impl Coordinator {
         // The semaphore is never closed.
         let Ok(_permit) = self.quarantines.acquire().await else { return };
         let (class, reason) = (why.class.as_str(), why.reason.clone());
-        tracing::warn!(%run, %shard, class, reason, error = why.message, "shard given up");
-        if let Err(error) = self.write_quarantine(run, shard, why).await {
+        let message = why.message.clone();
+        let facts = self.facts(run);
+        let model_digest = facts.map(|facts| facts.outline.model().digest);
+        let model_digest = model_digest.as_ref().map(tracing::field::display);
+        // The attempt that decides a shard without any worker is the coordinator's own.
+        let attempt = match fresh_id() {
+            Ok(attempt) => attempt,
+            Err(error) => {
+                return tracing::error!(%run, %shard, model_digest, error = describe(&error), "the shard could not be given up");
+            }
+        };
+        tracing::warn!(%run, %shard, %attempt, model_digest, class, reason, error = message, "shard given up");
+        if let Err(error) = self.write_quarantine(run, shard, attempt.clone(), why).await {
             let error = describe(&error);
-            tracing::warn!(%run, %shard, error, "the shard could not be given up");
+            tracing::warn!(%run, %shard, %attempt, model_digest, error, "the shard could not be given up");
             let now = self.clock.now();
             self.desk().quarantine_failed(now, run, shard);
         }
@@ -92,7 +103,8 @@ impl Coordinator {
             let shards = self.look(|desk, _| desk.run(run).map(|run| run.undecided_shards()));
             let Some(shards) = shards.filter(|shards| !shards.is_empty()) else { return };
             tracing::warn!(%run, shards = shards.len(), reason = why.reason, "giving up what is undecided");
-            let give_up = |shard| self.write_quarantine(run, shard, why.clone());
+            let give_up =
+                async |shard| self.write_quarantine(run, shard, fresh_id()?, why.clone()).await;
             let mut written =
                 futures::stream::iter(shards).map(give_up).buffer_unordered(QUARANTINES_MAX);
             let mut failed = None;
@@ -110,12 +122,12 @@ impl Coordinator {
         self: &Arc<Self>,
         run: &RunId,
         shard: ShardIndex,
+        attempt: AttemptId,
         why: GivenUp,
     ) -> Result<(), Refusal> {
         let Some(served) = self.root_of(run) else {
             return Err(Refusal::UnknownRun { run: run.clone() });
         };
-        let attempt = fresh_id()?;
         let record = Record {
             version: Record::VERSION,
             run: run.clone(),
@@ -172,7 +184,8 @@ impl Coordinator {
             match self.stored_canary(run, &facts.outline).await {
                 // The record was there a moment ago.
                 Ok(Canary::Awaited(shard)) => {
-                    tracing::error!(%run, %shard, "the record of the canary has vanished");
+                    let model_digest = facts.outline.model().digest;
+                    tracing::error!(%run, %shard, %model_digest, "the record of the canary has vanished");
                 }
                 Ok(canary) => {
                     tracing::info!(%run, ?canary, "canary judged");

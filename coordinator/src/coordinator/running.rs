@@ -16,6 +16,7 @@ use nightshift_proto::runs::status::{RunState, RunStatus};
 use nightshift_storage::error::StoreError;
 use nightshift_storage::opening::{Opener, decision_for, open_outline};
 use nightshift_storage::root::Reader;
+use nightshift_telemetry::trace;
 
 use super::Coordinator;
 use crate::planning::Order;
@@ -148,6 +149,7 @@ impl Coordinator {
         let run = open.outline.run.clone();
         let decision = if open.claimed { Shown::Start } else { Shown::Join };
         if open.claimed {
+            trace::planned(&open.outline);
             self.teller.begun(&served.root, &open.outline);
         }
         if !open.decided.is_empty() {

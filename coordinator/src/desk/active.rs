@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use nightshift_core::conclusion::QuarantinedShard;
 use nightshift_core::ids::{Digest, RunId, ShardIndex};
-use nightshift_core::lease::{Effect, Event, LeaseTable, Moment, Token};
+use nightshift_core::lease::{Effect, Event, Holder, LeaseTable, Moment, Token};
 use nightshift_core::plan::{Outline, Planned};
 use nightshift_core::record::{FailureClass, Record, Verdict};
 use nightshift_proto::leases::Phase;
 use nightshift_proto::leases::report::Failure;
 use nightshift_proto::limits::QUARANTINED_SHOWN_MAX;
+use nightshift_telemetry::trace::{self, LostAttempt};
 
 use super::Task;
 use super::pace::Pace;
@@ -353,6 +354,14 @@ impl ActiveRun {
         if self.failures.len() < FAILURES_MAX || self.failures.contains_key(&shard) {
             self.failures.insert(shard, failure);
         }
+    }
+
+    /// Puts an attempt into the trace of the run whose worker will not do so any more.
+    pub(super) fn trace_lost(&self, now: Moment, lease: Holder, reason: &str) {
+        let Holder { shard, granted_at, .. } = lease;
+        let number = self.table.attempts(shard).saturating_add(1);
+        let age_ms = now.since_ms(granted_at);
+        trace::lost(&*self.facts.outline, LostAttempt { shard, number, age_ms, reason });
     }
 
     /// Forgets the progress of leases that are over.

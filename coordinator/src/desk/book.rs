@@ -31,7 +31,8 @@ pub(super) struct Worker {
     pub(super) next_request: u64,
     /// The run of its last lease.
     pub(super) run: Option<RunId>,
-    seen: Moment,
+    /// When it was last heard of.
+    pub(super) seen: Moment,
 }
 
 /// A request that was granted something.

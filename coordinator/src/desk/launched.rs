@@ -41,6 +41,9 @@ impl Desk {
                     let rows = smaller_batch(active.batch_of(&held).unwrap_or(BATCH_ROWS));
                     active.table.apply(now, Event::BatchLearned { worker, rows });
                 }
+                for lease in held.iter().filter_map(|token| active.table.holder(*token)) {
+                    active.trace_lost(now, lease, reason);
+                }
                 for token in &held {
                     let shard = active.table.holder(*token).map(|held| held.shard);
                     if let (Some(shard), Ok(reason)) = (shard, reason.parse()) {

@@ -1,5 +1,7 @@
 //! What people are shown of a run that is under way.
 
+use std::collections::BTreeSet;
+
 use nightshift_core::ids::{RunId, ShardIndex};
 use nightshift_core::lease::{Moment, ShardPlace};
 use nightshift_core::plan::Planned;
@@ -21,6 +23,8 @@ pub struct ShardLook {
     pub rows: u64,
     /// Attempts that ended without a record.
     pub failed_attempts: u32,
+    /// Of those, the ones whose worker was told to go.
+    pub preempted_attempts: u32,
     /// Leases that are out.
     pub leases: Vec<ShardLease>,
     /// How the last failed attempt failed.
@@ -38,21 +42,36 @@ impl Desk {
         let active = self.runs.get(run)?;
         let leases = active.table.holders(shard).take(SHARD_LEASES_MAX).filter_map(|held| {
             let progress = active.progress.get(&held.token);
+            let worker = self.book.get(held.worker)?;
             Some(ShardLease {
                 token: held.token,
-                worker: self.book.get(held.worker)?.name.clone(),
+                worker: worker.name.clone(),
                 phase: progress.map_or(Phase::Waiting, |progress| progress.phase),
                 rows_done: progress.map_or(0, |progress| progress.rows_done),
                 age_ms: now.since_ms(held.granted_at),
+                heard_ms: now.since_ms(worker.seen),
             })
         });
         Some(ShardLook {
             place: active.table.place(shard)?,
             rows: active.facts.rows_of(shard),
             failed_attempts: active.table.attempts(shard),
+            preempted_attempts: active.table.preempted(shard),
             leases: leases.collect(),
             last_failure: active.failures.get(&shard).cloned(),
         })
+    }
+
+    /// At most `max` shards that somebody works on, the oldest lease first, and then shards that
+    /// wait out a pause; none if the run is not under way.
+    pub fn open_shards(&self, now: Moment, run: &RunId, max: u32) -> Vec<(ShardIndex, ShardLook)> {
+        let Some(active) = self.runs.get(run) else { return Vec::new() };
+        let mut shown = BTreeSet::new();
+        let leased = active.table.leased_shards();
+        let open = leased.filter(|shard| shown.insert(*shard)).chain(active.table.pausing_shards());
+        let looks =
+            open.take(max as usize).map(|shard| Some((shard, self.shard(now, run, shard)?)));
+        looks.flatten().collect()
     }
 }
 

@@ -7,6 +7,7 @@ use nightshift_proto::refusal::invalid_request;
 use nightshift_proto::runs::backfill::BackfillRuns;
 use nightshift_proto::runs::cancel::{CancelRun, CancelledRun};
 use nightshift_proto::runs::get::GetRun;
+use nightshift_proto::runs::judge::JudgeRun;
 use nightshift_proto::runs::list::ListRuns;
 use nightshift_proto::runs::plan::PlanRun;
 use nightshift_proto::runs::retry::{RetriedRun, RetryRun};
@@ -24,17 +25,22 @@ use crate::refusal::Refusal;
 
 /// Watches that are open at a time; each is a task that looks at its run now and then.
 const WATCHES_MAX: usize = 1_000;
+/// Decisions of people that are carried out at a time; each may publish a whole output, sixteen
+/// files at once.
+const JUDGEMENTS_MAX: usize = 64;
 
 /// The service for operators.
 #[derive(Debug)]
 pub(super) struct Runs {
     coordinator: Arc<Coordinator>,
     watches: Arc<Semaphore>,
+    judgements: Arc<Semaphore>,
 }
 
 impl Runs {
     pub(super) fn new(coordinator: Arc<Coordinator>) -> Self {
-        Self { coordinator, watches: Arc::new(Semaphore::new(WATCHES_MAX)) }
+        let (watches, judgements) = (Semaphore::new(WATCHES_MAX), Semaphore::new(JUDGEMENTS_MAX));
+        Self { coordinator, watches: Arc::new(watches), judgements: Arc::new(judgements) }
     }
 }
 
@@ -118,6 +124,26 @@ impl runs_server::Runs for Runs {
             nightshift_telemetry::spawn("retry", async move { coordinator.retry(&retry).await });
         let run = retried.await.map_err(|_| Refusal::Bug { what: "Retry" })??;
         Ok(Response::new(RetriedRun { run }.into()))
+    }
+
+    async fn judge(
+        &self,
+        request: Request<wire::JudgeRequest>,
+    ) -> Result<Response<wire::JudgeResponse>, Status> {
+        let judge = JudgeRun::try_from(request.into_inner()).map_err(|e| invalid_request(&e))?;
+        let Ok(permit) = Arc::clone(&self.judgements).try_acquire_owned() else {
+            return Err(Refusal::TooMany { what: "Judge", max: JUDGEMENTS_MAX }.into());
+        };
+        let coordinator = Arc::clone(&self.coordinator);
+        // Publishing may take longer than the caller waits. It goes on without the caller, who
+        // asks again and is told what was decided.
+        let judged = nightshift_telemetry::spawn("judge", async move {
+            let judged = coordinator.judge(&judge).await;
+            drop(permit);
+            judged
+        });
+        let judged = judged.await.map_err(|_| Refusal::Bug { what: "Judge" })?;
+        Ok(Response::new(judged?.into()))
     }
 
     async fn backfill(

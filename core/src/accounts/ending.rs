@@ -26,7 +26,7 @@ pub struct Ending {
 pub enum Outcome {
     /// Every shard is committed.
     Succeeded,
-    /// The same, and its gate withholds it from readers, until a person decides.
+    /// The same, and its gate withheld it from readers; a person decides, and may have.
     Withheld,
     /// Some shards are committed.
     Partial,

@@ -301,3 +301,42 @@ fn pending_dates_are_those_of_the_last_backfill_that_have_not_succeeded_since() 
     let pending = Pending { dates: 0, oldest: None };
     assert_eq!(account.figures().unwrap().pending, Some(pending));
 }
+
+#[test]
+fn an_approval_makes_a_withheld_run_a_success_and_takes_nothing_back() {
+    let mut account = Account::default();
+    account.surveyed();
+    let withheld = Ending { outcome: Outcome::Withheld, ..ending(0, 4, 100) };
+    let another = Ending { generation: Generation::FIRST, ..withheld.clone() };
+    account.conclude(&withheld, None).unwrap();
+    account.conclude(&another, None).unwrap();
+    assert_eq!(account.figures().unwrap().last_success, None);
+    account.judge(&another, Judgement::Rejected);
+    assert_eq!(account.figures().unwrap().last_success, None);
+    for _ in 0..2 {
+        account.judge(&withheld, Judgement::Approved);
+        let figures = account.figures().unwrap();
+        assert_eq!(figures.last_success, Some(withheld.decided_at));
+        assert_eq!(figures.runs, BTreeMap::from([(Outcome::Withheld, 2)]));
+        let once = [(Judgement::Approved, 1), (Judgement::Rejected, 1)];
+        assert_eq!(figures.judged, BTreeMap::from(once));
+    }
+}
+
+#[test]
+fn a_date_that_somebody_decided_about_is_not_pending() {
+    use crate::backfill::Turn;
+    for judgement in Judgement::ALL {
+        let mut account = Account::default();
+        account.surveyed();
+        let withheld = Ending { outcome: Outcome::Withheld, ..ending(0, 4, 100) };
+        let instruction = Instruction::Held { generation: withheld.generation, rejected: false };
+        let partition = withheld.partition;
+        account.decided(&[Decided { partition, instruction, turn: Turn::Never }]);
+        account.conclude(&withheld, None).unwrap();
+        let pending = |account: &Account| account.figures().unwrap().pending.unwrap().dates;
+        assert_eq!(pending(&account), 1);
+        account.judge(&withheld, judgement);
+        assert_eq!(pending(&account), 0);
+    }
+}

@@ -30,7 +30,7 @@ pub struct Approval {
 }
 
 /// What a person decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Judgement {
     /// The output is published.
@@ -45,6 +45,9 @@ impl Approval {
 }
 
 impl Judgement {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Approved, Self::Rejected];
+
     /// The name in documents and reports.
     pub fn as_str(self) -> &'static str {
         match self {

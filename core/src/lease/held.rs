@@ -43,6 +43,11 @@ impl Leases {
         self.by_shard.range((shard, FIRST)..=(shard, LAST)).map(|(_, token)| *token)
     }
 
+    /// The shard of each lease, in the order of tokens, which only grow.
+    pub(super) fn shards(&self) -> impl Iterator<Item = ShardIndex> + '_ {
+        self.by_token.values().map(|held| held.shard)
+    }
+
     pub(super) fn insert(&mut self, token: Token, held: Held) {
         self.remove(token);
         self.by_shard.insert((held.shard, token));
@@ -70,6 +75,11 @@ impl Leases {
 
     pub(super) fn first_deadline(&self) -> Option<Moment> {
         self.by_deadline.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// The leases whose deadline has come at `now`.
+    pub(super) fn expired(&self, now: Moment) -> impl Iterator<Item = Token> + '_ {
+        self.by_deadline.range(..=(now, LAST)).map(|(_, token)| *token)
     }
 
     /// The lease whose deadline is the most overdue at `now`.

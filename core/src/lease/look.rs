@@ -64,6 +64,12 @@ impl LeaseTable {
         Some(Holder { token, worker, shard, granted_at })
     }
 
+    /// The leases that [`Event::TimePassed`](super::Event::TimePassed) at `now` would end, oldest
+    /// deadline first.
+    pub fn expired(&self, now: Moment) -> impl Iterator<Item = Holder> + '_ {
+        self.leases.expired(now).filter_map(|token| self.holder(token))
+    }
+
     /// The leases on one shard: none, one, or one and a backup.
     pub fn holders(&self, shard: ShardIndex) -> impl Iterator<Item = Holder> + '_ {
         self.leases.of_shard(shard).filter_map(|token| self.holder(token))
@@ -77,6 +83,22 @@ impl LeaseTable {
     /// Attempts of a shard that ended without a record.
     pub fn attempts(&self, shard: ShardIndex) -> u32 {
         self.shards.attempts(shard)
+    }
+
+    /// Those of them whose worker was told to go.
+    pub fn preempted(&self, shard: ShardIndex) -> u32 {
+        self.shards.preempted(shard)
+    }
+
+    /// Shards that are leased, in the order of their leases' names, so that the oldest come first;
+    /// one with two leases comes twice.
+    pub fn leased_shards(&self) -> impl Iterator<Item = ShardIndex> + '_ {
+        self.leases.shards()
+    }
+
+    /// Shards that wait out a pause after a failure, those that wake first before the others.
+    pub fn pausing_shards(&self) -> impl Iterator<Item = ShardIndex> + '_ {
+        self.shards.pausing()
     }
 
     /// Until when leases of an older epoch are awaited, if they are at `now`.

@@ -51,6 +51,11 @@ impl Standing {
         u32::from(self.lost) + u32::from(self.transient) + u32::from(self.preempted)
     }
 
+    /// Those of them whose worker was told to go.
+    pub fn preempted(self) -> u32 {
+        self.preempted.into()
+    }
+
     /// Counts one more failed attempt and says what follows.
     pub(super) fn after(&mut self, class: FailureClass, rules: &RetryRules) -> Next {
         match class {

@@ -110,6 +110,15 @@ impl Shards {
         self.get(shard).map_or(0, |slot| slot.standing.attempts())
     }
 
+    pub(super) fn preempted(&self, shard: ShardIndex) -> u32 {
+        self.get(shard).map_or(0, |slot| slot.standing.preempted())
+    }
+
+    /// Shards that wait out a pause, those that wake first before the others.
+    pub(super) fn pausing(&self) -> impl Iterator<Item = ShardIndex> + '_ {
+        self.paused.iter().map(|(_, shard)| *shard)
+    }
+
     pub(super) fn standing_mut(&mut self, shard: ShardIndex) -> Option<&mut Standing> {
         self.slots.get_mut(shard.as_usize()).map(|slot| &mut slot.standing)
     }

@@ -88,6 +88,7 @@ fn the_crash_budget_ends_in_quarantine_and_preemption_is_free() {
         let lease = granted(want(&mut table, 0, 1));
         assert_eq!(table.apply(Moment(0), fail(lease, FailureClass::Lost)), []);
     }
+    assert_eq!((table.attempts(ShardIndex(0)), table.preempted(ShardIndex(0))), (54, 50));
     let lease = granted(want(&mut table, 0, 1));
     let effects = table.apply(Moment(0), fail(lease, FailureClass::Lost));
     assert!(matches!(effects[..], [Effect::WriteQuarantine { attempts: 55, .. }]), "{effects:?}");

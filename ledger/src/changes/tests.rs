@@ -27,6 +27,30 @@ fn entry(of: u8, day: u32, generation: u32) -> DateEntry {
     }
 }
 
+#[test]
+fn what_is_approved_is_not_withheld_again() {
+    let withheld = DateEntry { withheld: true, ..entry(1, 1, 1) };
+    let approved = withheld.clone().published();
+    for (first, second) in [(&withheld, &approved), (&approved, &withheld)] {
+        let mut changes = Changes::default();
+        changes.conclude(first.clone());
+        changes.conclude(second.clone());
+        assert!(changes.dates.values().eq([&approved]), "{first:?}, then {second:?}");
+    }
+    let date = approved.partition();
+    let held = |entry: &DateEntry| BTreeMap::from([(date, entry.clone())]);
+    let effective = |told: &DateEntry, has: &DateEntry| {
+        let changes = Changes { dates: held(told), ..Changes::default() };
+        let (dates, gaps, runs) = (held(has), BTreeMap::new(), BTreeSet::new());
+        changes.effective(&root(1), Held { dates: &dates, gaps: &gaps, runs: &runs }).dates
+    };
+    assert_eq!(effective(&approved, &withheld), held(&approved));
+    assert!(effective(&withheld, &approved).is_empty(), "it came late");
+    // The next generation is judged anew.
+    let next = DateEntry { withheld: true, ..entry(1, 1, 2) };
+    assert_eq!(effective(&next, &approved), held(&next));
+}
+
 fn shards() -> impl Strategy<Value = BTreeMap<RunId, Vec<ShardIndex>>> {
     let run = (1..6_u32, 1..4_u32).prop_map(|(day, generation)| run(day, generation));
     let shards = prop::collection::btree_set(0..500_u32, 1..60);

@@ -153,10 +153,18 @@ impl Inbox {
     }
 
     pub(super) fn conclude(&self, verdict: &Final) {
+        self.note(verdict, |entry| entry);
+    }
+
+    pub(super) fn approve(&self, verdict: &Final) {
+        self.note(verdict, DateEntry::published);
+    }
+
+    fn note(&self, verdict: &Final, stands: fn(DateEntry) -> DateEntry) {
         let mut letters = self.letters();
         let Some(slot) = letters.names.get_mut(&verdict.run.name) else { return };
         if slot.has_room() {
-            slot.changes.conclude(DateEntry::new(&slot.root, verdict));
+            slot.changes.conclude(stands(DateEntry::new(&slot.root, verdict)));
         }
         letters.told += 1;
         self.bell.notify_one();

@@ -27,6 +27,8 @@ pub(super) fn spec(
         json!({ "name": "NIGHTSHIFT_LOG", "value": "info" }),
         json!({ "name": "NIGHTSHIFT_LOG_FORMAT", "value": "json" }),
     ];
+    let collector = settings.collector()?;
+    env.extend(collector.map(|url| variable("OTEL_EXPORTER_OTLP_ENDPOINT", url)));
     env.extend(container.env);
     let resources = resources(settings)?;
     env.extend(threads(&resources));

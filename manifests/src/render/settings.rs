@@ -28,7 +28,7 @@ const DATED: &[Pattern] = &[Job, Indexed, Coordinator];
 const PLACED: &[Pattern] = &[Job, CronJob, Indexed];
 
 /// Every key.
-pub const KEYS: [Key; 27] = [
+pub const KEYS: [Key; 28] = [
     key("name", PODS, "name of the objects; by default the spec's, with the date or pattern"),
     key("namespace", ALL, "namespace of the objects; by default kubectl's"),
     key("image", ALL, "container image"),
@@ -40,6 +40,7 @@ pub const KEYS: [Key; 27] = [
     key("service-account", PODS, "ServiceAccount of the pods: nightshift-worker"),
     key("cpu", PODS, "CPU request, and as many threads: the spec's workers.resources, or 1"),
     key("memory", PODS, "memory request and limit: the spec's, or 512Mi and 1Gi"),
+    key("collector", PODS, "where traces and metrics go, by OTLP: http://collector:4317"),
     key("retries", PODS, "pods that may fail before the Job does"),
     key("deadline", PODS, "seconds after which the Job is ended"),
     key("ttl", PODS, "seconds after which a finished Job is removed"),
@@ -94,6 +95,17 @@ impl<'a> Settings<'a> {
     pub(super) fn written(&self, key: &str) -> Option<&'a str> {
         let written = self.request.settings.iter().rev().find(|(name, _)| name == key);
         written.map(|(_, value)| value.as_str())
+    }
+
+    /// Where traces and metrics go, if anywhere.
+    pub(super) fn collector(&self) -> Result<Option<&'a str>, RenderError> {
+        let key = "collector";
+        let Some(text) = self.given(key)? else { return Ok(None) };
+        let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+        match rest.filter(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace)) {
+            Some(_) => Ok(Some(text)),
+            None => Err(invalid(key, text, "write an address as in http://collector:4317")),
+        }
     }
 
     /// Text that is not empty and has no line break.

@@ -131,6 +131,27 @@ fn resources_are_the_specs_or_the_settings() {
 }
 
 #[test]
+fn pods_send_to_the_collector_that_is_named() {
+    let collector = "http://otel-collector.observability:4317";
+    let set = format!("collector={collector}");
+    for (name, pattern, sets) in VARIANTS {
+        if pattern == Pattern::Coordinator {
+            // It makes no pods; its coordinator has an endpoint of its own.
+            continue;
+        }
+        let endpoint = |sets: &[&str]| {
+            let documents = parsed(&rendered(pattern, sets).unwrap());
+            let env = pod(documents.last().unwrap())["containers"][0]["env"].clone();
+            let env = env.as_array().unwrap().clone();
+            env.into_iter().find(|variable| variable["name"] == "OTEL_EXPORTER_OTLP_ENDPOINT")
+        };
+        assert_eq!(endpoint(sets), None, "{name}");
+        let sets: Vec<&str> = sets.iter().copied().chain([&*set]).collect();
+        assert_eq!(endpoint(&sets).unwrap()["value"], collector, "{name}");
+    }
+}
+
+#[test]
 fn long_names_are_cut_to_what_each_kind_takes() {
     let text = UNDATED.replace("reviews }", &format!("{} }}", "a".repeat(45)));
     for (pattern, max) in [
@@ -171,7 +192,7 @@ fn retries_of_shards_count_for_each_or_for_all() {
 #[test]
 fn what_cannot_be_is_refused_with_the_remedy() {
     let refused = |pattern, sets: &[&str]| rendered(pattern, sets).unwrap_err().to_string();
-    insta::assert_snapshot!(refused(Pattern::CronJob, &["shedule=x"]), @"--set shedule: `cronjob` has no such key; did you mean `schedule`? use one of name, namespace, image, input, output, model-version, claim, service-account, cpu, memory, retries, deadline, ttl, schedule, timezone, starting-deadline, variant");
+    insta::assert_snapshot!(refused(Pattern::CronJob, &["shedule=x"]), @"--set shedule: `cronjob` has no such key; did you mean `schedule`? use one of name, namespace, image, input, output, model-version, claim, service-account, cpu, memory, collector, retries, deadline, ttl, schedule, timezone, starting-deadline, variant");
     insta::assert_snapshot!(refused(Pattern::Coordinator, &["parallelism=4"]), @"--set parallelism: `coordinator` has no such key; use one of namespace, image, date, coordinator, generation");
     insta::assert_snapshot!(refused(Pattern::Job, &[]), @"the spec's input has {date}, so a date is needed: add --set date=2013-01-31");
     insta::assert_snapshot!(refused(Pattern::Job, &["date=yesterday"]), @"--set date=yesterday: write a date such as 2013-01-31");
@@ -181,6 +202,7 @@ fn what_cannot_be_is_refused_with_the_remedy() {
     insta::assert_snapshot!(refused(Pattern::CronJob, &["output=/data/{day}"]), @"--set output=/data/{day}: `{day}` is not a placeholder; use {date}, {name} or {model_version}");
     insta::assert_snapshot!(refused(Pattern::CronJob, &["name=Nightly"]), @"--set name=Nightly: use at most 52 lower-case letters, digits and `-`");
     insta::assert_snapshot!(refused(Pattern::CronJob, &["image="]), @"--set image=: write one line of text");
+    insta::assert_snapshot!(refused(Pattern::CronJob, &["collector=otel:4317"]), @"--set collector=otel:4317: write an address as in http://collector:4317");
     let text = UNDATED.replace("/data/out/reviews", "out");
     let error = render_text(Pattern::Job, &text, &[]).unwrap_err();
     insta::assert_snapshot!(error, @"deploy/samples/flights.yaml: spec.output.uri: `out` is not on the volume of the pods; name a path below /data, as in --set output=/data/…");

@@ -48,7 +48,7 @@ fn what_is_no_job_at_all_is_refused() {
     insta::assert_snapshot!(refused("- a"), @"job.yaml:1:1: expected mapping start; write one batch/v1 Job as in deploy/base/worker-job.yaml");
     insta::assert_snapshot!(refused("apiVersion: batch/v1\nkind: Job\n"), @"job.yaml:2:1: missing field `spec`; write one batch/v1 Job as in deploy/base/worker-job.yaml");
     insta::assert_snapshot!(refused("apiVersion: batch/v1\nkind: Job\nspec: {}\n"), @"job.yaml:3:7: missing field `template`; write one batch/v1 Job as in deploy/base/worker-job.yaml");
-    insta::assert_snapshot!(refused(&format!("{TEMPLATE}---\n{TEMPLATE}")), @"job.yaml:139:1: there is a second document after `---`; write one batch/v1 Job as in deploy/base/worker-job.yaml");
+    insta::assert_snapshot!(refused(&format!("{TEMPLATE}---\n{TEMPLATE}")), @"job.yaml:146:1: there is a second document after `---`; write one batch/v1 Job as in deploy/base/worker-job.yaml");
     insta::assert_snapshot!(refused(&with("kind: Job", "kind: Job\nkind: Job")), @"job.yaml:6:1: the key `kind` occurs twice; write one batch/v1 Job as in deploy/base/worker-job.yaml");
 }
 

@@ -138,6 +138,34 @@ fn what_a_run_needs_is_set_last() {
 }
 
 #[test]
+fn the_sidecar_learns_who_gets_its_last_numbers() {
+    let workers = with_overlay(json!({ "spec": { "initContainers": [{
+        "name": "sidecar", "env": [{ "name": "NIGHTSHIFT_RUN", "value": "another" }],
+    }] } }));
+    let told = job(&workers).unwrap();
+    let env = told["spec"]["template"]["spec"]["initContainers"][0]["env"].clone();
+    let named = |name: &str| -> Vec<Value> {
+        let all = env.as_array().unwrap().iter();
+        all.filter(|variable| variable["name"] == name).cloned().collect()
+    };
+    let url =
+        json!({ "name": "NIGHTSHIFT_COORDINATOR", "value": "http://nightshift-coordinator:7070" });
+    assert_eq!(named("NIGHTSHIFT_COORDINATOR"), [url]);
+    let [run] = &named("NIGHTSHIFT_RUN")[..] else { panic!("{env}") };
+    assert_ne!(run["value"], "another");
+    assert_eq!(named("POD_NAME").len(), 1);
+    // A pod without it is no less a pod.
+    let without = with_overlay(json!({ "spec": { "initContainers": [
+        { "name": "sidecar", "$patch": "delete" },
+    ] } }));
+    assert!(!job(&without).unwrap().to_string().contains("NIGHTSHIFT_RUN"));
+    let wrong = with_overlay(json!({ "spec": { "initContainers": [
+        { "name": "sidecar", "env": { "A": "b" } },
+    ] } }));
+    insta::assert_snapshot!(job(&wrong).unwrap_err().to_string(), @"spec.template.spec.initContainers[sidecar].env of the worker Job is not a list; correct the job template or spec.workers.podTemplate");
+}
+
+#[test]
 fn what_contradicts_a_run_is_refused() {
     let refused = |overlay| job(&with_overlay(overlay)).unwrap_err().to_string();
     let worker = |fields: Value| {

@@ -89,12 +89,22 @@ fn list<'v>(
 
 /// Names the worker after its pod, by which its leases are freed when the pod dies.
 fn set_pod_name(worker: &mut Value) -> Result<(), InvalidOrder> {
-    let env = list(worker, "env", ENV)?;
-    let variable = json!({
-        "name": "POD_NAME",
-        "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } },
-    });
-    match env.iter_mut().find(|variable| variable["name"] == "POD_NAME") {
+    let from = json!({ "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } });
+    set_variable(worker, ENV, "POD_NAME", &from)
+}
+
+/// Sets an environment variable of a container, whose list of them is at `path`, to what `content`
+/// says; what stood there is gone.
+pub(super) fn set_variable(
+    container: &mut Value,
+    path: &str,
+    name: &str,
+    content: &Value,
+) -> Result<(), InvalidOrder> {
+    let env = list(container, "env", path)?;
+    let mut variable = content.clone();
+    variable["name"] = json!(name);
+    match env.iter_mut().find(|variable| variable["name"] == name) {
         Some(there) => *there = variable,
         None => env.insert(0, variable),
     }

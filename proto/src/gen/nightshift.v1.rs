@@ -88,7 +88,7 @@ pub struct Grant {
     /// plan must not score the shard.
     #[prost(string, tag = "7")]
     pub plan_sha256: ::prost::alloc::string::String,
-    /// W3C traceparent of the shard's span, version 00; empty where nothing is traced.
+    /// W3C traceparent of the run's span, version 00; empty where nothing is traced.
     #[prost(string, tag = "8")]
     pub traceparent: ::prost::alloc::string::String,
     /// Batch size that attempts of this run have learned, in the unit of the task: rows for `tabular`
@@ -959,6 +959,332 @@ pub mod shard_leases_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// The last numbers of a pod. Set by the sidecar.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HandInRequest {
+    /// Random id of this snapshot, 1 to 128 bytes of visible ASCII. The same one counts once.
+    #[prost(string, tag = "1")]
+    pub snapshot_id: ::prost::alloc::string::String,
+    /// The run that the pod worked on, as in `flights-2013-01-31-g1`.
+    #[prost(string, tag = "2")]
+    pub run: ::prost::alloc::string::String,
+    /// The pod, for people: 1 to 128 bytes of visible ASCII.
+    #[prost(string, tag = "3")]
+    pub pod: ::prost::alloc::string::String,
+    /// The numbers, at most 512.
+    #[prost(message, repeated, tag = "4")]
+    pub samples: ::prost::alloc::vec::Vec<PodSample>,
+}
+/// One number.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PodSample {
+    /// Name of the sample as a page of metrics has it, 1 to 128 bytes of letters, digits, `_` and `:`.
+    /// Buckets of a histogram hold what fell between their bound and the one before. Names that the
+    /// coordinator does not know are left out.
+    #[prost(string, tag = "1")]
+    pub metric: ::prost::alloc::string::String,
+    /// Value of the one label that the metric has, at most 128 bytes; empty where it has none.
+    #[prost(string, tag = "2")]
+    pub label: ::prost::alloc::string::String,
+    /// The number: finite and not negative.
+    #[prost(double, tag = "3")]
+    pub value: f64,
+}
+/// The answer to a snapshot. Set by the coordinator.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HandInResponse {
+    /// Whether it counts by this call; false where it was known already.
+    #[prost(bool, tag = "1")]
+    pub counted: bool,
+    /// Numbers that were left out, because the coordinator does not know them.
+    #[prost(uint32, tag = "2")]
+    pub left_out: u32,
+}
+/// Generated client implementations.
+pub mod pods_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Pods that end. Called by sidecars.
+    #[derive(Debug, Clone)]
+    pub struct PodsClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> PodsClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> PodsClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            PodsClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Hands in the last numbers of a pod. Safe to repeat with the same snapshot id. A name that this
+        /// coordinator does not serve is refused with NOT_FOUND.
+        pub async fn hand_in(
+            &mut self,
+            request: impl tonic::IntoRequest<super::HandInRequest>,
+        ) -> std::result::Result<tonic::Response<super::HandInResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::BoundedCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/nightshift.v1.Pods/HandIn",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("nightshift.v1.Pods", "HandIn"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod pods_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with PodsServer.
+    #[async_trait]
+    pub trait Pods: std::marker::Send + std::marker::Sync + 'static {
+        /// Hands in the last numbers of a pod. Safe to repeat with the same snapshot id. A name that this
+        /// coordinator does not serve is refused with NOT_FOUND.
+        async fn hand_in(
+            &self,
+            request: tonic::Request<super::HandInRequest>,
+        ) -> std::result::Result<tonic::Response<super::HandInResponse>, tonic::Status>;
+    }
+    /// Pods that end. Called by sidecars.
+    #[derive(Debug)]
+    pub struct PodsServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> PodsServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for PodsServer<T>
+    where
+        T: Pods,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/nightshift.v1.Pods/HandIn" => {
+                    #[allow(non_camel_case_types)]
+                    struct HandInSvc<T: Pods>(pub Arc<T>);
+                    impl<T: Pods> tonic::server::UnaryService<super::HandInRequest>
+                    for HandInSvc<T> {
+                        type Response = super::HandInResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::HandInRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Pods>::hand_in(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = HandInSvc(inner);
+                        let codec = crate::codec::BoundedCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for PodsServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "nightshift.v1.Pods";
+    impl<T> tonic::server::NamedService for PodsServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// A wish for the next missing things of many partitions.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BackfillRequest {
@@ -1218,10 +1544,12 @@ pub struct Verdict {
     /// Sums over the records.
     #[prost(message, optional, tag = "4")]
     pub totals: ::core::option::Option<Totals>,
-    /// Why a gate keeps the output from readers, which checks it failed; empty if none does. What a
-    /// person decides about it stands in the output.
+    /// Why the gate kept the output from readers, which checks it failed; empty if none did.
     #[prost(string, tag = "5")]
     pub withheld: ::prost::alloc::string::String,
+    /// What a person decided about that; not set if nobody has.
+    #[prost(message, optional, tag = "6")]
+    pub judged: ::core::option::Option<Judged>,
 }
 /// Sums over the records of a run.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1297,6 +1625,10 @@ pub struct GetRequest {
     /// A shard to describe too. Set by the operator.
     #[prost(uint32, optional, tag = "2")]
     pub shard: ::core::option::Option<u32>,
+    /// How many shards that somebody works on, or that wait out a pause, to describe too, at most
+    /// 50. Set by the operator.
+    #[prost(uint32, tag = "3")]
+    pub open_shards_max: u32,
 }
 /// A run in detail.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1313,6 +1645,10 @@ pub struct GetResponse {
     /// The shard that was asked for.
     #[prost(message, optional, tag = "4")]
     pub shard: ::core::option::Option<Shard>,
+    /// Shards that are leased, the oldest lease first, and then shards that wait out a pause; as many
+    /// as were asked for.
+    #[prost(message, repeated, tag = "5")]
+    pub open_shards: ::prost::alloc::vec::Vec<Shard>,
 }
 /// One shard in detail. Set by the coordinator.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1338,6 +1674,10 @@ pub struct Shard {
     /// How the last failed attempt failed; absent if none did.
     #[prost(message, optional, tag = "7")]
     pub last_failure: ::core::option::Option<Failed>,
+    /// Of `failed_attempts`, those that ended because their worker was told to go: nobody's fault, and
+    /// no budget is used up by them. 0 once the shard is decided.
+    #[prost(uint32, tag = "8")]
+    pub preempted_attempts: u32,
 }
 /// A lease of a shard that is out.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1357,6 +1697,9 @@ pub struct ShardLease {
     /// How long ago it was granted, in milliseconds.
     #[prost(uint64, tag = "5")]
     pub age_ms: u64,
+    /// How long ago its worker was last heard of, in milliseconds.
+    #[prost(uint64, tag = "6")]
+    pub heard_ms: u64,
 }
 /// A question about many runs.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1448,6 +1791,54 @@ pub struct RetryResponse {
     /// The new run.
     #[prost(message, optional, tag = "1")]
     pub run: ::core::option::Option<Run>,
+}
+/// A decision about a run that its gate withheld.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JudgeRequest {
+    /// The run. Set by the operator.
+    #[prost(string, tag = "1")]
+    pub run: ::prost::alloc::string::String,
+    /// What is decided. Set by the operator.
+    #[prost(enumeration = "Judgement", tag = "2")]
+    pub judgement: i32,
+    /// Why, for people; 1 to 1,000 characters.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// Who decides, for people: user and host, 1 to 128 bytes of visible ASCII.
+    #[prost(string, tag = "4")]
+    pub requested_by: ::prost::alloc::string::String,
+}
+/// What a person decided, and stands.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Judged {
+    /// What was decided.
+    #[prost(enumeration = "Judgement", tag = "1")]
+    pub judgement: i32,
+    /// Who decided.
+    #[prost(string, tag = "2")]
+    pub decided_by: ::prost::alloc::string::String,
+    /// When, by the clock of whoever wrote it down.
+    #[prost(message, optional, tag = "3")]
+    pub decided_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// The answer to a decision that counts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JudgeResponse {
+    /// The run.
+    #[prost(string, tag = "1")]
+    pub run: ::prost::alloc::string::String,
+    /// The first decision, which is what the request says.
+    #[prost(message, optional, tag = "2")]
+    pub judged: ::core::option::Option<Judged>,
+    /// Whether this call decided it. Otherwise it was decided so before.
+    #[prost(bool, tag = "3")]
+    pub first: bool,
+    /// Folder of the visible files, an absolute path or a URI; empty if the output is not visible.
+    #[prost(string, tag = "4")]
+    pub output: ::prost::alloc::string::String,
 }
 /// Which of many dates comes first. Set by the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -1654,6 +2045,39 @@ impl ShardState {
             "SHARD_STATE_LEASED" => Some(Self::Leased),
             "SHARD_STATE_COMMITTED" => Some(Self::Committed),
             "SHARD_STATE_QUARANTINED" => Some(Self::Quarantined),
+            _ => None,
+        }
+    }
+}
+/// What a person decides about a run that its gate withheld.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Judgement {
+    /// Never sent.
+    Unspecified = 0,
+    /// The output is published.
+    Approved = 1,
+    /// It never is.
+    Rejected = 2,
+}
+impl Judgement {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "JUDGEMENT_UNSPECIFIED",
+            Self::Approved => "JUDGEMENT_APPROVED",
+            Self::Rejected => "JUDGEMENT_REJECTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "JUDGEMENT_UNSPECIFIED" => Some(Self::Unspecified),
+            "JUDGEMENT_APPROVED" => Some(Self::Approved),
+            "JUDGEMENT_REJECTED" => Some(Self::Rejected),
             _ => None,
         }
     }
@@ -1880,6 +2304,28 @@ pub mod runs_client {
             req.extensions_mut().insert(GrpcMethod::new("nightshift.v1.Runs", "Retry"));
             self.inner.unary(req, path, codec).await
         }
+        /// Records what a person decides about a run that its gate withheld, and publishes the output if
+        /// that is an approval. The first decision counts: the same one again is answered as done and goes
+        /// on where an earlier call died, another one is refused with FAILED_PRECONDITION, and so are a run
+        /// that is under way, one that no gate withholds, and one that shards are missing of.
+        pub async fn judge(
+            &mut self,
+            request: impl tonic::IntoRequest<super::JudgeRequest>,
+        ) -> std::result::Result<tonic::Response<super::JudgeResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::BoundedCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/nightshift.v1.Runs/Judge");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("nightshift.v1.Runs", "Judge"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Decides about many partitions, and starts or joins the runs of those whose turn it is. Safe to
         /// repeat: a run that the request has started, or that is under way, takes the place of another.
         pub async fn backfill(
@@ -1965,6 +2411,14 @@ pub mod runs_server {
             &self,
             request: tonic::Request<super::RetryRequest>,
         ) -> std::result::Result<tonic::Response<super::RetryResponse>, tonic::Status>;
+        /// Records what a person decides about a run that its gate withheld, and publishes the output if
+        /// that is an approval. The first decision counts: the same one again is answered as done and goes
+        /// on where an earlier call died, another one is refused with FAILED_PRECONDITION, and so are a run
+        /// that is under way, one that no gate withholds, and one that shards are missing of.
+        async fn judge(
+            &self,
+            request: tonic::Request<super::JudgeRequest>,
+        ) -> std::result::Result<tonic::Response<super::JudgeResponse>, tonic::Status>;
         /// Decides about many partitions, and starts or joins the runs of those whose turn it is. Safe to
         /// repeat: a run that the request has started, or that is under way, takes the place of another.
         async fn backfill(
@@ -2341,6 +2795,49 @@ pub mod runs_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RetrySvc(inner);
+                        let codec = crate::codec::BoundedCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/nightshift.v1.Runs/Judge" => {
+                    #[allow(non_camel_case_types)]
+                    struct JudgeSvc<T: Runs>(pub Arc<T>);
+                    impl<T: Runs> tonic::server::UnaryService<super::JudgeRequest>
+                    for JudgeSvc<T> {
+                        type Response = super::JudgeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::JudgeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Runs>::judge(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = JudgeSvc(inner);
                         let codec = crate::codec::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -12,7 +12,7 @@ use crate::field::{
 };
 use crate::leases::report::{Failure, InvalidFailure};
 use crate::leases::{self, InvalidToken, Phase};
-use crate::limits::{QUARANTINED_SHOWN_MAX, SHARD_LEASES_MAX};
+use crate::limits::{OPEN_SHARDS_MAX, QUARANTINED_SHOWN_MAX, SHARD_LEASES_MAX};
 use crate::names::WorkerName;
 use crate::wire;
 
@@ -23,6 +23,8 @@ pub struct GetRun {
     pub run: RunId,
     /// A shard to describe too.
     pub shard: Option<ShardIndex>,
+    /// How many open shards to describe too, at most [`OPEN_SHARDS_MAX`].
+    pub open_shards_max: u32,
 }
 
 /// A run in detail.
@@ -36,6 +38,8 @@ pub struct FoundRun {
     pub quarantined: Vec<QuarantinedShard>,
     /// The shard that was asked for.
     pub shard: Option<ShardStatus>,
+    /// Shards under a lease, the oldest first, then those that wait out a pause.
+    pub open_shards: Vec<ShardStatus>,
 }
 
 /// One shard in detail.
@@ -49,6 +53,8 @@ pub struct ShardStatus {
     pub rows: u64,
     /// Attempts that ended without a record.
     pub failed_attempts: u32,
+    /// Of those, the ones whose worker was told to go.
+    pub preempted_attempts: u32,
     /// The attempt whose record decided the shard.
     pub attempt: Option<AttemptId>,
     /// Leases that are out, at most [`SHARD_LEASES_MAX`].
@@ -85,6 +91,8 @@ pub struct ShardLease {
     pub rows_done: u64,
     /// How long ago it was granted.
     pub age_ms: u64,
+    /// How long ago its worker was last heard of.
+    pub heard_ms: u64,
 }
 
 same_enum!(ShardState = ShardState { Ready, Delayed, Leased, Committed, Quarantined });
@@ -92,6 +100,7 @@ same_enum!(ShardState = ShardState { Ready, Delayed, Leased, Committed, Quaranti
 invalid_message!(InvalidGetRun of "the get request" {
     Run: InvalidId = "run",
     Shard: OutOfRange = "shard",
+    OpenShardsMax: OutOfRange = "open_shards_max",
 });
 
 invalid_message!(InvalidFoundRun of "the get response" {
@@ -99,6 +108,7 @@ invalid_message!(InvalidFoundRun of "the get response" {
     Verdict: InvalidRunVerdict = "verdict",
     Quarantined: InvalidList<InvalidQuarantinedShard> = "quarantined",
     Shard: InvalidShardStatus = "shard",
+    OpenShards: InvalidList<InvalidShardStatus> = "open_shards",
 });
 
 invalid_message!(InvalidShardStatus of "the shard" {
@@ -117,9 +127,20 @@ invalid_message!(InvalidShardLease of "the shard's lease" {
 
 // === impl GetRun ===
 
+impl GetRun {
+    /// A question about the run alone.
+    pub fn of(run: RunId) -> Self {
+        Self { run, shard: None, open_shards_max: 0 }
+    }
+}
+
 impl From<GetRun> for wire::GetRequest {
     fn from(get: GetRun) -> Self {
-        Self { run: get.run.to_string(), shard: get.shard.map(|shard| shard.0) }
+        Self {
+            run: get.run.to_string(),
+            shard: get.shard.map(|shard| shard.0),
+            open_shards_max: get.open_shards_max,
+        }
     }
 }
 
@@ -135,6 +156,8 @@ impl TryFrom<wire::GetRequest> for GetRun {
                 .map(leases::shard)
                 .transpose()
                 .map_err(|source| Invalid::Shard { source })?,
+            open_shards_max: field::within(wire.open_shards_max, 0, OPEN_SHARDS_MAX)
+                .map_err(|source| Invalid::OpenShardsMax { source })?,
         })
     }
 }
@@ -148,6 +171,7 @@ impl From<FoundRun> for wire::GetResponse {
             verdict: found.verdict.map(Into::into),
             quarantined: field::out(found.quarantined),
             shard: found.shard.map(Into::into),
+            open_shards: field::out(found.open_shards),
         }
     }
 }
@@ -171,6 +195,8 @@ impl TryFrom<wire::GetResponse> for FoundRun {
                 .map(ShardStatus::try_from)
                 .transpose()
                 .map_err(|source| Invalid::Shard { source })?,
+            open_shards: field::list(wire.open_shards, OPEN_SHARDS_MAX as usize)
+                .map_err(|source| Invalid::OpenShards { source })?,
         })
     }
 }
@@ -184,6 +210,7 @@ impl From<ShardStatus> for wire::Shard {
             state: wire::ShardState::from(status.state).into(),
             rows: status.rows,
             failed_attempts: status.failed_attempts,
+            preempted_attempts: status.preempted_attempts,
             attempt: field::text_of(status.attempt),
             leases: field::out(status.leases),
             last_failure: status.last_failure.map(Into::into),
@@ -202,6 +229,7 @@ impl TryFrom<wire::Shard> for ShardStatus {
                 .map_err(|source| Invalid::State { source })?,
             rows: wire.rows,
             failed_attempts: wire.failed_attempts,
+            preempted_attempts: wire.preempted_attempts,
             attempt: field::optional(&wire.attempt)
                 .map_err(|source| Invalid::Attempt { source })?,
             leases: field::list(wire.leases, SHARD_LEASES_MAX)
@@ -225,6 +253,7 @@ impl From<ShardLease> for wire::ShardLease {
             phase: wire::Phase::from(lease.phase).into(),
             rows_done: lease.rows_done,
             age_ms: lease.age_ms,
+            heard_ms: lease.heard_ms,
         }
     }
 }
@@ -241,6 +270,7 @@ impl TryFrom<wire::ShardLease> for ShardLease {
                 .map_err(|source| Invalid::Phase { source })?,
             rows_done: wire.rows_done,
             age_ms: wire.age_ms,
+            heard_ms: wire.heard_ms,
         })
     }
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use nightshift_core::conclusion::{QuarantinedShard, Totals};
+use nightshift_core::gates::REASON_MAX_CHARS;
 use nightshift_core::plan::SHARDS_MAX;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use prost::Message;
 
-use super::get::FoundRun;
+use super::get::{FoundRun, ShardStatus};
+use super::judge::{JudgeRun, Judged, JudgedRun};
 use super::list::{ListRuns, RunPage};
 use super::start::{InvalidStartRun, StartRun};
 use super::status::{InvalidShardCounts, InvalidTotal, RunStatus, ShardCounts};
@@ -17,6 +19,7 @@ use super::watch::WatchRun;
 use super::*;
 use crate::arbitrary::Legal;
 use crate::field::{InvalidPart, OutOfRange};
+use crate::leases::report::Failure;
 use crate::limits::*;
 
 fn legal<T: Legal>() -> T {
@@ -105,6 +108,32 @@ fn pages_and_watches_have_limits() {
 }
 
 #[test]
+fn a_decision_has_a_meaning_a_reason_and_a_moment() {
+    let reason = |reason: String| {
+        JudgeRun::try_from(wire::JudgeRequest { reason, ..legal::<JudgeRun>().into() })
+    };
+    for (text, ok) in [
+        (String::new(), false),
+        (" \n".to_owned(), false),
+        ("ä".repeat(REASON_MAX_CHARS), true),
+        ("ä".repeat(REASON_MAX_CHARS + 1), false),
+    ] {
+        match reason(text.clone()) {
+            Ok(_) => assert!(ok, "{text:.20}"),
+            Err(error) => assert!(!ok && error.field() == "reason", "{error}"),
+        }
+    }
+    for judgement in [0, 3, -1] {
+        let message = wire::JudgeRequest { judgement, ..legal::<JudgeRun>().into() };
+        assert_eq!(JudgeRun::try_from(message).unwrap_err().field(), "judgement", "{judgement}");
+    }
+    let message = wire::Judged { decided_at: None, ..legal::<Judged>().into() };
+    assert_eq!(Judged::try_from(message).unwrap_err().field(), "decided_at");
+    let message = wire::JudgeResponse { judged: None, ..legal::<JudgedRun>().into() };
+    assert_eq!(JudgedRun::try_from(message).unwrap_err().field(), "judged");
+}
+
+#[test]
 fn counts_of_shards_add_up() {
     let counts = |total, ready| {
         ShardCounts::try_from(wire::ShardCounts { total, ready, ..Default::default() })
@@ -162,6 +191,11 @@ fn the_longest_replies_fit() {
         message: notice,
         ..legal::<QuarantinedShard>()
     };
+    let open_shard = ShardStatus {
+        leases: vec![legal(); SHARD_LEASES_MAX],
+        last_failure: Some(Failure { message: quarantined.message.clone(), ..legal() }),
+        ..legal::<ShardStatus>()
+    };
     let named = |n: usize| (format!("{n:0ID_MAX_BYTES$}"), u64::MAX);
     let rejects_by_reason = (0..REJECT_REASONS_MAX).map(named).collect();
     let totals = Totals { rejects_by_reason, ..legal() };
@@ -169,7 +203,8 @@ fn the_longest_replies_fit() {
         run,
         verdict: Some(RunVerdict { totals, ..legal() }),
         quarantined: vec![quarantined; QUARANTINED_SHOWN_MAX],
-        shard: Some(legal()),
+        shard: Some(open_shard.clone()),
+        open_shards: vec![open_shard; OPEN_SHARDS_MAX as usize],
     };
     let message = wire::GetResponse::from(found);
     assert!(message.encoded_len() * 2 <= REPLY_MAX_BYTES, "{}", message.encoded_len());

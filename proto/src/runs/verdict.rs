@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use nightshift_core::conclusion::{Final, FinalState, QuarantinedShard, Totals};
-use nightshift_core::gates::GateOutcome;
+use nightshift_core::gates::{Approval, GateOutcome, Judgement};
 use nightshift_core::ids::{Digest, InvalidId};
 use thiserror::Error;
 
+use super::judge::{InvalidJudged, Judged};
 use super::status::RunState;
 use crate::field::{
     self, InvalidPart, InvalidSeconds, InvalidText, OutOfRange, UnknownValue, invalid_message,
@@ -26,8 +27,10 @@ pub struct RunVerdict {
     pub model_digest: Digest,
     /// Sums over the records.
     pub totals: Totals,
-    /// Why a gate keeps the output from readers; empty if none does.
+    /// Why the gate kept the output from readers; empty if none did.
     pub withheld: String,
+    /// What a person decided about that; none if nobody has.
+    pub judged: Option<Judged>,
 }
 
 /// Counts of rejected rows by reason cannot be taken in.
@@ -55,6 +58,7 @@ invalid_message!(InvalidRunVerdict of "the verdict" {
     ModelSha256: InvalidId = "model_sha256",
     Totals: InvalidPart<InvalidTotals> = "totals",
     Withheld: InvalidText = "withheld",
+    Judged: InvalidJudged = "judged",
 });
 
 invalid_message!(InvalidTotals of "the totals" {
@@ -74,8 +78,8 @@ invalid_message!(InvalidQuarantinedShard of "the quarantined shard" {
 // === impl RunVerdict ===
 
 impl RunVerdict {
-    /// The verdict of a final, and the first of its quarantined shards, as many as a reply shows.
-    pub fn of(verdict: &Final) -> (Self, Vec<QuarantinedShard>) {
+    /// The verdict of a final with what a person decided about it, and the first of its quarantined shards, as many as a reply shows.
+    pub fn of(verdict: &Final, approval: Option<Approval>) -> (Self, Vec<QuarantinedShard>) {
         let shown = verdict.quarantined.iter().take(QUARANTINED_SHOWN_MAX).cloned().collect();
         let short = Self {
             state: verdict.state,
@@ -83,8 +87,18 @@ impl RunVerdict {
             model_digest: verdict.model_digest,
             totals: verdict.totals.clone(),
             withheld: withheld(verdict),
+            judged: approval.map(Judged::of),
         };
         (short, shown)
+    }
+}
+
+impl RunVerdict {
+    /// Whether readers may see the output of a run that succeeded: no gate kept it, or a person
+    /// approved it.
+    pub fn is_accepted(&self) -> bool {
+        let judged = self.judged.as_ref().map(|judged| judged.judgement);
+        self.withheld.is_empty() || judged == Some(Judgement::Approved)
     }
 }
 
@@ -103,6 +117,7 @@ impl From<RunVerdict> for wire::Verdict {
             model_sha256: verdict.model_digest.to_string(),
             totals: Some(verdict.totals.into()),
             withheld: verdict.withheld,
+            judged: verdict.judged.map(Into::into),
         }
     }
 }
@@ -127,6 +142,11 @@ impl TryFrom<wire::Verdict> for RunVerdict {
                 .map_err(|source| Invalid::ModelSha256 { source })?,
             totals: field::part(wire.totals).map_err(|source| Invalid::Totals { source })?,
             withheld: field::prose(wire.withheld).map_err(|source| Invalid::Withheld { source })?,
+            judged: wire
+                .judged
+                .map(Judged::try_from)
+                .transpose()
+                .map_err(|source| Invalid::Judged { source })?,
         })
     }
 }

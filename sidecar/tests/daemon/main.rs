@@ -133,6 +133,61 @@ fn a_flood_is_dropped_and_counted() {
     exposition::check(&sidecar.scrape(OPEN).1, true);
 }
 
+/// Most memory of its own that an idle sidecar may have resident, in kB. Pages of the program come
+/// on top: a debug build has several times as many as a release build.
+const IDLE_MAX_KB: u64 = 10 << 10;
+/// How much more it may have after anything that is sent to it, in kB: eight connections with two
+/// calls of 1 MiB each, and what an allocator keeps of it.
+const MORE_MAX_KB: u64 = 24 << 10;
+
+#[test]
+fn floods_of_every_kind_leave_memory_where_it_was() {
+    let sidecar = Sidecar::start(&[]);
+    let pid = sidecar.running.pid();
+    assert_eq!(get(sidecar.http, "/metrics", "").0, 200);
+    let (idle, own) = (resident_kb(pid), status_kb(pid, "RssAnon:"));
+    assert!(own < IDLE_MAX_KB, "{own} kB of its own when idle, of {idle}");
+    // Zeros: a thousandth of their size on the wire.
+    for _ in 0..20 {
+        let bomb = sidecar.export_compressed(vec![0; 8 << 20]).unwrap_err();
+        assert_eq!(bomb.code(), tonic::Code::ResourceExhausted, "{bomb}");
+    }
+    let bombed = resident_kb(pid);
+    // Names without end: the store is full after the first two thousand.
+    for round in 0..20 {
+        let one = |n: u32| gauge(&format!("m{round}_{n}"), vec![point(&[], 1, 1.0)]);
+        let _ = sidecar.export((0..5_000).map(one).collect());
+    }
+    let flooded = resident_kb(pid);
+    // Connections that say half a sentence and stay: on both ports, more than there are places.
+    let halves = [
+        (sidecar.http, &b"GET /metrics HTTP/1.1\r\nHost: x\r\nX: "[..]),
+        (sidecar.otlp, &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0"[..]),
+    ];
+    let mut slow = Vec::new();
+    for (address, half) in halves {
+        for _ in 0..100 {
+            let mut stream = TcpStream::connect(address).unwrap();
+            // One that waits for a place may be refused by a full queue.
+            let _ = stream.write_all(half);
+            slow.push(stream);
+        }
+    }
+    let held = resident_kb(pid);
+    eprintln!(
+        "resident: {idle} kB idle ({own} of its own), {bombed} kB after bombs, {flooded} kB after a flood of names, \
+         {held} kB with {} slow connections",
+        slow.len()
+    );
+    for now in [bombed, flooded, held] {
+        assert!(now < idle + MORE_MAX_KB, "from {idle} kB to {now} kB");
+    }
+    // In a second, whatever hangs on it.
+    let told = std::time::Instant::now();
+    assert_eq!(sidecar.end(Signal::TERM).expect(0).code(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(1), "{:?}", told.elapsed());
+}
+
 #[test]
 fn what_cannot_be_served_is_refused_by_name_and_the_rest_is_kept() {
     let sidecar = Sidecar::start(&[]);
@@ -225,6 +280,16 @@ fn the_control_group_is_served() {
     assert_eq!(sidecar.value("nightshift_cgroup_cpu_usage_seconds_total"), 1.5);
     let (_, page) = sidecar.scrape(OPEN);
     assert!(!page.contains("memory_limit"), "{page}");
+    let limits = |file: &str, text: &str| {
+        std::fs::write(folder.path().join(file), text).unwrap();
+        get(sidecar.http, "/limits", "").2
+    };
+    let none = r#"{"scope":"pod","memory_limit_bytes":null,"memory_used_bytes":1048576}"#;
+    assert_eq!(limits("memory.max", "max\n"), none);
+    let some = r#"{"scope":"pod","memory_limit_bytes":2097152,"memory_used_bytes":1048576}"#;
+    assert_eq!(limits("memory.max", "2097152\n"), some);
+    let less = r#"{"scope":"pod","memory_limit_bytes":2097152,"memory_used_bytes":1000000}"#;
+    assert_eq!(limits("memory.stat", "inactive_file 48576\n"), less);
     exposition::check(&page, true);
 }
 
@@ -278,7 +343,12 @@ fn starts_that_cannot_work_say_why() {
 
 /// Memory of a process that is in use, in kB.
 fn resident_kb(pid: u32) -> u64 {
+    status_kb(pid, "VmRSS:")
+}
+
+/// A size of a process, in kB.
+fn status_kb(pid: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim().trim_end_matches("kB").trim().parse().unwrap()
 }

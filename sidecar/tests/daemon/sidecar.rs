@@ -100,6 +100,24 @@ impl Sidecar {
             .map(tonic::Response::into_inner)
     }
 
+    /// As [`export_bytes`](Self::export_bytes), compressed on the way.
+    pub(crate) fn export_compressed(
+        &self,
+        bytes: Vec<u8>,
+    ) -> Result<ExportMetricsServiceResponse, Status> {
+        let path = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+        let grpc = tonic::client::Grpc::new(self.channel.clone());
+        let mut grpc = grpc.send_compressed(tonic::codec::CompressionEncoding::Gzip);
+        let codec = ProstCodec::<Vec<u8>, ExportMetricsServiceResponse>::default();
+        let path = PathAndQuery::from_static(path);
+        self.runtime
+            .block_on(async {
+                grpc.ready().await.unwrap();
+                grpc.unary(tonic::Request::new(bytes), path, codec).await
+            })
+            .map(tonic::Response::into_inner)
+    }
+
     /// Content type and body of `/metrics`.
     pub(crate) fn scrape(&self, accept: &str) -> (String, String) {
         let (status, head, body) = get(self.http, "/metrics", accept);

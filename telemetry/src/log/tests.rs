@@ -20,7 +20,7 @@ fn collect(format: LogFormat, filter: &str, events: impl FnOnce()) -> Vec<String
     let seen = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&seen);
     let write = move |line: &str| sink.lock().unwrap().push(line.to_owned());
-    let lines = Lines { format, colours: false, write };
+    let lines = Lines { format, colours: false, secrets: Secrets::default(), write };
     let filter = parse_filter(filter).unwrap();
     with_default(Registry::default().with(filter).with(lines), events);
     let seen = seen.lock().unwrap();
@@ -126,6 +126,7 @@ proptest! {
         let moves = |c: char| c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c);
         prop_assert!(!body.contains(moves), "{:?}", body);
         let line = json(event);
+        prop_assert!(!one(LogFormat::Json, event).trim_end_matches('\n').contains(moves));
         prop_assert_eq!(line["path"].as_str(), Some(value.as_str()));
         prop_assert_eq!(line["message"].as_str(), Some(message.as_str()));
     }

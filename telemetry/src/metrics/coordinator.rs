@@ -16,10 +16,13 @@ pub mod runs {
             "`rejects.max_ratio` of the spec, in the plan of the run that was planned last.";
         RUNS_CONCLUDED: Counter "nightshift_runs_concluded_total" ["name", "state"]
             "Runs that have their final.",
-            "`state` is `succeeded`, `withheld` (succeeded, and a gate keeps it from readers), `partial` or `failed`.";
+            "`state` is `succeeded`, `withheld` (succeeded, and its gate kept it from readers), `partial` or `failed`. A withheld run stays so here whatever a person decides, since a counter cannot go back; decisions are counted by the next one.";
+        RUNS_JUDGED: Counter "nightshift_runs_judged_total" ["name", "judgement"]
+            "Withheld runs that a person has decided about.",
+            "`judgement` is `approved` or `rejected`. Runs that wait for a person are those withheld less these. A decision made with the output at hand is met when a backfill looks at its date, and at the next start.";
         LAST_SUCCESS: Gauge "nightshift_last_success_timestamp_seconds" ["name"]
             "When the last shard of the last run that succeeded was decided.",
-            "By the worker's clock. A run that a gate withheld is not among them, also if it is approved later. Absent before the first.";
+            "By the worker's clock. A run that its gate withheld is among them from its approval on, with the time when its last shard was decided. Absent before the first.";
         LAST_FAILURE: Gauge "nightshift_last_failure_timestamp_seconds" ["name"]
             "When the last shard of the last run that ended partial or failed was decided.",
             "Absent if none did.";
@@ -36,7 +39,7 @@ pub mod runs {
             "Of shards decided while this coordinator ran: finals keep no times of single shards, so it begins at 0 with every start, which `rate()` sees through.";
         DATES_PENDING: Gauge "nightshift_backfill_dates_pending" ["name"]
             "Dates of the last backfill that are not done.",
-            "As this coordinator decided at the last `nightshift backfill --coordinator` that was not a dry run, less those that succeeded since. Dates under way, failed for good or withheld are among them; those known to have no input and those that a person rejected are not. Absent until this coordinator has decided one: after a restart until the next.";
+            "As this coordinator decided at the last `nightshift backfill --coordinator` that was not a dry run, less those that succeeded since. Dates under way, failed for good or withheld are among them; those known to have no input and those that a person has decided about are not. Absent until this coordinator has decided one: after a restart until the next.";
         OLDEST_PENDING: Gauge "nightshift_oldest_pending_date_timestamp_seconds" ["name"]
             "The oldest of these dates, as its midnight in UTC.",
             "Absent if none is pending.";

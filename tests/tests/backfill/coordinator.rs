@@ -6,6 +6,7 @@ use nightshift_tests::bench::{Bench, SpecText};
 use nightshift_tests::cluster::{Cluster, Setting};
 use nightshift_tests::process::Program;
 use nightshift_tests::store;
+use nightshift_tests::waiting::wait_for;
 use serde_json::Value;
 
 use crate::scene::{DATES, RANGE, ROWS, decisions, results, said};
@@ -69,5 +70,23 @@ fn late_input_and_force_make_new_generations_and_a_dry_run_makes_none() {
     let forced = forced.args(why).run().expect(0);
     assert_eq!(said(&forced)["dates"][0]["state"], Value::from("succeeded"));
     assert_eq!(store::finals(&cluster.output(), "2013-01-03"), 2);
+    cluster.assert_sound();
+}
+
+#[test]
+fn a_dry_run_over_another_output_says_nothing_about_the_one_that_is_served() {
+    let mut cluster = cluster();
+    backfill(&cluster).run().expect(0);
+    let other = cluster.bench().path("other").display().to_string();
+    let words = ["--dates", RANGE, "--output", &other];
+    cluster.bench().command("run").args(words).run().expect(0);
+    let shown = backfill(&cluster).args(["--output", &other, "--dry-run"]).run().expect(0);
+    assert!(decisions(&shown).iter().all(|state| state.contains(" done ")), "{shown}");
+    // What the coordinator was told before this date it has written with it.
+    cluster.add(cluster.worker());
+    cluster.wait_for_final(DATES[0], 1);
+    wait_for("the ledger has the date", || cluster.ledger_dates().get(DATES[0]).cloned());
+    let dates: Vec<String> = cluster.ledger_dates().into_keys().collect();
+    assert_eq!(dates, [DATES[0]], "the ledger calls dates done that only the other output has");
     cluster.assert_sound();
 }

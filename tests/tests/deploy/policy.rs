@@ -116,8 +116,8 @@ fn every_rule_sees_what_it_is_there_for() {
 #[test]
 fn components_that_add_to_the_pods_of_runs_go_together() {
     let folder = tempfile::tempdir().unwrap();
-    let text = rendering::with_components(&["kueue", "grpc-tls"]);
-    for part in ["queue", "tls"] {
+    let text = rendering::with_components(&["kueue", "grpc-tls", "collector", "tracing"]);
+    for part in ["queue", "tls", "traces"] {
         let argument = format!("--job-overlay=/etc/nightshift/{part}-overlay.yaml");
         assert!(text.contains(&argument), "{argument} is not in the output");
         assert!(text.contains(&format!("  {part}-overlay.yaml: |")), "{part} is not mounted");

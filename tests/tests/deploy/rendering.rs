@@ -37,13 +37,13 @@ pub(crate) fn all() -> Vec<Rendered> {
     all
 }
 
-/// The quickstart with one component more.
+/// The quickstart with one component more, and with what that one needs.
 fn with_component(name: &str) -> Rendered {
-    Rendered {
-        name: format!("with-{name}"),
-        text: with_components(&[name]),
-        external: external(name),
-    }
+    let text = match name {
+        "tracing" => with_components(&["collector", name]),
+        _ => with_components(&[name]),
+    };
+    Rendered { name: format!("with-{name}"), text, external: external(name) }
 }
 
 /// What the quickstart with these components renders to. Kustomize follows relative paths only, so

@@ -7,6 +7,7 @@
 )]
 
 mod gates;
+mod judging;
 mod runs;
 mod sharing;
 mod workers;

@@ -83,7 +83,7 @@ fn two_coordinators_over_one_run_make_one_result() {
     for position in 0..2 {
         let client = cluster.coordinators()[position].client();
         let state = wait_for("both know the verdict", || {
-            let get = GetRequest { run: RUN.to_owned(), shard: None };
+            let get = GetRequest { run: RUN.to_owned(), shard: None, open_shards_max: 0 };
             let run = client.wait(client.runs().get(get)).unwrap().into_inner().run.unwrap();
             (run.state() >= RunState::Succeeded).then(|| run.state())
         });

@@ -8,6 +8,7 @@
 
 mod alerts;
 mod dashboard;
+mod ended;
 mod pages;
 mod queries;
 mod truth;

@@ -20,6 +20,21 @@ pub(crate) fn sidecar() -> (Running, SocketAddr) {
     (process, address)
 }
 
+/// A sidecar for a pod of a run, where it takes OTLP, and the coordinator that gets its numbers.
+pub(crate) fn sidecar_of(coordinator: &str, run: &str) -> (Running, String) {
+    let program = Program::sidecar().args(["--otlp", "127.0.0.1:0", "--listen", "127.0.0.1:0"]);
+    let program = program
+        .env("NIGHTSHIFT_COORDINATOR", coordinator)
+        .env("NIGHTSHIFT_RUN", run)
+        .env("POD_NAME", "flights-abc-0");
+    let mut process = program.start();
+    let receiving = "receiving OTLP on ";
+    process.wait_until_said("where the sidecar receives", |said| said.contains(receiving));
+    let said = process.stderr_so_far();
+    let address = said.split(receiving).nth(1).unwrap().split_whitespace().next().unwrap();
+    (process, format!("http://{address}"))
+}
+
 /// Fails unless `promtool check metrics` has nothing to say about a page, and every family on it
 /// is one of the table, with its kind, its sentence and its labels; gives the families.
 #[track_caller]

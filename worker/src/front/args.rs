@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
-use nightshift_telemetry::LogFormat;
+use nightshift_telemetry::{Exporting, LogFormat, Sends};
 
 use super::dates::{DateArg, DatesArg};
 use super::failure::Failure;
@@ -40,6 +40,16 @@ impl LogArgs {
     /// If the filter cannot be understood.
     pub fn init(&self) -> Result<(), Failure> {
         Ok(nightshift_telemetry::init(self.log_format, &self.log)?)
+    }
+
+    /// Begins to log to standard error, and to send traces and metrics of `service` if the
+    /// `OTEL_…` variables say where. What is left is sent when the result is dropped.
+    ///
+    /// # Errors
+    /// If the filter cannot be understood.
+    pub fn init_exporting(&self, service: &'static str) -> Result<Exporting, Failure> {
+        let sends = Sends::TracesAndMetrics;
+        Ok(nightshift_telemetry::init_exporting(self.log_format, &self.log, service, sends)?)
     }
 }
 

@@ -170,7 +170,10 @@ impl ShardSource for Remote {
 
     fn begun(&self, attempt: &Attempt) -> bool {
         let batch_rows = attempt.work.scorer.reader().batch_rows();
-        self.shared.lock().holdings.begun(&id_of(attempt), batch_rows, Instant::now())
+        let id = id_of(attempt);
+        let holdings = &mut self.shared.lock().holdings;
+        holdings.name(&id, &attempt.id);
+        holdings.begun(&id, batch_rows, Instant::now())
     }
 
     fn scored(&self, attempt: &Attempt, rows: u64) -> bool {
@@ -222,7 +225,10 @@ impl Remote {
         let id = id_of(attempt);
         let batch_rows = attempt.work.scorer.reader().batch_rows();
         let batch_size = state.holdings.learned(&id, batch_rows);
-        state.holdings.end(&id, Ended { attempt: attempt.id.clone(), outcome, batch_size });
+        state.holdings.end(
+            &id,
+            Ended { attempt: attempt.id.clone(), outcome, batch_size, span: attempt.span.clone() },
+        );
         drop(state);
         self.shared.for_reports.notify_one();
         self.shared.for_acquires.notify_one();

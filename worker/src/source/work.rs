@@ -2,12 +2,14 @@
 
 use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use nightshift_core::ids::{AttemptId, RunId};
+use nightshift_core::ids::{AttemptId, Digest, RunId};
 use nightshift_core::lease::Lease;
 use nightshift_core::plan::{Plan, Shard};
 use nightshift_storage::root::Probed;
+use tracing::Span;
+use tracing::field::Empty;
 
 use crate::score::Scorer;
 
@@ -20,6 +22,8 @@ pub struct RunWork {
     pub scorer: Scorer,
     /// How long its model took to load, until somebody has charged it.
     loading: Mutex<Option<Duration>>,
+    /// The trace of the run, as a W3C `traceparent`, where it has one.
+    trace: Option<String>,
 }
 
 /// One try at one shard under a lease.
@@ -31,6 +35,10 @@ pub struct Attempt {
     pub lease: Lease,
     /// The attempt's own name, under which it stages data.
     pub id: AttemptId,
+    /// What every log line of it says, and its span in the trace of the run.
+    pub span: Span,
+    /// When it began.
+    pub began: Instant,
 }
 
 // === impl RunWork ===
@@ -38,7 +46,13 @@ pub struct Attempt {
 impl RunWork {
     /// The work of a run whose model took `loading` to load, if it was loaded for it.
     pub fn new(root: Probed, scorer: Scorer, loading: Option<Duration>) -> Self {
-        Self { root, scorer, loading: Mutex::new(loading) }
+        Self { root, scorer, loading: Mutex::new(loading), trace: None }
+    }
+
+    /// The same work within a trace, named by a W3C `traceparent`.
+    #[must_use]
+    pub fn traced(self, trace: Option<String>) -> Self {
+        Self { trace, ..self }
     }
 
     /// How long the model took to load, told once: whoever asks first charges it.
@@ -63,18 +77,41 @@ impl fmt::Debug for RunWork {
     }
 }
 
+/// The span of an attempt. At the level of errors, so that no filter takes what it says away from
+/// log lines.
+pub(crate) fn span(
+    trace: Option<&str>,
+    run: &RunId,
+    lease: &Lease,
+    attempt: &AttemptId,
+    model_digest: Option<Digest>,
+) -> Span {
+    tracing::error_span!(
+        "attempt",
+        trace.parent = trace,
+        %run,
+        shard = %lease.shard,
+        %attempt,
+        model_digest = model_digest.map(display),
+        trace.number = lease.earlier_attempts + 1,
+        trace.token = %lease.token,
+        trace.rows = Empty,
+        trace.outcome = Empty,
+        trace.failed = Empty,
+    )
+}
+
 // === impl Attempt ===
 
 /// Slices of input that a log line names; a shard has one or two, unless its files are tiny.
 const SLICES_SHOWN: usize = 3;
 
 impl Attempt {
-    /// What every log line of this attempt says. At the level of errors, so that no filter takes
-    /// it away from them.
-    pub(crate) fn span(&self) -> tracing::Span {
-        let (run, shard, attempt) = (self.run(), self.lease.shard, &self.id);
-        let model_digest = self.work.plan().model.digest;
-        tracing::error_span!("attempt", %run, %shard, %attempt, %model_digest)
+    /// A try at the shard of `lease` that begins now.
+    pub fn begin(work: Arc<RunWork>, lease: Lease, id: AttemptId) -> Self {
+        let digest = work.plan().model.digest;
+        let span = span(work.trace.as_deref(), work.run(), &lease, &id, Some(digest));
+        Self { work, lease, id, span, began: Instant::now() }
     }
 
     /// Says that the rows of the shard are about to be scored, and which rows those are.

@@ -206,6 +206,13 @@ impl Runs for Face {
         nobody_asks()
     }
 
+    async fn judge(
+        &self,
+        _request: Request<wire::JudgeRequest>,
+    ) -> Result<Response<wire::JudgeResponse>, Status> {
+        nobody_asks()
+    }
+
     async fn retry(
         &self,
         _request: Request<wire::RetryRequest>,

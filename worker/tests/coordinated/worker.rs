@@ -1,6 +1,7 @@
 //! A worker on a thread of the test.
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use nightshift_storage::sync::Durability;
 use nightshift_worker::forced::Forced;
 use nightshift_worker::identity::Identity;
 use nightshift_worker::member::work;
+use nightshift_worker::memory::Guard;
 use nightshift_worker::pace::Pace;
 use nightshift_worker::source::Drain;
 use nightshift_worker::source::remote::{Ending, Settings, Tally};
@@ -57,7 +59,9 @@ impl Worker {
         let pace = pace.and_then(NonZeroU64::new).map(Pace::new);
         let who = Identity::of_this_process();
         let thread = std::thread::spawn(move || {
-            work(settings, who, pace, Forced::default(), for_worker, handle).unwrap()
+            let memory = Arc::new(Guard::of_this_process());
+            let (none, meter) = (Forced::default(), Arc::default());
+            work(settings, who, pace, none, memory, for_worker, handle, meter).unwrap()
         });
         Running { drain, thread }
     }

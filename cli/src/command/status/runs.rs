@@ -19,20 +19,20 @@ use crate::{prose, span};
 
 /// Which runs are asked for.
 #[derive(Debug, Clone)]
-pub(super) struct Wanted {
-    pub(super) name: Option<SpecName>,
-    pub(super) partition: Option<Partition>,
-    pub(super) unfinished: bool,
+pub(in crate::command) struct Wanted {
+    pub(in crate::command) name: Option<SpecName>,
+    pub(in crate::command) partition: Option<Partition>,
+    pub(in crate::command) unfinished: bool,
     /// Most runs, the newest.
-    pub(super) limit: u32,
+    pub(in crate::command) limit: u32,
 }
 
 /// Runs, newest first.
 #[derive(Debug)]
-pub(super) struct Found {
-    pub(super) runs: Vec<RunStatus>,
+pub(in crate::command) struct Found {
+    pub(in crate::command) runs: Vec<RunStatus>,
     /// Whether there are more than were asked for.
-    pub(super) more: bool,
+    pub(in crate::command) more: bool,
 }
 
 pub(super) async fn perform(
@@ -50,7 +50,10 @@ pub(super) async fn perform(
 }
 
 /// Reads page after page until there are enough.
-pub(super) async fn fetch(coordinator: &Coordinator, wanted: &Wanted) -> Result<Found, CallError> {
+pub(in crate::command) async fn fetch(
+    coordinator: &Coordinator,
+    wanted: &Wanted,
+) -> Result<Found, CallError> {
     let limit = wanted.limit as usize;
     let mut runs = Vec::new();
     let mut page = None;

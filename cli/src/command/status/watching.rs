@@ -127,7 +127,7 @@ impl Screen {
         }
         // A run that is not listed any more may have its verdict.
         for gone in before.into_values().filter(|run| run.state.verdict().is_none()) {
-            match coordinator.get(GetRun { run: gone.run, shard: None }).await {
+            match coordinator.get(GetRun::of(gone.run)).await {
                 Ok(found) if found.run.state.verdict().is_some() => {
                     news.push(line(&found.run, json)?);
                 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use nightshift_core::conclusion::{FinalState, QuarantinedShard};
 use nightshift_core::record::FailureClass;
 use nightshift_proto::runs::get::FoundRun;
+use nightshift_proto::runs::judge::Judged;
 use nightshift_proto::runs::status::{RunState, RunStatus, ShardCounts};
 
 use super::{count, paragraph};
@@ -38,8 +39,28 @@ pub(super) fn describe(found: &FoundRun, now: Timestamp, again: &str) -> String 
 
 /// Why a gate keeps the output from readers, if one does.
 fn withheld(found: &FoundRun) -> Option<String> {
-    let why = &found.verdict.as_ref()?.withheld;
-    (!why.is_empty()).then(|| format!("Its gate withheld the output: {}", prose::one_line(why)))
+    let verdict = found.verdict.as_ref()?;
+    let why = prose::one_line(&verdict.withheld);
+    let judged = match &verdict.judged {
+        _ if why.is_empty() => return None,
+        None => String::new(),
+        Some(Judged { judgement, decided_by, decided_at, reason }) => format!(
+            "; it was {judgement} at {decided_at} by {}: {}",
+            prose::one_line(decided_by),
+            prose::one_line(reason)
+        ),
+    };
+    Some(format!("Its gate withheld the output: {why}{judged}"))
+}
+
+/// What a person may do about an output that waits for one; `ask` is the command that approves.
+pub(super) fn waits(found: &FoundRun, ask: &str) -> String {
+    match &found.verdict {
+        Some(verdict) if !verdict.is_accepted() && verdict.judged.is_none() => {
+            format!(" It waits for a person: {ask} --reason TEXT, or nightshift reject.")
+        }
+        _ => String::new(),
+    }
 }
 
 /// The state, and since when.

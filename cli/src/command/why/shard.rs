@@ -46,7 +46,7 @@ fn opening(found: &FoundRun, shard: &ShardStatus) -> String {
 /// A lease: who, since when, how far.
 fn held(lease: &ShardLease, rows: u64) -> String {
     let token = lease.token;
-    let since = span::words(Duration::from_millis(lease.age_ms));
+    let held = span::words(Duration::from_millis(lease.age_ms));
     let phase = match lease.phase {
         Phase::Waiting => "has it ready but has not begun".to_owned(),
         Phase::Scoring => {
@@ -55,20 +55,29 @@ fn held(lease: &ShardLease, rows: u64) -> String {
         Phase::Committing => "is committing it".to_owned(),
     };
     let name = format!("lease {}.{}", token.epoch, token.sequence);
-    format!("Worker {} holds it since {since} ({name}) and {phase}", lease.worker)
+    format!("Worker {} has held it for {held} ({name}) and {phase}", lease.worker)
 }
 
 /// What has failed so far.
 fn failures(shard: &ShardStatus) -> Vec<String> {
-    let failed = u64::from(shard.failed_attempts);
+    let preempted = u64::from(shard.preempted_attempts);
+    let failed = u64::from(shard.failed_attempts).saturating_sub(preempted);
     let mut sentences = Vec::new();
+    if preempted > 0 {
+        let attempts = count(preempted, "attempt has", "attempts have");
+        let whose = if preempted == 1 { "its worker was" } else { "their workers were" };
+        sentences.push(format!("{attempts} ended because {whose} told to go, which is no failure"));
+    }
     if failed > 0 {
         let attempts = count(failed, "attempt has", "attempts have");
         sentences.push(format!("{attempts} failed"));
     }
     if let Some(Failure { class, reason, message }) = &shard.last_failure {
         let what = prose::one_line(&format!("{reason}: {message}"));
-        sentences.push(format!("The last failure was {}: {what}", kind(*class)));
+        sentences.push(match class {
+            FailureClass::Preempted => format!("Why its worker was told to go: {what}"),
+            class => format!("The last failure was {}: {what}", kind(*class)),
+        });
     }
     sentences
 }

@@ -181,7 +181,7 @@ fn describe_shard(run: &RunId, shard: ShardIndex, record: Option<&Record>) -> St
 
 /// A verdict as a coordinator would show it.
 pub(super) fn concluded(verdict: &Final) -> FoundRun {
-    let (short, quarantined) = RunVerdict::of(verdict);
+    let (short, quarantined) = RunVerdict::of(verdict, None);
     let run = RunStatus::concluded(verdict);
-    FoundRun { run, verdict: Some(short), quarantined, shard: None }
+    FoundRun { run, verdict: Some(short), quarantined, shard: None, open_shards: Vec::new() }
 }

@@ -54,6 +54,7 @@ struct ShardView {
     state: &'static str,
     rows: u64,
     failed_attempts: u32,
+    preempted_attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempt: Option<AttemptId>,
     leases: Vec<LeaseView>,
@@ -69,6 +70,7 @@ struct LeaseView {
     phase: &'static str,
     rows_done: u64,
     age_ms: u64,
+    heard_ms: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -128,6 +130,7 @@ fn shard(status: &ShardStatus) -> ShardView {
         },
         rows_done: lease.rows_done,
         age_ms: lease.age_ms,
+        heard_ms: lease.heard_ms,
     };
     ShardView {
         shard: status.shard.0,
@@ -140,6 +143,7 @@ fn shard(status: &ShardStatus) -> ShardView {
         },
         rows: status.rows,
         failed_attempts: status.failed_attempts,
+        preempted_attempts: status.preempted_attempts,
         attempt: status.attempt.clone(),
         leases: status.leases.iter().map(lease).collect(),
         last_failure: status.last_failure.as_ref().map(|failure| FailureView {

@@ -17,9 +17,9 @@ use nightshift_core::describe::describe;
 use nightshift_core::exit::Exit;
 use nightshift_ledger::redis::{RedisLedger, RedisSettings};
 use nightshift_ledger::{Keeper, Ledger, MemoryLedger};
-use nightshift_telemetry::Failure;
 use nightshift_telemetry::ending::{end, end_within, usage};
 use nightshift_telemetry::signals::{Signals, end_on_the_spot};
+use nightshift_telemetry::{Failure, Sends};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -58,7 +58,14 @@ fn main() -> ExitCode {
 }
 
 fn perform(arguments: &Arguments) -> Result<(), Failure> {
-    nightshift_telemetry::init(arguments.log_format, &arguments.log)?;
+    // Until the end of this function: then what is left to send is sent. Its metrics are on its
+    // own page.
+    let _exporting = nightshift_telemetry::init_exporting(
+        arguments.log_format,
+        &arguments.log,
+        PROGRAM,
+        Sends::Traces,
+    )?;
     let times = LeaseTimes::new(arguments.lease_ttl, arguments.heartbeat)
         .map_err(|error| Failure::new(Exit::Usage, error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

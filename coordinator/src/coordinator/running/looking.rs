@@ -1,6 +1,8 @@
 //! Looking at runs, from the desk while they are under way and from the store afterwards.
 
+use nightshift_core::conclusion::Final;
 use nightshift_core::decide::run_id;
+use nightshift_core::gates::Approval;
 use nightshift_core::ids::{RunId, ShardIndex};
 use nightshift_core::layout::{Object, Prefix};
 use nightshift_core::lease::ShardPlace;
@@ -13,6 +15,7 @@ use nightshift_proto::runs::verdict::RunVerdict;
 use std::collections::BTreeSet;
 
 use super::super::Coordinator;
+use crate::desk::ShardLook;
 use crate::refusal::Refusal;
 use crate::roots::ServedRoot;
 
@@ -23,14 +26,19 @@ impl Coordinator {
     /// If the run or the shard is not known, or the store does not answer.
     pub async fn get(&self, get: &GetRun) -> Result<FoundRun, Refusal> {
         let run = &get.run;
-        let active = self
-            .look(|desk, now| desk.run(run).map(|active| (active.status(now), active.given_up())));
+        let active = self.look(|desk, now| {
+            let active = desk.run(run)?;
+            let open = desk.open_shards(now, run, get.open_shards_max);
+            Some((active.status(now), active.given_up(), open))
+        });
         let shard = match get.shard {
             Some(shard) => Some(self.shard(run, shard).await?),
             None => None,
         };
-        if let Some((status, quarantined)) = active {
-            return Ok(FoundRun { run: status, verdict: None, quarantined, shard });
+        if let Some((status, quarantined, open)) = active {
+            let open_shards =
+                open.into_iter().map(|(shard, look)| undecided(shard, look)).collect();
+            return Ok(FoundRun { run: status, verdict: None, quarantined, shard, open_shards });
         }
         let Some(verdict) = self.verdict(run).await? else {
             // Not concluded and not on the desk: says why.
@@ -39,14 +47,16 @@ impl Coordinator {
                 verdict: None,
                 quarantined: Vec::new(),
                 shard,
+                open_shards: Vec::new(),
             });
         };
-        let (short, quarantined) = RunVerdict::of(&verdict);
+        let (short, quarantined) = RunVerdict::of(&verdict, self.approval(&verdict).await?);
         Ok(FoundRun {
             run: RunStatus::concluded(&verdict),
             verdict: Some(short),
             quarantined,
             shard,
+            open_shards: Vec::new(),
         })
     }
 
@@ -59,8 +69,19 @@ impl Coordinator {
         if !super::is_over(status.state) {
             return Ok((status, None));
         }
-        let verdict = self.verdict(run).await?;
-        Ok((status, verdict.map(|verdict| RunVerdict::of(&verdict).0)))
+        let Some(verdict) = self.verdict(run).await? else { return Ok((status, None)) };
+        let approval = self.approval(&verdict).await?;
+        Ok((status, Some(RunVerdict::of(&verdict, approval).0)))
+    }
+
+    /// What a person decided about a run that its gate withheld.
+    async fn approval(&self, verdict: &Final) -> Result<Option<Approval>, Refusal> {
+        let Some(served) = self.root_of(&verdict.run).filter(|_| verdict.waits_for_approval())
+        else {
+            return Ok(None);
+        };
+        let RunId { partition, generation, .. } = verdict.run;
+        Ok(served.root.read(&Object::Approval { partition, generation }).await?)
     }
 
     async fn shard(&self, run: &RunId, shard: ShardIndex) -> Result<ShardStatus, Refusal> {
@@ -100,6 +121,10 @@ impl Coordinator {
             failed_attempts: attempts
                 .or_else(|| look.as_ref().map(|look| look.failed_attempts))
                 .unwrap_or_default(),
+            preempted_attempts: match record {
+                Some(_) => 0,
+                None => look.as_ref().map_or(0, |look| look.preempted_attempts),
+            },
             attempt: record.map(|record| record.attempt),
             leases: look.as_ref().map(|look| look.leases.clone()).unwrap_or_default(),
             last_failure: look.and_then(|look| look.last_failure),
@@ -146,6 +171,24 @@ impl Coordinator {
             }
         }
         Ok(RunPage { runs: page, next })
+    }
+}
+
+/// A shard of which the desk knows that it has no record yet.
+fn undecided(shard: ShardIndex, look: ShardLook) -> ShardStatus {
+    ShardStatus {
+        shard,
+        state: match look.place {
+            ShardPlace::Delayed => ShardState::Delayed,
+            ShardPlace::Out => ShardState::Leased,
+            ShardPlace::Ready | ShardPlace::Decided => ShardState::Ready,
+        },
+        rows: look.rows,
+        failed_attempts: look.failed_attempts,
+        preempted_attempts: look.preempted_attempts,
+        attempt: None,
+        leases: look.leases,
+        last_failure: look.last_failure,
     }
 }
 

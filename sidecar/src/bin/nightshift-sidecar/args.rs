@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueHint};
+use nightshift_core::ids::RunId;
+use nightshift_proto::names::PodName;
 use nightshift_telemetry::LogFormat;
 
 /// Takes metrics from the worker beside it and serves them to Prometheus.
@@ -14,7 +16,8 @@ use nightshift_telemetry::LogFormat;
 ///
 ///     nightshift-sidecar --otlp 127.0.0.1:4317 --listen 0.0.0.0:9464
 ///
-/// The last values stay until the pod ends. Traces go on to OTEL_EXPORTER_OTLP_ENDPOINT.
+/// The last values stay until the pod ends, and go to NIGHTSHIFT_COORDINATOR then. Traces go on to
+/// OTEL_EXPORTER_OTLP_ENDPOINT.
 #[derive(Debug, Parser)]
 #[command(name = "nightshift-sidecar", version, verbatim_doc_comment, max_term_width = 100, after_help = AFTER_HELP)]
 pub(crate) struct Arguments {
@@ -31,7 +34,7 @@ pub(crate) struct Arguments {
     #[arg(long, env = "NIGHTSHIFT_SIDECAR_OTLP_REMOTE")]
     pub(crate) otlp_remote: bool,
 
-    /// Where /metrics and /healthz are; port 0 takes a free one
+    /// Where /metrics, /limits and /healthz are; port 0 takes a free one
     #[arg(
         long,
         env = "NIGHTSHIFT_SIDECAR_LISTEN",
@@ -49,15 +52,15 @@ pub(crate) struct Arguments {
     )]
     pub(crate) max_series: usize,
 
-    /// Folder of the control group to report; by default this container's own
+    /// Folder of the pod's control group, where it is mounted; by default this container's own,
+    /// /sys/fs/cgroup, is reported
     #[arg(
         long,
         env = "NIGHTSHIFT_SIDECAR_POD_CGROUP",
-        default_value = "/sys/fs/cgroup",
         value_name = "PATH",
         value_hint = ValueHint::DirPath
     )]
-    pub(crate) pod_cgroup: PathBuf,
+    pub(crate) pod_cgroup: Option<PathBuf>,
 
     /// How long to go on serving after the first signal, for one last scrape; at most 60s
     #[arg(long, env = "NIGHTSHIFT_SIDECAR_LINGER", default_value = "0s", value_name = "TIME", value_parser = time)]
@@ -66,6 +69,31 @@ pub(crate) struct Arguments {
     /// Collector that gets the traces, as in http://collector:4317; without it they are dropped
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true)]
     pub(crate) traces: Option<String>,
+
+    /// Coordinator that gets the last numbers when the pod ends, as in http://coordinator:7070;
+    /// without it they are gone with the pod
+    #[arg(long, env = "NIGHTSHIFT_COORDINATOR", value_name = "URL", requires = "run")]
+    pub(crate) coordinator: Option<String>,
+
+    /// Run that the worker works on, as in flights-2013-01-31-g1
+    #[arg(long, env = "NIGHTSHIFT_RUN", value_name = "RUN")]
+    pub(crate) run: Option<RunId>,
+
+    /// What the pod is called, for the coordinator's log
+    #[arg(long, env = "POD_NAME", default_value = "pod", value_name = "NAME")]
+    pub(crate) pod: PodName,
+
+    /// PEM file with the authorities to trust, instead of the system's, for an https:// coordinator
+    #[arg(long, env = "NIGHTSHIFT_TLS_CA", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) tls_ca: Option<PathBuf>,
+
+    /// PEM file with the certificate to show to a coordinator that asks for one
+    #[arg(long, env = "NIGHTSHIFT_TLS_CERT", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// PEM file with the key of that certificate
+    #[arg(long, env = "NIGHTSHIFT_TLS_KEY", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
 
     /// How much to log to standard error: error, warn, info, debug, trace, or a filter
     #[arg(long, env = "NIGHTSHIFT_LOG", default_value = "info", value_name = "FILTER")]

@@ -1,6 +1,7 @@
 //! The `nightshift-sidecar` command: see `--help`.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use clap::Parser;
 use nightshift_core::describe::describe;
 use nightshift_core::exit::Exit;
 use nightshift_sidecar::bounded::Bounded;
-use nightshift_sidecar::cgroup::Cgroup;
+use nightshift_sidecar::cgroup::{Cgroup, Scope};
 use nightshift_sidecar::forward::Forward;
+use nightshift_sidecar::handing::{Certificates, Handing, InvalidCoordinator, samples};
 use nightshift_sidecar::receive::{self, Receiver};
 use nightshift_sidecar::scrape::{self, Scraped};
 use nightshift_sidecar::settings::{
@@ -31,6 +33,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How long calls under way may take to end; then the process ends without them.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// Where a container sees its own control group.
+const OWN_CGROUP: &str = "/sys/fs/cgroup";
 
 /// The program, as it names itself at its end.
 const PROGRAM: &str = "nightshift-sidecar";
@@ -66,14 +71,20 @@ async fn serve(arguments: &Arguments, settings: Settings) -> Result<(), Failure>
     let traces = arguments.traces.as_deref().filter(|url| !url.trim().is_empty());
     let forward =
         traces.map(Forward::new).transpose().map_err(|error| Failure::new(Exit::Config, error))?;
+    let handing = handing(arguments);
     let otlp = listen("--otlp", settings.otlp()).await?;
     let http = listen("--listen", arguments.listen).await?;
     if let (Ok(otlp), Ok(http)) = (otlp.local_addr(), http.local_addr()) {
         say(&format!("nightshift-sidecar: receiving OTLP on {otlp} and serving HTTP on {http}"));
     }
     let receiver = Receiver::new(settings.max_series(), forward);
-    let cgroup = Cgroup::new(&arguments.pod_cgroup);
-    let scraped = Scraped { receiver: receiver.clone(), cgroup };
+    let (scope, folder) = match &arguments.pod_cgroup {
+        Some(folder) => (Scope::Pod, folder.as_path()),
+        None => (Scope::Container, Path::new(OWN_CGROUP)),
+    };
+    let cgroup = Cgroup::new(folder);
+    let scraped = Scraped { receiver: receiver.clone(), cgroup: cgroup.clone(), scope };
+    let known = receiver.clone();
     let (end, ended) = watch::channel(false);
     let otlp = Bounded::new(otlp, OTLP_CONNECTIONS_MAX, None);
     let otlp = receive::serve(receiver, otlp, told(ended.clone()));
@@ -101,9 +112,30 @@ async fn serve(arguments: &Arguments, settings: Settings) -> Result<(), Failure>
         () = signals.received() => {}
     }
     end.send_replace(true);
+    let hand_in = async {
+        let Some(handing) = &handing else { return };
+        let pod = (scope == Scope::Pod).then(|| cgroup.read());
+        handing.hand_in(known.with(|known| samples(&known.store, pod.as_ref()))).await;
+    };
     // A scraper that reads no more must not keep the pod.
-    let _ = tokio::time::timeout(GRACE, async { tokio::join!(otlp, http) }).await;
+    let servers = tokio::time::timeout(GRACE, async { tokio::join!(otlp, http) });
+    let _ = tokio::join!(servers, hand_in);
     Ok(())
+}
+
+/// Who gets the last numbers, if anybody does. What stands in the way is said and no more: a pod
+/// must not fail to start for the sake of its last numbers.
+fn handing(arguments: &Arguments) -> Option<Handing> {
+    let url = arguments.coordinator.as_deref().filter(|url| !url.trim().is_empty())?;
+    let run = arguments.run.clone()?;
+    let own = arguments.tls_cert.clone().zip(arguments.tls_key.clone());
+    let certificates = Certificates { ca: arguments.tls_ca.clone(), own };
+    let handing = Handing::new(url, &certificates, run, arguments.pod.clone());
+    let told = |error: &InvalidCoordinator| {
+        let reason = describe(error);
+        tracing::warn!(reason, "the last numbers will not be handed to the coordinator");
+    };
+    handing.inspect_err(told).ok()
 }
 
 /// Resolves when the process is to end.

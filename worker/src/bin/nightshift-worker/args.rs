@@ -9,6 +9,7 @@ use nightshift_core::plan::SHARDS_MAX;
 use nightshift_worker::front::address::Address;
 use nightshift_worker::front::args::{DateArgs, LogArgs, SpecArgs};
 use nightshift_worker::front::failure::Failure;
+use nightshift_worker::front::memory::MemoryArgs;
 use nightshift_worker::front::rehearsal::RehearsalArgs;
 use nightshift_worker::single::Single;
 use std::path::PathBuf;
@@ -88,6 +89,9 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     pub(crate) rehearsal: RehearsalArgs,
+
+    #[command(flatten)]
+    pub(crate) memory: MemoryArgs,
 
     #[command(flatten)]
     pub(crate) log: LogArgs,

@@ -1,6 +1,7 @@
 //! `nightshift-worker --coordinator`: shards of any run, as long as there are any.
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -8,6 +9,7 @@ use jiff::SignedDuration;
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::RunId;
 use nightshift_storage::sync::Durability;
+use nightshift_telemetry::meter::Meter;
 use nightshift_worker::describe;
 use nightshift_worker::forced::Forced;
 use nightshift_worker::front::address::Address;
@@ -16,6 +18,7 @@ use nightshift_worker::front::tls::TlsArgs;
 use nightshift_worker::front::{default_threads, runtime};
 use nightshift_worker::identity::Identity;
 use nightshift_worker::member::work;
+use nightshift_worker::memory::Guard;
 use nightshift_worker::pace::Pace;
 use nightshift_worker::source::Drain;
 use nightshift_worker::source::remote::{Ending, Settings, StartError, Tally};
@@ -72,6 +75,8 @@ impl CoordinatorArgs {
         workers: Option<u16>,
         drain: Drain,
         forced: Forced,
+        memory: Guard,
+        meter: &Arc<Meter>,
     ) -> Result<Exit, Failure> {
         let who = Identity::of_this_process();
         let worker =
@@ -87,7 +92,9 @@ impl CoordinatorArgs {
         };
         let runtime = runtime()?;
         let pace = self.max_rows_per_second.map(Pace::new);
-        let ended = work(settings, who, pace, forced, drain, runtime.handle().clone());
+        let memory = Arc::new(memory);
+        let (handle, meter) = (runtime.handle().clone(), Arc::clone(meter));
+        let ended = work(settings, who, pace, forced, memory, drain, handle, meter);
         // An opening that still waits for a slow volume must not keep the process.
         runtime.shutdown_background();
         let (ending, tally) =

@@ -11,6 +11,7 @@ use nightshift_core::ids::ShardIndex;
 use nightshift_core::model::ModelUri;
 use nightshift_storage::model::Models;
 use nightshift_telemetry::ending::{end, usage};
+use nightshift_telemetry::meter::Meter;
 use nightshift_telemetry::signals::refused;
 use nightshift_worker::front::failure::Failure;
 use nightshift_worker::front::workspace::Workspace;
@@ -47,21 +48,26 @@ fn main() -> ExitCode {
 fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let drain = Drain::default();
     drain_on_signals(&drain, PROGRAM).map_err(|error| refused(&error))?;
-    arguments.log.init()?;
+    // Until the end of this function: then what is left to send is sent.
+    let exporting = arguments.log.init_exporting(PROGRAM)?;
     parent::drain_with_parent(&drain).map_err(|error| {
         Failure::new(Exit::Io, format_args!("the parent cannot be watched: {error}"))
     })?;
     match arguments.mode()? {
         Mode::Member { coordinator } => {
             let forced = arguments.rehearsal.forced();
-            let ended =
-                arguments.member.work(&coordinator, arguments.workers, drain, forced.clone());
+            let meter = exporting.meter();
+            let memory = arguments.memory.guard()?.with_meter(Arc::clone(meter));
+            let (member, workers) = (&arguments.member, arguments.workers);
+            let ended = member.work(&coordinator, workers, drain, forced.clone(), memory, meter);
             forced.summary().iter().for_each(|line| println_err(line));
             ended
         }
         Mode::Commit(commit) => commit.commit(),
         Mode::File(single) => file(single, &drain),
-        Mode::Shard { shard, shards } => shard_of(arguments, shard, shards, drain),
+        Mode::Shard { shard, shards } => {
+            shard_of(arguments, shard, shards, drain, exporting.meter())
+        }
     }
 }
 
@@ -89,6 +95,7 @@ fn shard_of(
     shard: ShardIndex,
     shards: u32,
     drain: Drain,
+    meter: &Arc<Meter>,
 ) -> Result<Exit, Failure> {
     let spec = arguments.spec_args()?;
     let workspace = Workspace::open(&spec)?;
@@ -104,8 +111,10 @@ fn shard_of(
     let threads = arguments.workers.map_or_else(default_threads, usize::from);
     let handle = runtime.handle().clone();
     let mut session = Session::new(handle, threads, drain.clone(), Arc::new(NoObserver));
+    session.meter = Arc::clone(meter);
     session.ignore_window = arguments.ignore_window;
     session.forced = arguments.rehearsal.forced();
+    session.memory = Arc::new(arguments.memory.guard()?.with_meter(Arc::clone(meter)));
     let outcome = session.run_shard(&task, shard);
     session.forced.summary().iter().for_each(|line| println_err(line));
     session.finish_telling();

@@ -9,6 +9,7 @@ use nightshift_proto::leases::acquire::{Acquire, Acquired, Grant};
 use nightshift_proto::limits::{ACQUIRE_MAX, ACQUIRE_WAIT_MAX_MS, PAGE_MAX};
 use nightshift_proto::names::RequestId;
 use nightshift_proto::runs::list::ListRuns;
+use nightshift_telemetry::trace;
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
@@ -20,7 +21,7 @@ use super::refused::{note, reported};
 use super::shared::{Ending, Shared};
 use super::works::{Need, Opener, WorkKey};
 use crate::identity::new_attempt;
-use crate::source::{Failure, RunWork};
+use crate::source::{Failure, RunWork, span};
 
 /// How long to wait for a shard where the worker is to end when there is none.
 const IDLE_WAIT_MS: u32 = 1_000;
@@ -149,15 +150,17 @@ fn granted<'a>(
         if !state.holdings.granted(grant, sent) {
             continue;
         }
-        tracing::info!(
-            run = %grant.lease.run, shard = %grant.lease.shard, token = %grant.lease.token,
-            earlier_attempts = grant.earlier_attempts, backup = grant.backup, "lease granted"
-        );
         let need = state.works.need(&key);
         if let Need::Nothing(work) = &need {
             state.holdings.opened(&key, work, Instant::now());
         }
+        let about = state.holdings.about(&grant.lease);
         drop(state);
+        tracing::info!(
+            run = %grant.lease.run, shard = %grant.lease.shard, token = %grant.lease.token,
+            model_digest = about.model_digest.as_ref().map(tracing::field::display),
+            earlier_attempts = grant.earlier_attempts, backup = grant.backup, "lease granted"
+        );
         match need {
             Need::Nothing(work) => learn(&work, grant),
             Need::Patience => {}
@@ -198,11 +201,15 @@ fn unopened(shared: &Shared, key: &WorkKey, failure: Failure) {
     let mut state = shared.lock();
     state.works.opened(key, None);
     note(&mut state, &failure, Instant::now());
+    let text = format!("{}: {}", failure.reason, failure.message);
     let reported = reported(failure);
-    state.holdings.unopened(key, || {
+    state.holdings.unopened(key, |lease| {
         let attempt: Result<_, InvalidId> = new_attempt();
+        let attempt = attempt.ok()?;
+        let span = span(key.trace(), key.run(), lease, &attempt, None);
+        trace::outcome(&span, "failed", Some(&text));
         let outcome = Outcome::Failed(reported.clone());
-        Some(Ended { attempt: attempt.ok()?, outcome, batch_size: None })
+        Some(Ended { attempt, outcome, batch_size: None, span })
     });
 }
 

@@ -68,11 +68,18 @@ fn take_in(shared: &Shared, answered: HeartbeatAnswered, sent: Instant) {
     {
         let mut state = shared.lock();
         for answer in answered.answers {
-            revoked.extend(state.holdings.answered(answer, sent));
+            let Some(lease) = state.holdings.answered(answer, sent) else { continue };
+            let about = state.holdings.about(&lease);
+            revoked.push((lease, about));
         }
     }
-    for lease in &revoked {
-        tracing::info!(run = %lease.run, shard = %lease.shard, token = %lease.token, "lease revoked");
+    for (lease, about) in &revoked {
+        tracing::info!(
+            run = %lease.run, shard = %lease.shard, token = %lease.token,
+            attempt = about.attempt.as_ref().map(tracing::field::display),
+            model_digest = about.model_digest.as_ref().map(tracing::field::display),
+            "lease revoked"
+        );
     }
     if !revoked.is_empty() {
         shared.for_acquires.notify_one();

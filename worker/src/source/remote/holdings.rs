@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nightshift_core::ids::AttemptId;
+use nightshift_core::ids::{AttemptId, Digest};
 use nightshift_core::lease::Lease;
 use nightshift_core::record::Record;
 use nightshift_proto::leases::acquire::Grant;
@@ -49,7 +49,17 @@ struct Held {
     said_overdue: bool,
     /// Batch size with which the attempt began.
     batch_rows: usize,
+    about: About,
     stage: Stage,
+}
+
+/// What log lines about a lease say besides its run and its shard, as far as it is known.
+#[derive(Debug, Clone, Default)]
+pub(super) struct About {
+    /// The attempt; none before one has begun.
+    pub(super) attempt: Option<AttemptId>,
+    /// The model of the run; none before the run is open.
+    pub(super) model_digest: Option<Digest>,
 }
 
 #[derive(Debug)]
@@ -87,6 +97,8 @@ pub(super) struct Ended {
     pub(super) outcome: Outcome,
     /// The batch size that it came down to.
     pub(super) batch_size: Option<BatchSize>,
+    /// Its span, which ends when it has been told.
+    pub(super) span: tracing::Span,
 }
 
 /// What came of an attempt.
@@ -125,6 +137,7 @@ impl Holdings {
             valid_until: sent + ttl,
             said_overdue: false,
             batch_rows: 0,
+            about: About::default(),
             stage: Stage::Loading(WorkKey::of(grant)),
         };
         self.held.insert(grant.lease.clone(), held);
@@ -135,6 +148,7 @@ impl Holdings {
     pub(super) fn opened(&mut self, key: &WorkKey, work: &Arc<RunWork>, now: Instant) {
         for (id, held) in &mut self.held {
             if matches!(&held.stage, Stage::Loading(wanted) if wanted == key) {
+                held.about.model_digest = Some(work.plan().model.digest);
                 held.stage = Stage::Queued { work: Arc::clone(work), since: now };
                 self.queue.push_back(id.clone());
             }
@@ -142,13 +156,17 @@ impl Holdings {
     }
 
     /// The run of some leases cannot be opened here: their attempts have failed.
-    pub(super) fn unopened(&mut self, key: &WorkKey, mut ended: impl FnMut() -> Option<Ended>) {
+    pub(super) fn unopened(
+        &mut self,
+        key: &WorkKey,
+        mut ended: impl FnMut(&Lease) -> Option<Ended>,
+    ) {
         let lost = self.held.iter().filter_map(|(id, held)| match &held.stage {
-            Stage::Loading(wanted) if wanted == key => Some(id.clone()),
+            Stage::Loading(wanted) if wanted == key => Some((id.clone(), held.lease)),
             _ => None,
         });
-        for id in lost.collect::<Vec<_>>() {
-            match ended() {
+        for (id, lease) in lost.collect::<Vec<_>>() {
+            match ended(&lease) {
                 Some(ended) => self.end(&id, ended),
                 None => self.give_back(&id),
             }
@@ -179,6 +197,18 @@ impl Holdings {
             self.queue.pop_front();
         }
         taken
+    }
+
+    /// What is to be said about a lease; nothing is known of one that is not held.
+    pub(super) fn about(&self, id: &LeaseId) -> About {
+        self.held.get(id).map(|held| held.about.clone()).unwrap_or_default()
+    }
+
+    /// The attempt that begins under a lease has this name.
+    pub(super) fn name(&mut self, id: &LeaseId, attempt: &AttemptId) {
+        if let Some(held) = self.held.get_mut(id) {
+            held.about.attempt = Some(attempt.clone());
+        }
     }
 
     /// An attempt begins, with batches of `batch_rows`; whether the lease is still there.

@@ -16,8 +16,10 @@ use nightshift_proto::leases::report::{
 use nightshift_storage::concluding::publish_won;
 use nightshift_storage::documents::Settled;
 use nightshift_storage::error::StoreError;
+use nightshift_telemetry::phase;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
+use tracing::Instrument;
 
 use super::calls::{CallError, Calls};
 use super::contact::{Pauses, random};
@@ -62,29 +64,35 @@ async fn tell_one(
     mut ended: Ended,
 ) -> LeaseId {
     let mut pauses = Pauses::up_to(PAUSE_MAX);
+    // Lines are within the attempt, which no filter takes away as it does the step of the trace.
+    let attempt = ended.span.clone();
+    let step = phase!("report", within & attempt);
     loop {
         let report = report(shared, &lease, &ended);
-        match calls.report(shared, report).await {
+        let called = calls.report(shared, report).instrument(step.clone());
+        match called.instrument(attempt.clone()).await {
             Ok(Reported { state, directive }) => {
                 shared.directed(directive);
                 if state != ReportState::NoRecord {
                     return lease;
                 }
                 if let Outcome::Decided { work, record, .. } = &ended.outcome {
-                    tracing::warn!(run = %lease.run, shard = %lease.shard, attempt = %ended.attempt, "the coordinator sees no record; settling again");
+                    attempt.in_scope(|| {
+                        tracing::warn!("the coordinator sees no record; settling again");
+                    });
                     let settled = settle_again(runtime, Arc::clone(work), record.clone()).await;
                     match settled {
                         Ok(outcome) => ended.outcome = outcome,
-                        Err(error) => tracing::warn!(
-                            run = %lease.run, shard = %lease.shard,
-                            error = crate::describe(&error), "the record could not be settled"
-                        ),
+                        Err(error) => attempt.in_scope(|| {
+                            let error = crate::describe(&error);
+                            tracing::warn!(error, "the record could not be settled");
+                        }),
                     }
                 }
             }
             // The run is over and forgotten, so there is nothing to add to it.
             Err(CallError::Refused { exit: Exit::NoInput, text }) => {
-                tracing::info!(run = %lease.run, shard = %lease.shard, answer = text, "report not wanted");
+                attempt.in_scope(|| tracing::info!(answer = text, "report not wanted"));
                 return lease;
             }
             Err(CallError::Refused { exit, text }) => {

@@ -70,10 +70,16 @@ fn silence(shared: &Shared, now: Instant) {
 
 /// Says which leases may be over: only that, since the record decides.
 fn overdue(shared: &Shared, now: Instant) {
-    let overdue = shared.lock().holdings.overdue(now);
-    for lease in overdue {
+    let overdue: Vec<_> = {
+        let holdings = &mut shared.lock().holdings;
+        let leases = holdings.overdue(now).into_iter();
+        leases.map(|lease| (holdings.about(&lease), lease)).collect()
+    };
+    for (about, lease) in overdue {
         tracing::warn!(
             run = %lease.run, shard = %lease.shard, token = %lease.token,
+            attempt = about.attempt.as_ref().map(tracing::field::display),
+            model_digest = about.model_digest.as_ref().map(tracing::field::display),
             "no heartbeat was answered for a TTL: the lease may be over, the attempt goes on"
         );
     }

@@ -19,6 +19,7 @@ use nightshift_core::plan::Plan;
 use nightshift_core::record::FailureClass;
 use nightshift_core::spec;
 use nightshift_proto::leases::acquire::Grant;
+use nightshift_proto::names::TraceParent;
 use nightshift_storage::model::{ModelError, Models, Resolved};
 use nightshift_storage::root::{OutputRoot, Probed, Reader as RootReader};
 use nightshift_storage::sync::Durability;
@@ -44,6 +45,8 @@ pub(super) struct WorkKey {
     run: RunId,
     plan_sha256: Digest,
     output_root: String,
+    /// The trace of the run, as the grant names it.
+    trace: Option<TraceParent>,
 }
 
 impl WorkKey {
@@ -53,12 +56,18 @@ impl WorkKey {
             run: grant.lease.run.clone(),
             plan_sha256: grant.plan_sha256,
             output_root: grant.output_root.clone(),
+            trace: grant.trace.clone(),
         }
     }
 
     /// The run.
     pub(super) fn run(&self) -> &RunId {
         &self.run
+    }
+
+    /// The trace of the run, if it has one.
+    pub(super) fn trace(&self) -> Option<&str> {
+        self.trace.as_ref().map(TraceParent::as_str)
     }
 }
 
@@ -144,7 +153,8 @@ impl Opener {
         let root = self.root(&key.output_root).await?;
         let (engine, loading) = self.model(&plan).await?;
         nightshift_telemetry::story::run_opened(&*plan, &key.output_root);
-        Ok(RunWork::new(root, Scorer::for_plan(plan, engine), loading))
+        let work = RunWork::new(root, Scorer::for_plan(plan, engine), loading);
+        Ok(work.traced(key.trace().map(ToOwned::to_owned)))
     }
 
     /// The output root at `uri`, probed once.

@@ -112,7 +112,7 @@ fn run_shown(decision: &Decision) -> Option<Generation> {
 
 /// The run, unless the coordinator does not know it: a look serves no output.
 async fn get(coordinator: &Coordinator, run: &RunId) -> Result<Option<FoundRun>, Failure> {
-    match coordinator.get(GetRun { run: run.clone(), shard: None }).await {
+    match coordinator.get(GetRun::of(run.clone())).await {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.is_unknown() => Ok(None),
         Err(error) => Err(error.into()),

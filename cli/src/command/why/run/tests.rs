@@ -1,6 +1,9 @@
 use jiff::{Timestamp, ToSpan};
-use nightshift_core::ids::ShardIndex;
+use nightshift_core::conclusion::Totals;
+use nightshift_core::gates::Judgement;
+use nightshift_core::ids::{Digest, ShardIndex};
 use nightshift_proto::runs::status::RowCounts;
+use nightshift_proto::runs::verdict::RunVerdict;
 
 use super::*;
 
@@ -22,7 +25,7 @@ fn found(state: RunState, shards: ShardCounts) -> FoundRun {
         decided_at: state.verdict().map(|_| now() - 60.seconds()),
         notice: String::new(),
     };
-    FoundRun { run, verdict: None, quarantined: Vec::new(), shard: None }
+    FoundRun { run, verdict: None, quarantined: Vec::new(), shard: None, open_shards: Vec::new() }
 }
 
 fn counts(committed: u32, quarantined: u32, leased: u32, delayed: u32, ready: u32) -> ShardCounts {
@@ -40,6 +43,45 @@ fn a_run_that_goes_well() {
          9 free. 600 rows are written of 2,000, 4 rejected. Next: the workers go on with 14 \
          undecided shards, and then the run gets its verdict."
     );
+}
+
+#[test]
+fn a_withheld_run_waits_for_a_person_until_one_has_decided() {
+    let mut found = found(RunState::Succeeded, counts(20, 0, 0, 0, 0));
+    let verdict = |judged: Option<Judgement>| RunVerdict {
+        state: FinalState::Succeeded,
+        fingerprint: Digest([1; 32]),
+        model_digest: Digest([2; 32]),
+        totals: Totals::default(),
+        withheld: "the mean moved".to_owned(),
+        judged: judged.map(|judgement| Judged {
+            judgement,
+            decided_by: "ann".to_owned(),
+            decided_at: now(),
+            reason: "looked\nat it".to_owned(),
+        }),
+    };
+    for (judged, says, waits) in [
+        (None, "withheld the output: the mean moved.", true),
+        (
+            Some(Judgement::Approved),
+            "moved; it was approved at 2013-02-01T12:00:00Z by ann: ",
+            false,
+        ),
+        (
+            Some(Judgement::Rejected),
+            "moved; it was rejected at 2013-02-01T12:00:00Z by ann: ",
+            false,
+        ),
+    ] {
+        let verdict = verdict(judged);
+        assert_eq!(verdict.is_accepted(), judged == Some(Judgement::Approved));
+        found.verdict = Some(verdict);
+        let text = describe(&found, now(), AGAIN);
+        assert!(text.contains(says), "{text}");
+        let next = super::waits(&found, "nightshift approve RUN");
+        assert_eq!(next.contains("nightshift approve RUN --reason"), waits, "{next}");
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn found(state: RunState) -> FoundRun {
         decided_at: None,
         notice: String::new(),
     };
-    FoundRun { run, verdict: None, quarantined: Vec::new(), shard: None }
+    FoundRun { run, verdict: None, quarantined: Vec::new(), shard: None, open_shards: Vec::new() }
 }
 
 fn shard(state: ShardState) -> ShardStatus {
@@ -26,6 +26,7 @@ fn shard(state: ShardState) -> ShardStatus {
         state,
         rows: 1,
         failed_attempts: 0,
+        preempted_attempts: 0,
         attempt: None,
         leases: Vec::new(),
         last_failure: None,
@@ -34,7 +35,14 @@ fn shard(state: ShardState) -> ShardStatus {
 
 fn lease(worker: &str, phase: Phase) -> ShardLease {
     let token = Token { epoch: 1, sequence: 2 };
-    ShardLease { token, worker: worker.parse().unwrap(), phase, rows_done: 0, age_ms: 999 }
+    ShardLease {
+        token,
+        worker: worker.parse().unwrap(),
+        phase,
+        rows_done: 0,
+        age_ms: 999,
+        heard_ms: 9,
+    }
 }
 
 fn describe(state: RunState, shard: &ShardStatus) -> String {
@@ -64,11 +72,11 @@ fn two_leases_are_a_race() {
     assert!(text.contains("under 2 leases"), "{text}");
     assert!(
         text.contains(
-            "Worker a:1 holds it since less than a second (lease 1.2) and is committing it."
+            "Worker a:1 has held it for less than a second (lease 1.2) and is committing it."
         ),
         "{text}"
     );
-    assert!(text.contains("Worker b:2 holds it since less than a second (lease 1.2) and has it ready but has not begun."), "{text}");
+    assert!(text.contains("Worker b:2 has held it for less than a second (lease 1.2) and has it ready but has not begun."), "{text}");
     assert!(text.contains("whoever commits first decides it"), "{text}");
 }
 
@@ -91,4 +99,34 @@ fn the_attempt_that_decided_and_the_reason_are_named() {
          01M84J0KZKQN12H8PEC28EKC0E. The reason (data): rejects_over_budget: mend the rows. \
          Mend the cause, and then run it again with: nightshift retry RUN."
     );
+}
+
+#[test]
+fn a_lease_that_was_given_back_is_no_failure() {
+    let message = "the pod was evicted";
+    let last_failure = Some(Failure {
+        class: FailureClass::Preempted,
+        reason: "evicted".parse().unwrap(),
+        message: message.into(),
+    });
+    let given_back =
+        ShardStatus { failed_attempts: 1, preempted_attempts: 1, ..shard(ShardState::Ready) };
+    let text = describe(RunState::Running, &given_back);
+    assert!(
+        text.contains(
+            "1 attempt has ended because its worker was told to go, which is no failure."
+        ),
+        "{text}"
+    );
+    assert!(!text.contains("failed"), "{text}");
+    let told =
+        ShardStatus { failed_attempts: 4, preempted_attempts: 3, last_failure, ..given_back };
+    let text = describe(RunState::Running, &told);
+    for part in [
+        "3 attempts have ended because their workers were told to go",
+        "1 attempt has failed.",
+        "Why its worker was told to go: evicted: the pod was evicted.",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }

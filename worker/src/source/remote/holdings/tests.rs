@@ -13,7 +13,12 @@ fn failed() -> Ended {
         reason: "read".parse().unwrap(),
         message: String::new(),
     });
-    Ended { attempt: new_attempt().unwrap(), outcome, batch_size: None }
+    Ended {
+        attempt: new_attempt().unwrap(),
+        outcome,
+        batch_size: None,
+        span: tracing::Span::none(),
+    }
 }
 
 /// Holdings of `threads` threads with shards `0..count` of the first run, ready to begin.
@@ -122,7 +127,7 @@ fn a_run_that_cannot_be_opened_fails_its_leases_alone() {
     let other = grant(&works[1], 7);
     holdings.granted(&other, now);
     assert!(holdings.may_be_taken());
-    holdings.unopened(&WorkKey::of(&other), || Some(failed()));
+    holdings.unopened(&WorkKey::of(&other), |_| Some(failed()));
     assert_eq!(holdings.next_to_tell().map(|(id, _)| id), Some(other.lease));
     assert!(holdings.take(1).is_some());
 }
