@@ -82,7 +82,7 @@ impl Order {
     async fn needed_columns(&self, model: &Path) -> Result<Vec<String>, Refusal> {
         let features = match &self.spec.task {
             Task::Tabular => feature_columns(model).await?,
-            Task::Embed(settings) => vec![settings.text.clone()],
+            Task::Embed(text) | Task::Classify(text) | Task::Rerank(text) => text.columns(),
         };
         let mut needed: Vec<String> = Vec::new();
         for name in self.spec.input.id.iter().chain(&self.spec.input.keep).chain(&features) {

@@ -172,7 +172,7 @@ pub struct ModelFile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskSettings {
-    /// The engine: `tabular` or `embed`.
+    /// The engine: `tabular`, `embed`, `classify` or `rerank`.
     pub kind: String,
     /// Columns that identify a row; they come first in the output.
     pub id: Vec<String>,
@@ -194,7 +194,12 @@ pub struct TaskSettings {
 impl TaskSettings {
     /// What is done to each row, as the spec said it.
     pub fn task(&self) -> Task {
-        self.text.clone().map_or(Task::Tabular, Task::Embed)
+        let Some(text) = self.text.clone() else { return Task::Tabular };
+        match self.kind.as_str() {
+            "classify" => Task::Classify(text),
+            "rerank" => Task::Rerank(text),
+            _ => Task::Embed(text),
+        }
     }
 }
 

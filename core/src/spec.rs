@@ -109,6 +109,10 @@ pub enum Task {
     Tabular,
     /// A column of text through a transformer, to an embedding.
     Embed(TextSettings),
+    /// A column of text through a transformer, to a label and its score.
+    Classify(TextSettings),
+    /// A column of queries and one of texts through a transformer, to a score of each pair.
+    Rerank(TextSettings),
 }
 
 impl Task {
@@ -117,6 +121,8 @@ impl Task {
         match self {
             Self::Tabular => "tabular",
             Self::Embed(_) => "embed",
+            Self::Classify(_) => "classify",
+            Self::Rerank(_) => "rerank",
         }
     }
 
@@ -124,7 +130,9 @@ impl Task {
     pub fn text(&self) -> Option<&TextSettings> {
         match self {
             Self::Tabular => None,
-            Self::Embed(settings) => Some(settings),
+            Self::Embed(settings) | Self::Classify(settings) | Self::Rerank(settings) => {
+                Some(settings)
+            }
         }
     }
 }

@@ -23,7 +23,7 @@ pub mod text;
 pub use error::{EngineError, ErrorClass, LoadError};
 
 use tabular::TabularEngine;
-use text::EmbedEngine;
+use text::TextEngine;
 
 use crate::reject::RowReject;
 
@@ -55,6 +55,8 @@ pub struct Scored {
     pub columns: Vec<ArrayRef>,
     /// Rows without a score, sorted by row, at most one entry a row.
     pub rejects: Vec<RowReject>,
+    /// Rows whose text was longer than the model takes, and was cut.
+    pub cut_rows: u64,
 }
 
 /// A loaded model.
@@ -87,9 +89,11 @@ pub trait Engine: Send + Sync {
     /// Bytes of weights held in memory, shared by all threads.
     fn weights_bytes(&self) -> u64;
 
-    /// Rows a batch should have for the cost of a call to vanish beside its work.
-    fn rows_per_batch_hint(&self) -> usize;
+    /// Rows that a batch should have at most: more of them would take so long that a worker that
+    /// is told to go answers late.
+    fn batch_rows(&self) -> usize;
 }
+
 /// Loads the model in directory `dir` for `task`.
 ///
 /// # Errors
@@ -98,6 +102,8 @@ pub trait Engine: Send + Sync {
 pub fn load(dir: &Path, task: &Task) -> Result<Box<dyn Engine>, LoadError> {
     Ok(match task {
         Task::Tabular => Box::new(TabularEngine::load(dir)?),
-        Task::Embed(settings) => Box::new(EmbedEngine::load(dir, settings)?),
+        Task::Embed(wanted) | Task::Classify(wanted) | Task::Rerank(wanted) => {
+            Box::new(TextEngine::load(dir, task, wanted)?)
+        }
     })
 }

@@ -69,7 +69,7 @@ pub struct ScoredShard {
 /// What an attempt tells while it goes on; returning `false` makes it give up.
 pub trait Watcher: Sync {
     /// A batch of `rows` rows spent `time` in the model.
-    fn inferred(&self, _rows: u64, _time: Duration) {}
+    fn inferred(&self, _rows: u64, _cut_rows: u64, _time: Duration) {}
 
     /// `rows` more rows were scored.
     fn scored(&self, rows: u64) -> bool;
@@ -176,6 +176,8 @@ struct Attempt<'a> {
     rows_in: u64,
     rejects_by_reason: BTreeMap<String, u64>,
     examples: Vec<String>,
+    /// Rows whose text was cut.
+    cut_rows: u64,
     clock: Clock,
     phases: Phases,
 }
@@ -218,6 +220,7 @@ impl<'a> Attempt<'a> {
             rows_in: 0,
             rejects_by_reason: BTreeMap::new(),
             examples: Vec::new(),
+            cut_rows: 0,
             clock: Clock::default(),
             phases: Phases::new(),
         })
@@ -230,13 +233,16 @@ impl<'a> Attempt<'a> {
             let file = file.ok_or(ShardError::NoSuchShard { shard: self.shard_index })?;
             let started = Instant::now();
             let reader = &self.scorer.reader;
-            let opened =
-                self.phases.read.in_scope(|| reader.open_within(file, slice, memory.rows()));
+            let most = self.scorer.engine.batch_rows();
+            let opened = self
+                .phases
+                .read
+                .in_scope(|| reader.open_within(file, slice, memory.rows().min(most)));
             let mut batches = opened?;
             self.clock.read += started.elapsed();
             loop {
                 let started = Instant::now();
-                let admission = memory.admit(reader.batch_rows());
+                let admission = memory.admit(reader.batch_rows().min(most));
                 let read = self.phases.read.in_scope(|| batches.next_of(admission.rows()));
                 let Some(batch) = read else { break };
                 let batch = batch?;
@@ -252,6 +258,10 @@ impl<'a> Attempt<'a> {
             }
         }
         self.check_budget()?;
+        if self.cut_rows > 0 {
+            let (rows, rows_in) = (self.cut_rows, self.rows_in);
+            tracing::warn!(rows, rows_in, "texts were cut to the tokens that the model takes");
+        }
         self.finish()
     }
 
@@ -268,7 +278,8 @@ impl<'a> Attempt<'a> {
         let scored = self.phases.infer.in_scope(|| infer(&**engine, reader, &batch))?;
         let time = started.elapsed();
         self.clock.infer += time;
-        watcher.inferred(batch.num_rows() as u64, time);
+        watcher.inferred(batch.num_rows() as u64, scored.cut_rows, time);
+        self.cut_rows += scored.cut_rows;
 
         let started = Instant::now();
         let writing = self.phases.write.clone();

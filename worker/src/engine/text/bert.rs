@@ -1,4 +1,4 @@
-//! BERT: the tokens of several texts to a vector each.
+//! BERT and its family: the tokens of several texts to a vector each.
 
 use nightshift_kernels::Isa;
 use nightshift_kernels::attention::{self, attend};
@@ -9,6 +9,58 @@ use super::settings::Shape;
 use super::tokens::Sequence;
 use super::weights::Weights;
 use crate::engine::tabular::WeightsError;
+
+/// What a family of models calls its tensors.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Names {
+    /// Where a model with a head keeps the rest of itself.
+    pub(super) prefix: &'static str,
+    layers: &'static str,
+    query: &'static str,
+    key: &'static str,
+    value: &'static str,
+    attended: &'static str,
+    attention_norm: &'static str,
+    up: &'static str,
+    down: &'static str,
+    norm: &'static str,
+    /// The first product of a classifier, in the file's own words, and what is done after it.
+    pub(super) pooler: &'static str,
+    /// See above.
+    pub(super) pooler_finish: Finish,
+}
+
+/// `BertModel` of transformers.
+pub(super) static BERT: Names = Names {
+    prefix: "bert.",
+    layers: "encoder.layer",
+    query: "attention.self.query",
+    key: "attention.self.key",
+    value: "attention.self.value",
+    attended: "attention.output.dense",
+    attention_norm: "attention.output.LayerNorm",
+    up: "intermediate.dense",
+    down: "output.dense",
+    norm: "output.LayerNorm",
+    pooler: "bert.pooler.dense",
+    pooler_finish: Finish::Tanh,
+};
+
+/// `DistilBertModel` of transformers.
+pub(super) static DISTILBERT: Names = Names {
+    prefix: "distilbert.",
+    layers: "transformer.layer",
+    query: "attention.q_lin",
+    key: "attention.k_lin",
+    value: "attention.v_lin",
+    attended: "attention.out_lin",
+    attention_norm: "sa_layer_norm",
+    up: "ffn.lin1",
+    down: "ffn.lin2",
+    norm: "output_layer_norm",
+    pooler: "pre_classifier",
+    pooler_finish: Finish::Relu,
+};
 
 /// A model in memory; read-only.
 pub(super) struct Bert {
@@ -57,7 +109,10 @@ impl Bert {
             isa,
             words: table("word", shape.vocabulary)?,
             places: table("position", shape.places)?,
-            segments: table("token_type", shape.segments)?,
+            segments: match shape.segments {
+                0 => vec![0.0; hidden],
+                segments => table("token_type", segments)?,
+            },
             norm: norm(&shape, weights, "embeddings.LayerNorm")?,
             layers,
             shape,
@@ -105,6 +160,8 @@ impl Bert {
         for sequence in sequences {
             let tokens = sequence.ids.iter().zip(&sequence.segments);
             for ((&id, &segment), place) in tokens.zip(0..) {
+                // A model without segments has one row of zeros.
+                let segment = if self.shape.segments == 0 { 0 } else { segment };
                 let (word, segment) =
                     (self.row(&self.words, id), self.row(&self.segments, segment));
                 let numbers = word.iter().zip(segment).zip(self.row(&self.places, place));
@@ -117,10 +174,12 @@ impl Bert {
 impl Layer {
     fn new(shape: &Shape, weights: &Weights<'_>, at: usize) -> Result<Self, WeightsError> {
         let (hidden, wide) = (shape.heads.hidden(), shape.intermediate);
+        let names = shape.names;
+        let layers = names.layers;
         let part = |name: &str, columns, depth| {
             let matrix =
-                weights.take(&format!("encoder.layer.{at}.{name}.weight"), &[columns, depth])?;
-            let bias = weights.take(&format!("encoder.layer.{at}.{name}.bias"), &[columns])?;
+                weights.take(&format!("{layers}.{at}.{name}.weight"), &[columns, depth])?;
+            let bias = weights.take(&format!("{layers}.{at}.{name}.bias"), &[columns])?;
             Ok::<_, WeightsError>((matrix, bias))
         };
         let packed = |name: &str, columns, depth| {
@@ -128,19 +187,19 @@ impl Layer {
             Ok::<_, WeightsError>(Right::of_weights(columns, depth, &matrix, &bias))
         };
         let (mut matrix, mut biases) = (Vec::new(), Vec::new());
-        for name in ["query", "key", "value"] {
-            let (weights, bias) = part(&format!("attention.self.{name}"), hidden, hidden)?;
+        for name in [names.query, names.key, names.value] {
+            let (weights, bias) = part(name, hidden, hidden)?;
             matrix.extend(weights);
             biases.extend(bias);
         }
-        let norm = |name: &str| norm(shape, weights, &format!("encoder.layer.{at}.{name}"));
+        let norm = |name: &str| norm(shape, weights, &format!("{layers}.{at}.{name}"));
         Ok(Self {
             qkv: Right::of_weights(3 * hidden, hidden, &matrix, &biases),
-            attended: packed("attention.output.dense", hidden, hidden)?,
-            attention_norm: norm("attention.output.LayerNorm")?,
-            up: packed("intermediate.dense", wide, hidden)?,
-            down: packed("output.dense", hidden, wide)?,
-            norm: norm("output.LayerNorm")?,
+            attended: packed(names.attended, hidden, hidden)?,
+            attention_norm: norm(names.attention_norm)?,
+            up: packed(names.up, wide, hidden)?,
+            down: packed(names.down, hidden, wide)?,
+            norm: norm(names.norm)?,
         })
     }
 

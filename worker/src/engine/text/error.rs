@@ -18,7 +18,7 @@ pub enum TextError {
     )]
     NoSafetensors,
     /// A feature of the model that this engine lacks.
-    #[error("{field} is {found}, and kind: embed supports {supported}: use another model")]
+    #[error("{field} is {found}, and this engine supports {supported}: use another model")]
     Unsupported {
         /// Where in the file.
         field: &'static str,

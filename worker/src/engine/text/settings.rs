@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 
 use nightshift_core::model::CONFIG_FILE;
 use nightshift_core::plan::TextSettings;
+use nightshift_core::spec::Task;
 use nightshift_kernels::attention::Heads;
 use nightshift_kernels::matmul::Finish;
 use serde::Deserialize;
 
 use super::TextError;
+use super::bert::{BERT, DISTILBERT, Names};
 use super::folder::{
     Folder, MODULES_FILE, POOLING_FILE, POOLING_FOLDER, PROMPTS_FILE, SENTENCE_FILE,
     TOKENIZER_SETTINGS_FILE,
 };
+use super::head::Activation;
 use super::pooling::{Pooling, PoolingConfig};
 use crate::engine::LoadError;
 use crate::engine::tabular::clip;
@@ -29,15 +32,19 @@ const VOCABULARY_MAX: usize = 1 << 20;
 const PLACES_MAX: usize = 1 << 16;
 /// Most kinds of segments.
 const SEGMENTS_MAX: usize = 16;
+/// Most labels.
+const LABELS_MAX: usize = 10_000;
 
-/// The shape of a BERT model.
+/// The shape of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Shape {
+    /// What its tensors are called.
+    pub(super) names: &'static Names,
     /// Tokens that it knows.
     pub(super) vocabulary: usize,
     /// Places of a text.
     pub(super) places: usize,
-    /// Kinds of segments.
+    /// Kinds of segments; 0 where the model does not tell them apart.
     pub(super) segments: usize,
     /// Heads of attention; all of them side by side are as wide as a token.
     pub(super) heads: Heads,
@@ -62,27 +69,63 @@ pub(super) struct Settings {
     pub(super) lower_case: bool,
     /// What is put before each text.
     pub(super) prompt: String,
-    /// How the tokens of a text become one vector.
-    pub(super) pooling: Pooling,
+    /// What is made of its tokens.
+    pub(super) end: End,
+}
+
+/// What the descriptions say about the end of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum End {
+    /// The tokens of a text become one vector.
+    Embed(Pooling),
+    /// A text, or a pair, gets a score for each label.
+    Labels {
+        /// The labels, by number.
+        labels: Vec<String>,
+        /// What is done to the scores.
+        activation: Activation,
+    },
 }
 
 #[derive(Deserialize)]
 struct Config {
     #[serde(default)]
     architectures: Option<Vec<String>>,
+    #[serde(alias = "dim")]
     hidden_size: usize,
+    #[serde(alias = "n_layers")]
     num_hidden_layers: usize,
+    #[serde(alias = "n_heads")]
     num_attention_heads: usize,
+    #[serde(alias = "hidden_dim")]
     intermediate_size: usize,
     vocab_size: usize,
     max_position_embeddings: usize,
-    type_vocab_size: usize,
-    layer_norm_eps: f64,
+    #[serde(default)]
+    type_vocab_size: Option<usize>,
+    #[serde(default)]
+    layer_norm_eps: Option<f64>,
+    #[serde(alias = "activation")]
     hidden_act: String,
     #[serde(default)]
     position_embedding_type: Option<String>,
     #[serde(default)]
     is_decoder: bool,
+    #[serde(default)]
+    id2label: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    problem_type: Option<String>,
+    #[serde(default)]
+    sentence_transformers: Option<CrossEncoder>,
+    #[serde(default)]
+    sbert_ce_default_activation_function: Option<String>,
+}
+
+/// What sentence-transformers adds to the description of a cross-encoder.
+#[derive(Deserialize)]
+struct CrossEncoder {
+    #[serde(default)]
+    activation_fn: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -116,37 +159,131 @@ struct TokenizerSettings {
 }
 
 impl Settings {
-    /// Reads the descriptions in `folder` and applies `wanted`.
-    pub(super) fn read(folder: &mut Folder<'_>, wanted: &TextSettings) -> Result<Self, LoadError> {
+    /// Reads the descriptions in `folder` and applies what `task` wants, if it reads text.
+    pub(super) fn read(
+        folder: &mut Folder<'_>,
+        task: &Task,
+        wanted: &TextSettings,
+    ) -> Result<Self, LoadError> {
         let config: Config = folder.required(CONFIG_FILE)?;
-        let shape = config.shape().map_err(|source| folder.error(CONFIG_FILE, source))?;
-        let sentence: Option<Sentence> = folder.optional(SENTENCE_FILE)?;
+        let is_embedder = matches!(task, Task::Embed(_));
+        let shape =
+            config.shape(is_embedder).map_err(|source| folder.error(CONFIG_FILE, source))?;
         let tokenizer: Option<TokenizerSettings> = folder.optional(TOKENIZER_SETTINGS_FILE)?;
-        let prompts: Prompts = folder.optional(PROMPTS_FILE)?.unwrap_or_default();
-        let modules: Option<Vec<Module>> = folder.optional(MODULES_FILE)?;
-        let (pooled, normalised) =
-            module_kinds(modules).map_err(|source| folder.error(MODULES_FILE, source))?;
-        let pooling: PoolingConfig =
-            if pooled { folder.required(POOLING_FILE)? } else { PoolingConfig::default() };
-        let sentence = sentence.unwrap_or_default();
+        let sentence = match is_embedder {
+            true => folder.optional(SENTENCE_FILE)?.unwrap_or_default(),
+            false => Sentence::default(),
+        };
         let max_tokens = max_tokens(&shape, &sentence, tokenizer.as_ref(), wanted)
             .map_err(|source| folder.error(CONFIG_FILE, source))?;
-        let prompt = prompts.chosen(wanted.prompt.as_deref());
-        let prompt = prompt.map_err(|source| folder.error(PROMPTS_FILE, source))?;
-        let pooling =
-            Pooling::new(pooling, shape.heads.hidden(), !prompt.is_empty(), normalised, wanted);
-        let pooling = pooling.map_err(|source| folder.error(POOLING_FILE, source))?;
-        let lower_case = sentence.do_lower_case;
-        Ok(Self { shape, max_tokens, lower_case, prompt, pooling })
+        let (prompt, end) = match task {
+            Task::Embed(_) => {
+                let (prompt, pooling) = embedder(folder, &shape, wanted)?;
+                (prompt, End::Embed(pooling))
+            }
+            _ => {
+                let end = config.end(matches!(task, Task::Rerank(_)));
+                (String::new(), end.map_err(|source| folder.error(CONFIG_FILE, source))?)
+            }
+        };
+        Ok(Self { shape, max_tokens, lower_case: sentence.do_lower_case, prompt, end })
     }
 }
 
+/// The prompt, and how tokens become one vector, as the files of sentence-transformers say.
+fn embedder(
+    folder: &mut Folder<'_>,
+    shape: &Shape,
+    wanted: &TextSettings,
+) -> Result<(String, Pooling), LoadError> {
+    let prompts: Prompts = folder.optional(PROMPTS_FILE)?.unwrap_or_default();
+    let modules: Option<Vec<Module>> = folder.optional(MODULES_FILE)?;
+    let (pooled, normalised) =
+        module_kinds(modules).map_err(|source| folder.error(MODULES_FILE, source))?;
+    let pooling: PoolingConfig =
+        if pooled { folder.required(POOLING_FILE)? } else { PoolingConfig::default() };
+    let prompt = prompts.chosen(wanted.prompt.as_deref());
+    let prompt = prompt.map_err(|source| folder.error(PROMPTS_FILE, source))?;
+    let pooling =
+        Pooling::new(pooling, shape.heads.hidden(), !prompt.is_empty(), normalised, wanted);
+    let pooling = pooling.map_err(|source| folder.error(POOLING_FILE, source))?;
+    Ok((prompt, pooling))
+}
+
 impl Config {
-    fn shape(&self) -> Result<Shape, TextError> {
+    /// What its tensors are called, if it is a model for that.
+    fn names(&self, is_embedder: bool) -> Result<&'static Names, TextError> {
         let named = self.architectures.as_deref().unwrap_or_default();
-        if named != ["BertModel"] {
-            return unsupported("architectures", &named.join(", "), "`BertModel`");
+        let (known, supported) = match is_embedder {
+            true => (["BertModel", "DistilBertModel"], "`BertModel` and `DistilBertModel`"),
+            false => (
+                ["BertForSequenceClassification", "DistilBertForSequenceClassification"],
+                "`BertForSequenceClassification` and `DistilBertForSequenceClassification`",
+            ),
+        };
+        let [bert, distilbert] = known;
+        match named {
+            [name] if name == bert => Ok(&BERT),
+            [name] if name == distilbert => Ok(&DISTILBERT),
+            _ => unsupported("architectures", &named.join(", "), supported),
         }
+    }
+
+    /// The labels, and what is done to their scores; a model for pairs has one.
+    fn end(&self, is_of_pairs: bool) -> Result<End, TextError> {
+        // What transformers takes where nothing is said.
+        let count = self.id2label.as_ref().map_or(2, BTreeMap::len);
+        let count = within("id2label", count, LABELS_MAX)?;
+        let label = |at: usize| {
+            let given = self.id2label.as_ref().map(|labels| labels.get(&at.to_string()).cloned());
+            given.unwrap_or_else(|| Some(format!("LABEL_{at}")))
+        };
+        let labels: Option<Vec<String>> = (0..count).map(label).collect();
+        let Some(labels) = labels else {
+            return unsupported("id2label", "numbers with gaps", "labels 0, 1, 2 and so on");
+        };
+        if is_of_pairs && count != 1 {
+            let expected = "1, the score of a pair".to_owned();
+            return Err(TextError::Number {
+                field: "the number of labels",
+                found: count,
+                expected,
+            });
+        }
+        let activation =
+            if is_of_pairs { self.pair_activation()? } else { self.activation(count)? };
+        Ok(End::Labels { labels, activation })
+    }
+
+    /// As the pipeline `text-classification` of transformers decides.
+    fn activation(&self, labels: usize) -> Result<Activation, TextError> {
+        match self.problem_type.as_deref() {
+            None if labels == 1 => Ok(Activation::Sigmoid),
+            None | Some("single_label_classification") => Ok(Activation::Softmax),
+            Some("multi_label_classification") => Ok(Activation::Sigmoid),
+            Some("regression") => Ok(Activation::Identity),
+            Some(found) => unsupported(
+                "problem_type",
+                found,
+                "`single_label_classification`, `multi_label_classification` and `regression`",
+            ),
+        }
+    }
+
+    /// As the cross-encoder of sentence-transformers decides.
+    fn pair_activation(&self) -> Result<Activation, TextError> {
+        let newer =
+            self.sentence_transformers.as_ref().and_then(|own| own.activation_fn.as_deref());
+        let named = newer.or(self.sbert_ce_default_activation_function.as_deref());
+        match named.map(|name| name.rsplit('.').next().unwrap_or(name)) {
+            None | Some("Sigmoid") => Ok(Activation::Sigmoid),
+            Some("Identity") => Ok(Activation::Identity),
+            Some(found) => unsupported("activation_fn", found, "`Sigmoid` and `Identity`"),
+        }
+    }
+
+    fn shape(&self, is_embedder: bool) -> Result<Shape, TextError> {
+        let names = self.names(is_embedder)?;
         match self.position_embedding_type.as_deref() {
             None | Some("absolute") => {}
             Some(found) => {
@@ -168,14 +305,19 @@ impl Config {
             let expected = format!("a divisor of the hidden size of {hidden}");
             return Err(TextError::Number { field: "num_attention_heads", found: count, expected });
         }
-        let epsilon = self.layer_norm_eps as f32;
+        let epsilon = self.layer_norm_eps.unwrap_or(1e-12) as f32;
         if !(epsilon > 0.0 && epsilon < 1.0) {
             return unsupported("layer_norm_eps", &epsilon.to_string(), "a number from 0 to 1");
         }
+        let segments = match names == &DISTILBERT {
+            true => 0,
+            false => within("type_vocab_size", self.type_vocab_size.unwrap_or(2), SEGMENTS_MAX)?,
+        };
         Ok(Shape {
+            names,
             vocabulary: within("vocab_size", self.vocab_size, VOCABULARY_MAX)?,
             places: within("max_position_embeddings", self.max_position_embeddings, PLACES_MAX)?,
-            segments: within("type_vocab_size", self.type_vocab_size, SEGMENTS_MAX)?,
+            segments,
             heads: Heads { count, width: hidden / count },
             intermediate: within("intermediate_size", self.intermediate_size, INTERMEDIATE_MAX)?,
             layers: within("num_hidden_layers", self.num_hidden_layers, LAYERS_MAX)?,

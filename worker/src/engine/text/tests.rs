@@ -7,12 +7,14 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::Float32Type;
 use nightshift_core::plan::TextSettings;
+use nightshift_core::spec::Task;
 use nightshift_kernels::Isa;
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::*;
+
 use crate::engine::{Engine, EngineError, LoadError, Scored};
 use crate::reject::RejectReason;
 
@@ -42,6 +44,14 @@ fn settings(more: serde_json::Value) -> TextSettings {
     let mut all = json!({"text": "body"});
     all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     serde_json::from_value(all).unwrap()
+}
+
+fn embedder(dir: &Path, wanted: &TextSettings) -> Result<TextEngine, LoadError> {
+    with_isa(dir, wanted, Isa::detect())
+}
+
+fn with_isa(dir: &Path, wanted: &TextSettings, isa: Isa) -> Result<TextEngine, LoadError> {
+    TextEngine::with_isa(dir, &Task::Embed(wanted.clone()), wanted, isa)
 }
 
 /// A copy of the stored model that a test may change.
@@ -103,7 +113,7 @@ fn embeddings_are_those_of_sentence_transformers() {
             fs::write(path, serde_json::to_vec(&modules).unwrap()).unwrap();
         }
         let settings = settings(case.settings.clone().into());
-        let engine = EmbedEngine::load(dir.path(), &settings).unwrap();
+        let engine = embedder(dir.path(), &settings).unwrap();
         let scored = engine.run(&batch(texts.iter().map(|text| Some(text.as_str())))).unwrap();
         assert!(scored.rejects.is_empty(), "{:?}", scored.rejects);
         for ((found, wanted), text) in vectors(&scored).iter().zip(&case.embeddings).zip(&texts) {
@@ -134,9 +144,9 @@ proptest! {
         }
         for isa in Isa::available() {
             let engine =
-                EmbedEngine::with_isa(&stored().join("model"), &settings(json!({})), isa).unwrap();
+                with_isa(&stored().join("model"), &settings(json!({})), isa).unwrap();
             let together = engine.run(&batch(among.clone())).unwrap();
-            let reference = EmbedEngine::load(&stored().join("model"), &settings(json!({}))).unwrap();
+            let reference = embedder(&stored().join("model"), &settings(json!({}))).unwrap();
             for (row, found) in vectors(&together).iter().enumerate() {
                 let Some(text) = among[row] else {
                     prop_assert_eq!(together.rejects[0].row, row);
@@ -153,7 +163,7 @@ proptest! {
 
 #[test]
 fn a_text_of_megabytes_is_its_beginning() {
-    let engine = EmbedEngine::load(&stored().join("model"), &settings(json!({}))).unwrap();
+    let engine = embedder(&stored().join("model"), &settings(json!({}))).unwrap();
     for word in ["late flight ", "夜班", "a, "] {
         let (long, short) = (word.repeat(1 << 18), word.repeat(100));
         let scored = engine.run(&batch([Some(long.as_str()), Some(&short)])).unwrap();
@@ -164,7 +174,7 @@ fn a_text_of_megabytes_is_its_beginning() {
 
 #[test]
 fn numbers_are_texts_and_floats_are_refused() {
-    let engine = EmbedEngine::load(&stored().join("model"), &settings(json!({}))).unwrap();
+    let engine = embedder(&stored().join("model"), &settings(json!({}))).unwrap();
     let numbers: ArrayRef = Arc::new(arrow::array::Int64Array::from(vec![1, 2]));
     let scored = engine.run(&RecordBatch::try_from_iter([("body", numbers)]).unwrap()).unwrap();
     let texts = engine.run(&batch([Some("1"), Some("2")])).unwrap();
@@ -181,7 +191,7 @@ fn numbers_are_texts_and_floats_are_refused() {
 fn refused(wanted: serde_json::Value, change: impl Fn(&Path)) -> String {
     let dir = copied();
     change(dir.path());
-    let error: LoadError = EmbedEngine::load(dir.path(), &settings(wanted)).unwrap_err();
+    let error: LoadError = embedder(dir.path(), &settings(wanted)).unwrap_err();
     nightshift_core::describe::describe(&error).replace(&dir.path().display().to_string(), "DIR")
 }
 
@@ -281,9 +291,9 @@ fn no_damage_to_a_file_makes_loading_panic() {
             damaged[at] ^= 1 << (at % 7);
             fs::write(&path, &damaged).unwrap();
             // Most are refused; a changed weight or word makes another model.
-            let _ = EmbedEngine::load(dir.path(), &settings(json!({})));
+            let _ = embedder(dir.path(), &settings(json!({})));
             fs::write(&path, &whole[..at]).unwrap();
-            EmbedEngine::load(dir.path(), &settings(json!({}))).unwrap_err();
+            embedder(dir.path(), &settings(json!({}))).unwrap_err();
         }
     }
 }
@@ -307,7 +317,7 @@ fn a_tokenizer_that_repeats_or_adds_nothing_harms_no_other_row() {
             serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         json["post_processor"]["single"] = template;
         fs::write(path, serde_json::to_vec(&json).unwrap()).unwrap();
-        let engine = EmbedEngine::load(dir.path(), &settings(json!({}))).unwrap();
+        let engine = embedder(dir.path(), &settings(json!({}))).unwrap();
         let long = "late flight ".repeat(30);
         let scored = engine.run(&batch([Some(long.as_str()), Some(""), Some("rain")])).unwrap();
         let alone = engine.run(&batch([Some("rain")])).unwrap();
@@ -315,3 +325,5 @@ fn a_tokenizer_that_repeats_or_adds_nothing_harms_no_other_row() {
         assert_eq!(scored.rejects.iter().any(|reject| reject.row == 1), empty);
     }
 }
+
+mod labels;

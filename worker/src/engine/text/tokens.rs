@@ -1,7 +1,9 @@
 //! Text to tokens, as the model's `tokenizer.json` says.
 
 use serde_json::Value;
-use tokenizers::{Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy};
+use tokenizers::{
+    EncodeInput, Encoding, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy,
+};
 
 use super::TextError;
 use super::settings::unsupported;
@@ -25,11 +27,13 @@ pub(super) struct Sequence {
     pub(super) ids: Vec<u32>,
     /// Segment of each token.
     pub(super) segments: Vec<u32>,
+    /// Whether tokens were cut off.
+    pub(super) is_cut: bool,
 }
 
 impl Tokens {
     /// The tokenizer of the file `bytes`, for a model of `vocabulary` tokens and `segments`
-    /// segments.
+    /// segments, and of pairs of texts or of single ones.
     ///
     /// Only the parts of BERT's tokenizers are taken: they have no regular expressions, so a
     /// file cannot make them slow, and a long text can be cut at a space beforehand.
@@ -40,6 +44,7 @@ impl Tokens {
         max_tokens: usize,
         lower_case: bool,
         prompt: String,
+        of_pairs: bool,
     ) -> Result<Self, TextError> {
         check_parts(bytes)?;
         let broken =
@@ -56,11 +61,15 @@ impl Tokens {
         if let Some(found) = probe.get_ids().iter().find(|id| **id as usize >= vocabulary) {
             return Err(TextError::Vocabulary { found: *found, tokens: vocabulary });
         }
-        if probe.get_type_ids().iter().any(|segment| *segment as usize >= segments) {
+        let pair = tokenizer.encode_fast(("a", "a"), true).map_err(broken)?;
+        let probed = if of_pairs { &pair } else { &probe };
+        let mut kinds = probed.get_type_ids().iter();
+        if segments > 0 && kinds.any(|segment| *segment as usize >= segments) {
             return unsupported("post_processor", "another segment", "segments of the model");
         }
-        let added = probe.get_ids().len().saturating_sub(1);
-        if max_tokens <= added {
+        let texts = if of_pairs { 2 } else { 1 };
+        let added = probed.get_ids().len().saturating_sub(texts);
+        if max_tokens < added + texts {
             return Err(TextError::NoRoom { wanted: max_tokens, added });
         }
         let cut = TruncationParams {
@@ -73,27 +82,47 @@ impl Tokens {
         Ok(Self { tokenizer, max_tokens, lower_case, prompt })
     }
 
+    /// The tokens of a query and a text, of which the longer one is cut first; an error in the
+    /// tokenizer's words.
+    pub(super) fn of_pair(&self, query: &str, text: &str) -> Result<Sequence, String> {
+        let pair = (self.looked_at(query)?, self.looked_at(text)?);
+        self.sequence(&self.encoded(pair)?)
+    }
+
     /// The tokens of `text`, with the prompt before it and cut to what the model takes; an error
     /// in the tokenizer's words.
-    ///
-    /// Of a long text only the beginning is looked at, if that has tokens enough: its end is
-    /// where the tokenizer would part words anyway, so the tokens before it are the same.
     pub(super) fn of(&self, text: &str) -> Result<Sequence, String> {
         let text = format!("{}{text}", self.prompt);
         let text = if self.lower_case { text.to_lowercase() } else { text };
+        self.sequence(&self.encoded(self.looked_at(&text)?)?)
+    }
+
+    fn encoded<'s>(&self, input: impl Into<EncodeInput<'s>>) -> Result<Encoding, String> {
+        self.tokenizer.encode_fast(input, true).map_err(|error| clip(&error.to_string()))
+    }
+
+    fn sequence(&self, encoded: &Encoding) -> Result<Sequence, String> {
+        let mut ids = encoded.get_ids().to_vec();
+        if ids.is_empty() {
+            return Err("it has no tokens".to_owned());
+        }
+        // A template may repeat a text after it was cut.
+        ids.truncate(self.max_tokens);
+        let is_cut = !encoded.get_overflowing().is_empty();
+        Ok(Sequence { ids, segments: encoded.get_type_ids().to_vec(), is_cut })
+    }
+
+    /// As much of `text` as matters: of a long one only the beginning, if that has tokens enough.
+    /// Its end is where the tokenizer would part words anyway, so the tokens before it are the
+    /// same.
+    fn looked_at<'t>(&self, text: &'t str) -> Result<&'t str, String> {
         let mut looked = self.max_tokens * BYTES_PER_TOKEN;
         loop {
-            let begin = beginning(&text, looked);
-            let encoded = self.tokenizer.encode_fast(begin, true);
-            let encoded = encoded.map_err(|error| clip(&error.to_string()))?;
-            if begin.len() == text.len() || !encoded.get_overflowing().is_empty() {
-                let mut ids = encoded.get_ids().to_vec();
-                if ids.is_empty() {
-                    return Err("it has no tokens".to_owned());
-                }
-                // A template may repeat a text after it was cut.
-                ids.truncate(self.max_tokens);
-                return Ok(Sequence { ids, segments: encoded.get_type_ids().to_vec() });
+            let begin = beginning(text, looked);
+            let is_enough =
+                begin.len() == text.len() || !self.encoded(begin)?.get_overflowing().is_empty();
+            if is_enough {
+                return Ok(begin);
             }
             looked *= 4;
         }

@@ -13,17 +13,23 @@ pub(super) struct Weights<'a> {
 
 impl<'a> Weights<'a> {
     /// Checks the header of the file `bytes`.
-    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, WeightsError> {
+    ///
+    /// `prefix` is where a model with a head keeps the rest of itself.
+    pub(super) fn parse(bytes: &'a [u8], prefix: &'static str) -> Result<Self, WeightsError> {
         let header = Header::parse(bytes)?;
-        // A model with a head keeps its BERT under this name.
-        let inner = header.has("bert.embeddings.word_embeddings.weight");
-        let prefix = if inner { "bert." } else { "" };
-        Ok(Self { header, bytes, prefix })
+        let inner = header.has(&format!("{prefix}embeddings.word_embeddings.weight"));
+        Ok(Self { header, bytes, prefix: if inner { prefix } else { "" } })
     }
 
-    /// The numbers of the tensor `name`, all finite, in row-major order.
+    /// The numbers of the tensor `name` of the model without its head, all finite, in row-major
+    /// order.
     pub(super) fn take(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
-        let spec = TensorSpec { name: format!("{}{name}", self.prefix), shape: shape.to_vec() };
+        self.take_whole(&format!("{}{name}", self.prefix), shape)
+    }
+
+    /// The same of the tensor that the file calls `name`.
+    pub(super) fn take_whole(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
+        let spec = TensorSpec { name: name.to_owned(), shape: shape.to_vec() };
         let (kind, bytes) = self.header.bytes_of(&spec, self.bytes)?;
         let pairs = || bytes.as_chunks().0.iter();
         let numbers: Vec<f32> = match kind {
