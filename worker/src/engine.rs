@@ -36,6 +36,8 @@ pub enum ColumnRole {
     Text,
     /// Dates, timestamps, or ISO 8601 text.
     Moment,
+    /// Text, read as it is written: in a text format `007` stays `007`.
+    Prose,
 }
 
 /// One column that an engine reads.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use nightshift_core::ids::{AttemptId, ShardIndex};
 use nightshift_core::layout::StagedName;
@@ -20,7 +20,7 @@ use nightshift_storage::staged::{StagedFile, StagedObject, Staging};
 use nightshift_telemetry::phase;
 use tracing::Span;
 
-use crate::engine::Engine;
+use crate::engine::{ColumnRole, Engine};
 use crate::memory::Guard;
 use crate::read::{ColumnRequest, ReadBatch, Reader};
 use crate::reject::{RowReject, merge};
@@ -133,7 +133,10 @@ pub fn read_columns<'a>(
     let mut columns: Vec<ColumnRequest> = carried.into_iter().map(ColumnRequest::plain).collect();
     for needed in engine.input_columns() {
         if !columns.iter().any(|column| *column.name == *needed.name) {
-            columns.push(ColumnRequest::viewed(&*needed.name));
+            columns.push(match needed.accepts {
+                ColumnRole::Prose => ColumnRequest::typed(&*needed.name, DataType::Utf8),
+                _ => ColumnRequest::viewed(&*needed.name),
+            });
         }
     }
     columns

@@ -148,7 +148,7 @@ fn each_mistake_names_place_field_and_remedy() {
         (
             "  task:",
             "  task:    { kind: classify, text: body, normalize: true }",
-            "s.yaml:7:54: spec.task.normalize: `kind: classify` has no such setting; remove it, or write another kind",
+            "s.yaml:7:53: spec.task.normalize: `kind: classify` has no such setting; remove it, or write another kind",
         ),
         (
             "  task:",

@@ -113,7 +113,7 @@ impl TextEngine {
             Ok((bert, head, output))
         });
         let (bert, head, output) = loaded.map_err(|source| folder.weights_error(source))?;
-        let column = |name: String| EngineColumn { name: name.into(), accepts: ColumnRole::Text };
+        let column = |name: String| EngineColumn { name: name.into(), accepts: ColumnRole::Prose };
         Ok(Self {
             fields: output.fields(head.width()),
             columns: wanted.columns().into_iter().map(column).collect(),

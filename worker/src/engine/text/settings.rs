@@ -258,10 +258,11 @@ impl Config {
     /// As the pipeline `text-classification` of transformers decides.
     fn activation(&self, labels: usize) -> Result<Activation, TextError> {
         match self.problem_type.as_deref() {
-            None if labels == 1 => Ok(Activation::Sigmoid),
-            None | Some("single_label_classification") => Ok(Activation::Softmax),
-            Some("multi_label_classification") => Ok(Activation::Sigmoid),
             Some("regression") => Ok(Activation::Identity),
+            Some("multi_label_classification") => Ok(Activation::Sigmoid),
+            // A probability among one would be 1 whatever the text.
+            None | Some("single_label_classification") if labels == 1 => Ok(Activation::Sigmoid),
+            None | Some("single_label_classification") => Ok(Activation::Softmax),
             Some(found) => unsupported(
                 "problem_type",
                 found,

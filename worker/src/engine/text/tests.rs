@@ -202,7 +202,7 @@ fn models_that_cannot_be_used_are_refused_with_the_remedy() {
             refused(json!({}), |dir| {
                 set(dir, "config.json", "architectures", json!(["GPT2Model"]))
             }),
-            "architectures is `GPT2Model`, and kind: embed supports `BertModel`",
+            "architectures is `GPT2Model`, and this engine supports `BertModel`",
         ),
         (
             refused(json!({}), |dir| set(dir, "config.json", "num_hidden_layers", json!(3))),

@@ -84,6 +84,9 @@ impl Tokens {
 
     /// The tokens of a query and a text, of which the longer one is cut first; an error in the
     /// tokenizer's words.
+    ///
+    /// Of two that are both too long each gets half of the room, and an odd token goes to the one
+    /// that is longer, as far as it was looked at.
     pub(super) fn of_pair(&self, query: &str, text: &str) -> Result<Sequence, String> {
         let pair = (self.looked_at(query)?, self.looked_at(text)?);
         self.sequence(&self.encoded(pair)?)
