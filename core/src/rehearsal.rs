@@ -29,6 +29,7 @@ pub(crate) fn plan(rows: u64, shards: u32) -> Plan {
             rejects_max_ratio: 0.0,
             rejects_min: 0,
             crash_budget: 4,
+            text: None,
         },
         inputs: Vec::new(),
         rows,

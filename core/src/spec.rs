@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::gates::Gates;
 use crate::ids::{Digest, Partition, SpecName};
-use crate::plan::{InputFormat, OutputFormat, Sharding};
+use crate::plan::{InputFormat, OutputFormat, Sharding, TextSettings};
 use crate::window::Window;
 
 mod bind;
@@ -107,6 +107,12 @@ pub enum Dtype {
 pub enum Task {
     /// A table of features through a multilayer perceptron.
     Tabular,
+    /// A column of text through a transformer, to an embedding.
+    Embed(TextSettings),
+    /// A column of text through a transformer, to a label and its score.
+    Classify(TextSettings),
+    /// A column of queries and one of texts through a transformer, to a score of each pair.
+    Rerank(TextSettings),
 }
 
 impl Task {
@@ -114,6 +120,19 @@ impl Task {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Tabular => "tabular",
+            Self::Embed(_) => "embed",
+            Self::Classify(_) => "classify",
+            Self::Rerank(_) => "rerank",
+        }
+    }
+
+    /// The settings of a task that reads text.
+    pub fn text(&self) -> Option<&TextSettings> {
+        match self {
+            Self::Tabular => None,
+            Self::Embed(settings) | Self::Classify(settings) | Self::Rerank(settings) => {
+                Some(settings)
+            }
         }
     }
 }

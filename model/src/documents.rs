@@ -57,6 +57,7 @@ impl Documents {
                 rejects_max_ratio: 0.0,
                 rejects_min: 0,
                 crash_budget: 0,
+                text: None,
             },
             inputs: Vec::new(),
             rows,

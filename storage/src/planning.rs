@@ -135,6 +135,7 @@ pub fn make_plan(
         rejects_max_ratio: spec.retries.rejects_max_ratio,
         rejects_min: spec.retries.rejects_min,
         crash_budget: spec.retries.crashes,
+        text: spec.task.text().cloned(),
     };
     let fingerprint =
         FingerprintParts { inputs: &inputs, model: model.digest, task: &task }.digest()?;

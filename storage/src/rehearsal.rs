@@ -85,6 +85,7 @@ pub(crate) fn plan(shards: u32, model: u8) -> Plan {
             rejects_max_ratio: 0.0,
             rejects_min: 0,
             crash_budget: 4,
+            text: None,
         },
         inputs: vec![InputFile {
             uri: "/in.csv".into(),

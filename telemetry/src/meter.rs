@@ -56,6 +56,7 @@ impl Ended {
 pub struct Meter {
     began_ns: u64,
     rows_scored: AtomicU64,
+    rows_cut: AtomicU64,
     rejected: Mutex<BTreeMap<String, u64>>,
     attempts: [AtomicU64; 4],
     shards: Histogram,
@@ -79,6 +80,7 @@ impl Meter {
         Self {
             began_ns: now_ns(),
             rows_scored: AtomicU64::new(0),
+            rows_cut: AtomicU64::new(0),
             rejected: Mutex::default(),
             attempts: Default::default(),
             shards: Histogram::new(worker::bounds(&worker::SHARD_DURATION)),
@@ -93,6 +95,11 @@ impl Meter {
     pub fn scored(&self, rows: u64, time: Duration) {
         self.rows_scored.fetch_add(rows, Ordering::Relaxed);
         self.batches.observe(time);
+    }
+
+    /// The texts of so many rows were cut.
+    pub fn cut(&self, rows: u64) {
+        self.rows_cut.fetch_add(rows, Ordering::Relaxed);
     }
 
     /// A model took `time` to load.
@@ -161,6 +168,7 @@ impl Meter {
         let io = process::io();
         let numbers = [
             (worker::ROWS_SCORED, one(self.rows_scored.load(Ordering::Relaxed))),
+            (worker::ROWS_CUT, one(self.rows_cut.load(Ordering::Relaxed))),
             (worker::ROWS_REJECTED, rejected.collect()),
             (worker::ATTEMPTS, attempts.collect()),
             (worker::READ_BYTES, io.iter().flat_map(|io| one(io.read_bytes)).collect()),

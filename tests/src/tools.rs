@@ -87,6 +87,11 @@ pub fn audit_open(output: &Path, runs: u32) -> Value {
 pub struct Audit(Program);
 
 impl Audit {
+    /// With this column as the identity of a row.
+    pub fn id(self, column: &str) -> Self {
+        Self(self.0.args(["--id", column]))
+    }
+
     /// Of an output root.
     pub fn of(output: &Path) -> Self {
         let auditor = repository().join("tests/audit/audit.py");

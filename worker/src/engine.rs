@@ -2,8 +2,7 @@
 //!
 //! An [`Engine`] is synchronous and single-threaded per call: the worker gives each core a
 //! batch, and all of them share one engine with one read-only copy of the weights. [`load`]
-//! reads a model directory and picks the engine that its `config.json` asks for; today that is
-//! always [`tabular`].
+//! reads a model directory for the engine that the task asks for: [`tabular`] or [`text`].
 //!
 //! Data never makes an engine fail: a row that cannot be scored is a
 //! [`RowReject`], a batch with a wrong schema is an [`EngineError`].
@@ -14,14 +13,17 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{FieldRef, Schema};
 use nightshift_core::ids::Digest;
+pub use nightshift_core::spec::Task;
 
 mod error;
 mod files;
 pub mod tabular;
+pub mod text;
 
 pub use error::{EngineError, ErrorClass, LoadError};
 
 use tabular::TabularEngine;
+use text::TextEngine;
 
 use crate::reject::RowReject;
 
@@ -34,6 +36,8 @@ pub enum ColumnRole {
     Text,
     /// Dates, timestamps, or ISO 8601 text.
     Moment,
+    /// Text, read as it is written: in a text format `007` stays `007`.
+    Prose,
 }
 
 /// One column that an engine reads.
@@ -53,6 +57,8 @@ pub struct Scored {
     pub columns: Vec<ArrayRef>,
     /// Rows without a score, sorted by row, at most one entry a row.
     pub rejects: Vec<RowReject>,
+    /// Rows whose text was longer than the model takes, and was cut.
+    pub cut_rows: u64,
 }
 
 /// A loaded model.
@@ -85,14 +91,21 @@ pub trait Engine: Send + Sync {
     /// Bytes of weights held in memory, shared by all threads.
     fn weights_bytes(&self) -> u64;
 
-    /// Rows a batch should have for the cost of a call to vanish beside its work.
-    fn rows_per_batch_hint(&self) -> usize;
+    /// Rows that a batch should have at most: more of them would take so long that a worker that
+    /// is told to go answers late.
+    fn batch_rows(&self) -> usize;
 }
-/// Loads the model in directory `dir`.
+
+/// Loads the model in directory `dir` for `task`.
 ///
 /// # Errors
 /// Anything that keeps the model from being used; see [`LoadError`]. The files may hold any
-/// bytes: memory and time stay bounded by the limits in [`tabular`].
-pub fn load(dir: &Path) -> Result<Box<dyn Engine>, LoadError> {
-    Ok(Box::new(TabularEngine::load(dir)?))
+/// bytes: memory and time stay bounded by the limits in [`tabular`] and [`text`].
+pub fn load(dir: &Path, task: &Task) -> Result<Box<dyn Engine>, LoadError> {
+    Ok(match task {
+        Task::Tabular => Box::new(TabularEngine::load(dir)?),
+        Task::Embed(wanted) | Task::Classify(wanted) | Task::Rerank(wanted) => {
+            Box::new(TextEngine::load(dir, task, wanted)?)
+        }
+    })
 }

@@ -145,8 +145,9 @@ struct Ticker<'a> {
 }
 
 impl Watcher for Ticker<'_> {
-    fn inferred(&self, rows: u64, time: Duration) {
+    fn inferred(&self, rows: u64, cut_rows: u64, time: Duration) {
         self.pool.meter.scored(rows, time);
+        self.pool.meter.cut(cut_rows);
     }
 
     fn scored(&self, rows: u64) -> bool {

@@ -332,7 +332,8 @@ fn load(runtime: &Handle, plan: &Plan, model: Option<&ModelUri>) -> Result<Loade
     let models = Models::from_env();
     let Some(uri) = model else {
         let folder = runtime.block_on(models.fetch(&plan.model)).map_err(RunError::from)?;
-        return Ok(load_resolved(Resolved { identity: plan.model.clone(), folder })?);
+        let resolved = Resolved { identity: plan.model.clone(), folder };
+        return Ok(load_resolved(resolved, &plan.task.task())?);
     };
     let resolved = runtime.block_on(models.resolve(uri, plan.model.version.as_deref()));
     let resolved = resolved.map_err(RunError::from)?;
@@ -344,5 +345,5 @@ fn load(runtime: &Handle, plan: &Plan, model: Option<&ModelUri>) -> Result<Loade
             found: Box::new(resolved.identity.digest),
         });
     }
-    Ok(load_resolved(resolved)?)
+    Ok(load_resolved(resolved, &plan.task.task())?)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use nightshift_core::ids::{AttemptId, ShardIndex};
 use nightshift_core::layout::StagedName;
@@ -20,7 +20,7 @@ use nightshift_storage::staged::{StagedFile, StagedObject, Staging};
 use nightshift_telemetry::phase;
 use tracing::Span;
 
-use crate::engine::Engine;
+use crate::engine::{ColumnRole, Engine};
 use crate::memory::Guard;
 use crate::read::{ColumnRequest, ReadBatch, Reader};
 use crate::reject::{RowReject, merge};
@@ -69,7 +69,7 @@ pub struct ScoredShard {
 /// What an attempt tells while it goes on; returning `false` makes it give up.
 pub trait Watcher: Sync {
     /// A batch of `rows` rows spent `time` in the model.
-    fn inferred(&self, _rows: u64, _time: Duration) {}
+    fn inferred(&self, _rows: u64, _cut_rows: u64, _time: Duration) {}
 
     /// `rows` more rows were scored.
     fn scored(&self, rows: u64) -> bool;
@@ -133,7 +133,10 @@ pub fn read_columns<'a>(
     let mut columns: Vec<ColumnRequest> = carried.into_iter().map(ColumnRequest::plain).collect();
     for needed in engine.input_columns() {
         if !columns.iter().any(|column| *column.name == *needed.name) {
-            columns.push(ColumnRequest::viewed(&*needed.name));
+            columns.push(match needed.accepts {
+                ColumnRole::Prose => ColumnRequest::typed(&*needed.name, DataType::Utf8),
+                _ => ColumnRequest::viewed(&*needed.name),
+            });
         }
     }
     columns
@@ -176,6 +179,8 @@ struct Attempt<'a> {
     rows_in: u64,
     rejects_by_reason: BTreeMap<String, u64>,
     examples: Vec<String>,
+    /// Rows whose text was cut.
+    cut_rows: u64,
     clock: Clock,
     phases: Phases,
 }
@@ -218,6 +223,7 @@ impl<'a> Attempt<'a> {
             rows_in: 0,
             rejects_by_reason: BTreeMap::new(),
             examples: Vec::new(),
+            cut_rows: 0,
             clock: Clock::default(),
             phases: Phases::new(),
         })
@@ -230,13 +236,16 @@ impl<'a> Attempt<'a> {
             let file = file.ok_or(ShardError::NoSuchShard { shard: self.shard_index })?;
             let started = Instant::now();
             let reader = &self.scorer.reader;
-            let opened =
-                self.phases.read.in_scope(|| reader.open_within(file, slice, memory.rows()));
+            let most = self.scorer.engine.batch_rows();
+            let opened = self
+                .phases
+                .read
+                .in_scope(|| reader.open_within(file, slice, memory.rows().min(most)));
             let mut batches = opened?;
             self.clock.read += started.elapsed();
             loop {
                 let started = Instant::now();
-                let admission = memory.admit(reader.batch_rows());
+                let admission = memory.admit(reader.batch_rows().min(most));
                 let read = self.phases.read.in_scope(|| batches.next_of(admission.rows()));
                 let Some(batch) = read else { break };
                 let batch = batch?;
@@ -252,6 +261,10 @@ impl<'a> Attempt<'a> {
             }
         }
         self.check_budget()?;
+        if self.cut_rows > 0 {
+            let (rows, rows_in) = (self.cut_rows, self.rows_in);
+            tracing::warn!(rows, rows_in, "texts were cut to the tokens that the model takes");
+        }
         self.finish()
     }
 
@@ -268,7 +281,8 @@ impl<'a> Attempt<'a> {
         let scored = self.phases.infer.in_scope(|| infer(&**engine, reader, &batch))?;
         let time = started.elapsed();
         self.clock.infer += time;
-        watcher.inferred(batch.num_rows() as u64, time);
+        watcher.inferred(batch.num_rows() as u64, scored.cut_rows, time);
+        self.cut_rows += scored.cut_rows;
 
         let started = Instant::now();
         let writing = self.phases.write.clone();

@@ -360,7 +360,7 @@ impl Session {
         let (plan, loaded) = match self.planned(task, decision)? {
             // The stored plan says what there is to do; the input need not be surveyed again.
             Some(plan) => {
-                let loaded = self.load_planned(&plan.model)?;
+                let loaded = self.load_planned(&plan)?;
                 (plan, loaded)
             }
             None => {

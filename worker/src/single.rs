@@ -11,6 +11,7 @@ use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use nightshift_core::exit::Exit;
 use nightshift_core::plan::{InputFile, OutputFormat, Slice};
+use nightshift_core::spec::Task;
 use nightshift_storage::input::InputError;
 use nightshift_storage::planning::survey;
 use thiserror::Error;
@@ -157,7 +158,7 @@ impl SingleError {
 /// See [`SingleError`]; the output is as it was before.
 pub fn score_file(single: &Single, drain: &Drain) -> Result<Done, SingleError> {
     let format = format_of(&single.output)?;
-    let engine = engine::load(Path::new(&single.model))?;
+    let engine = engine::load(Path::new(&single.model), &Task::Tabular)?;
     let survey = survey(&absolute(&single.input), None, &[])?;
     engine.check_input(&survey.schema)?;
     if survey.inputs.iter().any(|file| Path::new(&file.uri) == Path::new(&absolute(&single.output)))

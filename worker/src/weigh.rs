@@ -83,7 +83,12 @@ pub fn weigh(plan: &Plan, engine: &dyn Engine) -> Result<Facts, InputError> {
 
 /// Bytes of a row of what the engine returns.
 fn scores_bytes(engine: &dyn Engine) -> u64 {
-    let width = |kind: &DataType| kind.primitive_width().map_or(4 * VALUE_BYTES, |it| it as u64);
+    let width = |kind: &DataType| match kind {
+        DataType::FixedSizeList(item, count) => {
+            item.data_type().primitive_width().unwrap_or(0) as u64 * count.unsigned_abs() as u64
+        }
+        kind => kind.primitive_width().map_or(4 * VALUE_BYTES, |it| it as u64),
+    };
     engine.output_fields().iter().map(|field| width(field.data_type())).sum()
 }
 

@@ -69,6 +69,7 @@ pub(crate) async fn planned(output: &Path, shards: u32) -> (Probed, Outline) {
             rejects_max_ratio: 0.0,
             rejects_min: 0,
             crash_budget: 4,
+            text: None,
         },
         inputs: vec![InputFile {
             uri: "/in.csv".into(),

@@ -48,6 +48,7 @@ fn run(name: &str, shards: u32, epoch: u64) -> ActiveRun {
             rejects_max_ratio: 0.0,
             rejects_min: 0,
             crash_budget: 1,
+            text: None,
         },
         inputs: Vec::new(),
         rows: u64::from(shards) * 10,

@@ -203,6 +203,7 @@ pub(crate) fn wanted_with(undecided: u64, busy: &[&str], workers: Workers) -> Wa
             rejects_max_ratio: 0.0,
             rejects_min: 0,
             crash_budget: 1,
+            text: None,
         },
         inputs: Vec::new(),
         rows: 0,

@@ -6,12 +6,13 @@ use serde_saphyr::{Error as YamlError, Location, Spanned};
 use super::raw;
 use super::{
     Backfill, DEFAULT_SHARD_ROWS, Dtype, Input, Model, Order, Output, Reprocess, Retention,
-    Retries, SPEC_MAX_BYTES, Spec, SpecError, Task, Template, Workers,
+    Retries, SPEC_MAX_BYTES, Spec, SpecError, Template, Workers,
 };
 use crate::plan::{OutputFormat, SHARDS_MAX, Sharding};
 use crate::window::{InvalidWindow, Window};
 
 mod gates;
+mod task;
 
 pub(super) use gates::RawGates;
 
@@ -138,7 +139,7 @@ impl Checker<'_> {
             name,
             input: self.input(&body.input)?,
             model: self.model(&body.model)?,
-            task: self.one_of(&body.task.kind, "spec.task.kind", &[("tabular", Task::Tabular)])?,
+            task: self.task(&body.task, &body.output)?,
             output,
             sharding: self.sharding(body.sharding.as_ref())?,
             retries: self.retries(&body.retries)?,

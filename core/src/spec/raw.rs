@@ -69,6 +69,13 @@ pub(super) struct Model {
 #[serde(deny_unknown_fields)]
 pub(super) struct Task {
     pub(super) kind: Spanned<String>,
+    pub(super) text: Option<Spanned<String>>,
+    pub(super) max_tokens: Option<Spanned<i64>>,
+    pub(super) normalize: Option<Spanned<bool>>,
+    pub(super) dimensions: Option<Spanned<i64>>,
+    pub(super) prompt: Option<Spanned<String>>,
+    pub(super) query: Option<Spanned<String>>,
+    pub(super) all_scores: Option<Spanned<bool>>,
 }
 
 #[derive(Debug, Deserialize)]

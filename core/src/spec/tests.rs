@@ -53,6 +53,31 @@ fn the_full_spec_of_the_documentation_is_accepted() {
 }
 
 #[test]
+fn settings_of_text_are_part_of_the_task() {
+    let line = "  task: { kind: embed, text: body, max_tokens: 128, normalize: true, dimensions: 64, prompt: query }";
+    let spec = Spec::parse("s.yaml", &with_line("  task:", line)).unwrap();
+    let settings = TextSettings {
+        max_tokens: Some(128),
+        normalize: Some(true),
+        dimensions: Some(64),
+        prompt: Some("query".to_owned()),
+        ..TextSettings::of("body")
+    };
+    assert_eq!(spec.task, Task::Embed(settings));
+    let task = |line| Spec::parse("s.yaml", &with_line("  task:", line)).unwrap().task;
+    let settings = TextSettings { all_scores: true, ..TextSettings::of("body") };
+    let line = "  task: { kind: classify, text: body, all_scores: true }";
+    assert_eq!(task(line), Task::Classify(settings));
+    let settings = TextSettings { query: Some("q".to_owned()), ..TextSettings::of("body") };
+    assert_eq!(settings.columns(), ["q", "body"]);
+    assert_eq!(task("  task: { kind: rerank, query: q, text: body }"), Task::Rerank(settings));
+    let csv = with_line("  task:", "  task: { kind: embed, text: body }");
+    let csv = csv.replace("{ uri: out/predictions }", "{ uri: out, format: csv }");
+    let error = refused(&csv).to_string();
+    assert!(error.contains("CSV has no place for embeddings"), "{error}");
+}
+
+#[test]
 fn each_mistake_names_place_field_and_remedy() {
     let cases = [
         (
@@ -94,6 +119,46 @@ fn each_mistake_names_place_field_and_remedy() {
             "  task:",
             "  task:    { kind: tabluar }",
             "s.yaml:7:20: spec.task.kind: `tabluar` is not possible here; did you mean `tabular`?",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: generate }",
+            "s.yaml:7:20: spec.task.kind: `generate` is not possible here; use one of tabular, embed, classify, rerank",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: tabular, text: body }",
+            "s.yaml:7:35: spec.task.text: `kind: tabular` has no such setting; remove it, or write another kind",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: embed }",
+            "s.yaml:7:20: spec.task.text: `kind: embed` reads a column of text; add `text:` with the name of the column",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: rerank, text: body }",
+            "s.yaml:7:20: spec.task.query: `kind: rerank` reads a column of queries; add `query:` with the name of the column",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: rerank, text: body, query: body }",
+            "s.yaml:7:47: spec.task.query: queries and texts are the same column; write the names of two columns",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: classify, text: body, normalize: true }",
+            "s.yaml:7:53: spec.task.normalize: `kind: classify` has no such setting; remove it, or write another kind",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: embed, text: body, all_scores: true }",
+            "s.yaml:7:51: spec.task.all_scores: `kind: embed` has no such setting; remove it, or write another kind",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: embed, text: body, dimensions: 0 }",
+            "s.yaml:7:51: spec.task.dimensions: 0 is not possible; use a number from 1 to 65536",
         ),
         (
             "  output:",

@@ -26,6 +26,9 @@ metrics! {
     ROWS_SCORED: Counter "nightshift_worker_rows_scored_total" []
         "Rows that went through the model.",
         "Batch by batch, so attempts that came to nothing are among them; what counts is `nightshift_rows_processed_total` of the coordinator.";
+    ROWS_CUT: Counter "nightshift_worker_rows_cut_total" []
+        "Rows whose text was longer than the model takes, and was cut.",
+        "Batch by batch, as rows scored.";
     ROWS_REJECTED: Counter "nightshift_worker_rows_rejected_total" ["reason"]
         "Rejected rows of the shards that this worker committed, by reason.",
         "The reasons of [workers.md](workers.md).";

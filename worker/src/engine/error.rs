@@ -7,6 +7,7 @@ use arrow::error::ArrowError;
 use thiserror::Error;
 
 use super::tabular::{ConfigError, WeightsError};
+use super::text::TextError;
 
 /// Who has to act on an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -179,6 +180,15 @@ pub enum LoadError {
         /// What is wrong and what to do.
         #[source]
         source: WeightsError,
+    },
+    /// A file of a text model cannot be used.
+    #[error("{path} cannot be used")]
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        #[source]
+        source: Box<TextError>,
     },
 }
 

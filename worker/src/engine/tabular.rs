@@ -18,7 +18,6 @@ mod model;
 mod reference;
 #[cfg(test)]
 mod samples;
-mod simd;
 mod vocabulary;
 mod weights;
 
@@ -27,4 +26,5 @@ pub use engine::TabularEngine;
 pub use featurize::{Features, Featurizer};
 pub use model::{CONFIG_BYTES_MAX, CONFIG_FILE, Model, SaveError, WEIGHTS_FILE, save};
 pub use reference::{Inputs, ModelError, Prediction, Reference};
+pub(in crate::engine) use weights::Header;
 pub use weights::{FILE_BYTES_MAX, HEADER_BYTES_MAX, TENSORS_MAX, WeightsError};

@@ -68,14 +68,15 @@ fn joined(mut pieces: Vec<(usize, Scored)>) -> Result<Scored, InferError> {
         concat(&parts)
     };
     let columns = (0..count).map(column).collect::<Result<_, _>>()?;
-    let mut rejects = Vec::new();
+    let (mut rejects, mut cut_rows) = (Vec::new(), 0);
     for (first, piece) in pieces {
+        cut_rows += piece.cut_rows;
         rejects.extend(piece.rejects.into_iter().map(|mut reject| {
             reject.row += first;
             reject
         }));
     }
-    Ok(Scored { columns, rejects })
+    Ok(Scored { columns, rejects, cut_rows })
 }
 
 #[cfg(test)]
@@ -131,12 +132,13 @@ mod tests {
                 column: None,
                 detail: String::new(),
             });
-            Ok(Scored { columns: vec![Arc::clone(batch.column(0))], rejects: rejects.collect() })
+            let columns = vec![Arc::clone(batch.column(0))];
+            Ok(Scored { columns, rejects: rejects.collect(), cut_rows: 0 })
         }
         fn weights_bytes(&self) -> u64 {
             0
         }
-        fn rows_per_batch_hint(&self) -> usize {
+        fn batch_rows(&self) -> usize {
             1
         }
     }

@@ -34,7 +34,7 @@ impl Session {
         let opener = Opener { retry: work.retry(), ..self.opener(task)? };
         let (plan, loaded) = match (self.planned(task, work.decision())?, fresh) {
             (Some(plan), _) | (None, Some(plan)) => {
-                let loaded = self.load_planned(&plan.model)?;
+                let loaded = self.load_planned(&plan)?;
                 (plan, loaded)
             }
             (None, None) => {

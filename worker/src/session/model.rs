@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use nightshift_core::model::ModelUri;
 use nightshift_core::plan::{ModelIdentity, Plan};
+use nightshift_core::spec;
 use nightshift_storage::model::Resolved;
 
 use super::{RunError, Session, Task};
@@ -23,16 +24,18 @@ pub struct Loaded {
 pub(super) struct Kept {
     /// The reference that led to it in this session; none if a stored plan named it.
     uri: Option<ModelUri>,
+    /// What its engine was made for.
+    task: spec::Task,
     loaded: Loaded,
 }
 
-/// Loads a model that is at hand. Blocks.
+/// Loads a model that is at hand, for `task`. Blocks.
 ///
 /// # Errors
 /// If the model cannot be used, or is no longer the one that was named.
-pub(crate) fn load_resolved(resolved: Resolved) -> Result<Loaded, RunError> {
+pub(crate) fn load_resolved(resolved: Resolved, task: &spec::Task) -> Result<Loaded, RunError> {
     let Resolved { identity, folder } = resolved;
-    let engine = engine::load(&folder)?;
+    let engine = engine::load(&folder, task)?;
     // Naming and loading are two reads; the model must be the same in both.
     let named = |name: &str| identity.files.iter().find(|file| file.name == name);
     for (name, loaded) in engine.files() {
@@ -58,8 +61,9 @@ impl Session {
     /// If the model is missing, damaged, or not the pinned one.
     pub fn load(&self, task: &Task) -> Result<Loaded, RunError> {
         let mut kept = self.kept();
-        if let Some(Kept { uri: Some(uri), loaded }) = &*kept
+        if let Some(Kept { uri: Some(uri), task: made_for, loaded }) = &*kept
             && *uri == task.bound.model
+            && *made_for == task.spec.task
         {
             return Ok(loaded.clone());
         }
@@ -71,33 +75,40 @@ impl Session {
             let ModelIdentity { uri, digest: found, .. } = resolved.identity;
             return Err(RunError::ModelPin { uri, pinned, found });
         }
-        self.keep(&mut kept, Some(task.bound.model.clone()), resolved)
+        self.keep(&mut kept, Some(task.bound.model.clone()), &task.spec.task, resolved)
     }
 
-    /// The model that `uri` names now.
+    /// The model that `uri` names now, which is a tabular one.
     pub(crate) fn load_at(&self, uri: &ModelUri) -> Result<Loaded, RunError> {
-        load_resolved(self.runtime.block_on(self.models.resolve(uri, None))?)
+        load_resolved(self.runtime.block_on(self.models.resolve(uri, None))?, &spec::Task::Tabular)
     }
 
     /// `loaded` if it is the model of `plan`, and that model otherwise: another process may have
     /// planned the run in the meantime, with what it found.
     pub(super) fn loaded_for(&self, plan: &Plan, loaded: Loaded) -> Result<Loaded, RunError> {
-        if plan.model.digest == loaded.identity.digest {
+        if plan.model.digest == loaded.identity.digest && self.keeps(&plan.task.task()) {
             return Ok(loaded);
         }
-        self.load_planned(&plan.model)
+        self.load_planned(plan)
     }
 
     /// The model that a stored plan names, whatever its reference leads to now.
-    pub(super) fn load_planned(&self, identity: &ModelIdentity) -> Result<Loaded, RunError> {
+    pub(super) fn load_planned(&self, plan: &Plan) -> Result<Loaded, RunError> {
+        let (identity, task) = (&plan.model, plan.task.task());
         let mut kept = self.kept();
-        if let Some(Kept { loaded, .. }) = &*kept
+        if let Some(Kept { loaded, task: made_for, .. }) = &*kept
             && loaded.identity.digest == identity.digest
+            && *made_for == task
         {
             return Ok(loaded.clone());
         }
         let folder = self.runtime.block_on(self.models.fetch(identity))?;
-        self.keep(&mut kept, None, Resolved { identity: identity.clone(), folder })
+        self.keep(&mut kept, None, &task, Resolved { identity: identity.clone(), folder })
+    }
+
+    /// Whether the kept engine was made for `task`.
+    fn keeps(&self, task: &spec::Task) -> bool {
+        self.kept().as_ref().is_some_and(|kept| kept.task == *task)
     }
 
     /// Loads a model and keeps it instead of the one before.
@@ -105,12 +116,13 @@ impl Session {
         &self,
         kept: &mut Option<Kept>,
         uri: Option<ModelUri>,
+        task: &spec::Task,
         resolved: Resolved,
     ) -> Result<Loaded, RunError> {
         let started = Instant::now();
-        let loaded = load_resolved(resolved)?;
+        let loaded = load_resolved(resolved, task)?;
         *self.loading.lock().unwrap_or_else(PoisonError::into_inner) = Some(started.elapsed());
-        *kept = Some(Kept { uri, loaded: loaded.clone() });
+        *kept = Some(Kept { uri, task: task.clone(), loaded: loaded.clone() });
         Ok(loaded)
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Float32Type;
-use nightshift_worker::engine::{self, Engine};
+use nightshift_worker::engine::{self, Engine, Task};
 
 use crate::results::Predicted;
 
@@ -20,7 +20,7 @@ impl Scorer {
     /// # Errors
     /// When it holds no usable model.
     pub fn load(dir: &Path) -> Result<Self> {
-        let engine = engine::load(dir);
+        let engine = engine::load(dir, &Task::Tabular);
         Ok(Self { engine: engine.with_context(|| format!("cannot load {}", dir.display()))? })
     }
 

@@ -7,24 +7,16 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float32Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use nightshift_core::ids::Digest;
+use nightshift_kernels::Isa;
 
 use super::block::{BLOCK_ROWS, Lanes, set_bits};
 use super::config::{Config, Feature, Output};
 use super::featurize::{BlockRejects, Featurizer};
 use super::fused::Fused;
 use super::model::{Model, WEIGHTS_FILE};
-use super::simd::Isa;
 use super::weights::{WeightsError, values};
 use crate::engine::{Engine, EngineColumn, EngineError, LoadError, Scored};
 use crate::reject::{RejectReason, RowReject};
-
-/// Numbers that a batch should have at most in and out, so that it stays in the cache of a core.
-const BATCH_NUMBERS: usize = 1 << 18;
-
-/// Fewest rows that make the cost of a call vanish, even for very wide tables.
-const BATCH_ROWS_MIN: usize = 1024;
-/// Most rows that are of any use.
-const BATCH_ROWS_MAX: usize = 16_384;
 
 /// A tabular model, ready to score.
 #[derive(Debug)]
@@ -302,7 +294,8 @@ impl Engine for TabularEngine {
             rejects.finish();
         }
         let rejects = rejects.into_rows();
-        Ok(Scored { columns: results.into_columns(&self.columns, &rejects), rejects })
+        let columns = results.into_columns(&self.columns, &rejects);
+        Ok(Scored { columns, rejects, cut_rows: 0 })
     }
 
     fn weights_bytes(&self) -> u64 {
@@ -310,9 +303,9 @@ impl Engine for TabularEngine {
         (tables + self.fused.bytes()) as u64
     }
 
-    fn rows_per_batch_hint(&self) -> usize {
-        let numbers = self.input_columns().len() + self.fields.len();
-        (BATCH_NUMBERS / numbers.max(1)).clamp(BATCH_ROWS_MIN, BATCH_ROWS_MAX)
+    /// A batch takes milliseconds, however many rows are read at a time.
+    fn batch_rows(&self) -> usize {
+        usize::MAX
     }
 }
 

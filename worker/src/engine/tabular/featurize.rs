@@ -275,7 +275,7 @@ fn missing(column: &EngineColumn, schema: &Schema) -> EngineError {
 fn wrong_type(column: &EngineColumn, found: &DataType) -> EngineError {
     let wanted = match column.accepts {
         ColumnRole::Number => "a number (integer, float, decimal, boolean, or text that holds one)",
-        ColumnRole::Text => "a category (text, dictionary, integer or boolean)",
+        ColumnRole::Text | ColumnRole::Prose => "a category (text, dictionary, integer or boolean)",
         ColumnRole::Moment => "a moment (date, timestamp or ISO 8601 text)",
     };
     EngineError::WrongType { column: clip(&column.name), found: clip(&found.to_string()), wanted }

@@ -12,10 +12,10 @@
 use std::collections::HashMap;
 
 use candle_core::Tensor;
+use nightshift_kernels::Isa;
 
 use super::block::{BLOCK_ROWS, Lanes};
 use super::config::{Activation, Config, Output};
-use super::simd::Isa;
 use super::weights::{WeightsError, values};
 
 mod kernel;

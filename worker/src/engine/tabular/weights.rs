@@ -13,7 +13,7 @@ use super::config::{Config, TensorSpec, clip};
 
 mod header;
 
-use header::Header;
+pub(in crate::engine) use header::Header;
 
 /// Most bytes of `model.safetensors`.
 pub const FILE_BYTES_MAX: u64 = super::config::WEIGHTS_BYTES_MAX + HEADER_BYTES_MAX + 8;

@@ -28,7 +28,8 @@ pub(super) fn works() -> Vec<Arc<RunWork>> {
         OutputRoot::open(&uri, Durability::None).await.unwrap().probe().await.unwrap()
     });
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/flights/models/delay-mlp");
-    let engine: Arc<dyn crate::engine::Engine> = crate::engine::load(&model).unwrap().into();
+    let engine: Arc<dyn crate::engine::Engine> =
+        crate::engine::load(&model, &nightshift_core::spec::Task::Tabular).unwrap().into();
     let work = |generation: u32| {
         let scorer = Scorer::for_plan(Arc::new(plan(generation)), Arc::clone(&engine));
         Arc::new(RunWork::new(root.clone(), scorer, None))
@@ -57,6 +58,7 @@ fn plan(generation: u32) -> Plan {
             rejects_max_ratio: 0.0,
             rejects_min: 0,
             crash_budget: 4,
+            text: None,
         },
         inputs: Vec::new(),
         rows: u64::from(SHARDS) * ROWS,

@@ -17,6 +17,7 @@ use nightshift_core::ids::{Digest, RunId};
 use nightshift_core::layout::Object;
 use nightshift_core::plan::Plan;
 use nightshift_core::record::FailureClass;
+use nightshift_core::spec;
 use nightshift_proto::leases::acquire::Grant;
 use nightshift_proto::names::TraceParent;
 use nightshift_storage::model::{ModelError, Models, Resolved};
@@ -126,7 +127,7 @@ pub(super) struct Opener {
     stores: Models,
     roots: Mutex<VecDeque<(String, Probed)>>,
     /// Held while a model is loaded, so that two runs of one model load it once.
-    models: Mutex<VecDeque<(Digest, Shared)>>,
+    models: Mutex<VecDeque<((Digest, spec::Task), Shared)>>,
 }
 
 /// A loaded model, without a face for logs.
@@ -174,8 +175,8 @@ impl Opener {
     /// The model of `plan`, checked against it, and how long it took to load unless it was there.
     async fn model(&self, plan: &Plan) -> Result<(Arc<dyn Engine>, Option<Duration>), Failure> {
         let mut models = self.models.lock().await;
-        let wanted = plan.model.digest;
-        if let Some((_, engine)) = models.iter().find(|(digest, _)| *digest == wanted) {
+        let wanted = (plan.model.digest, plan.task.task());
+        if let Some((_, engine)) = models.iter().find(|(made_for, _)| *made_for == wanted) {
             return Ok((Arc::clone(&engine.0), None));
         }
         let started = Instant::now();
@@ -186,7 +187,8 @@ impl Opener {
             _ => here("model_unreadable", &error),
         })?;
         let resolved = Resolved { identity: plan.model.clone(), folder };
-        let loaded = tokio::task::spawn_blocking(move || load_resolved(resolved)).await;
+        let task = wanted.1.clone();
+        let loaded = tokio::task::spawn_blocking(move || load_resolved(resolved, &task)).await;
         let loaded = loaded.map_err(|error| here("model_unreadable", &error))?;
         let engine = loaded.map_err(|error| unloadable(&error))?.engine;
         models.push_back((wanted, Shared(Arc::clone(&engine))));

@@ -232,7 +232,6 @@ fn fields_are_named_after_outputs_and_labels() {
             ("distance", Number)
         ]
     );
-    assert!(engine.rows_per_batch_hint() >= BATCH_ROWS_MIN);
     // Tables of 4 × 3 and 3 × 3, layers padded to 16, 8 and 8 units.
     let inputs = 2 + 3 + 8 + 3 + 1;
     let numbers = 12 + 9 + 16 * (inputs + 1) + 8 * (13 + 1) + 8 * (6 + 1);

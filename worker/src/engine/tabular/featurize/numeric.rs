@@ -11,12 +11,12 @@ use arrow::buffer::NullBuffer;
 use arrow::compute::{cast, take};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
+use nightshift_kernels::simd::{Isa, Kernel, Simd};
 
 use super::BlockRejects;
 use super::source::{for_each_text, shown, text_at, valid_bits};
 use crate::engine::tabular::block::{BLOCK_ROWS, Lanes, low_bits, set_bits};
 use crate::engine::tabular::config::NumericFeature;
-use crate::engine::tabular::simd::{Isa, Kernel, Simd};
 use crate::reject::RejectReason;
 
 impl NumericFeature {

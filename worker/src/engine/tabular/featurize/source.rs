@@ -15,7 +15,9 @@ pub(super) fn accepts(role: ColumnRole, found: &DataType) -> bool {
         // A column in which every value is missing has this type in some writers.
         (_, Null | Utf8 | LargeUtf8 | Utf8View) => true,
         (ColumnRole::Number, found) => found.is_numeric() || *found == DataType::Boolean,
-        (ColumnRole::Text, found) => found.is_integer() || *found == DataType::Boolean,
+        (ColumnRole::Text | ColumnRole::Prose, found) => {
+            found.is_integer() || *found == DataType::Boolean
+        }
         (ColumnRole::Moment, found) => matches!(found, Date32 | Date64 | Timestamp(..)),
     };
     match found {

@@ -1,10 +1,18 @@
 //! The computation of a block, written once for every instruction set.
 
-use super::math::{activate, exp, sigmoid};
+use nightshift_kernels::math::{exp, sigmoid};
+use nightshift_kernels::simd::{Kernel, Simd};
+
+use super::math::activate;
 use super::{BlockResults, Finish, Fused, PackedLayer, Scratch, UNITS};
 use crate::engine::tabular::block::{BLOCK_ROWS, Lanes};
 use crate::engine::tabular::config::Activation;
-use crate::engine::tabular::simd::{Kernel, Simd};
+
+/// Registers of a [`Lanes`].
+#[inline(always)]
+fn registers<S: Simd>() -> usize {
+    BLOCK_ROWS / S::WIDTH
+}
 
 /// All layers and outputs; see [`Fused::forward`].
 pub(super) struct Forward<'m, 's> {
@@ -44,7 +52,7 @@ fn dense<S: Simd>(simd: S, inputs: &[Lanes], layer: &PackedLayer, out: &mut [[La
     let floor = if layer.activation == Activation::Relu { 0.0 } else { f32::NEG_INFINITY };
     let panels = layer.weights.chunks_exact(layer.inputs.max(1)).zip(&layer.bias);
     for ((panel, bias), out) in panels.zip(out) {
-        for first in (0..S::REGISTERS).step_by(if S::MANY { 4 } else { 2 }) {
+        for first in (0..registers::<S>()).step_by(if S::MANY { 4 } else { 2 }) {
             if S::MANY {
                 tile::<S, 4>(simd, inputs, panel, bias, simd.splat(floor), out, first);
             } else {
@@ -53,9 +61,9 @@ fn dense<S: Simd>(simd: S, inputs: &[Lanes], layer: &PackedLayer, out: &mut [[La
         }
         if matches!(layer.activation, Activation::Gelu | Activation::Tanh) {
             for lanes in out {
-                for index in 0..S::REGISTERS {
-                    let y = activate(simd, layer.activation, simd.load(lanes, index));
-                    simd.store(lanes, index, y);
+                for index in 0..registers::<S>() {
+                    let y = activate(simd, layer.activation, simd.load(&lanes.0, index));
+                    simd.store(&mut lanes.0, index, y);
                 }
             }
         }
@@ -84,7 +92,7 @@ fn tile<S: Simd, const T: usize>(
     for (input, weights) in inputs.iter().zip(panel) {
         let mut registers = [floor; T];
         for index in 0..T {
-            registers[index] = simd.load(input, first + index);
+            registers[index] = simd.load(&input.0, first + index);
         }
         for unit in 0..UNITS {
             let weight = simd.splat(weights[unit]);
@@ -96,7 +104,7 @@ fn tile<S: Simd, const T: usize>(
     for unit in 0..UNITS {
         for index in 0..T {
             // In this order NaN stays NaN, and the row is rejected in the end.
-            simd.store(&mut out[unit], first + index, simd.max(floor, sums[unit][index]));
+            simd.store(&mut out[unit].0, first + index, simd.max(floor, sums[unit][index]));
         }
     }
 }
@@ -107,17 +115,18 @@ fn finish<S: Simd>(simd: S, step: Finish, logits: &mut [Lanes], labels: &mut [[u
     match step {
         Finish::Affine { at, scale, mean } => {
             if let Some(logit) = logits.get_mut(at) {
-                for index in 0..S::REGISTERS {
-                    let y = simd.load(logit, index);
+                for index in 0..registers::<S>() {
+                    let y = simd.load(&logit.0, index);
                     let y = simd.fma(y, simd.splat(scale), simd.splat(mean));
-                    simd.store(logit, index, y);
+                    simd.store(&mut logit.0, index, y);
                 }
             }
         }
         Finish::Sigmoid { at } => {
             if let Some(logit) = logits.get_mut(at) {
-                for index in 0..S::REGISTERS {
-                    simd.store(logit, index, sigmoid(simd, simd.load(logit, index)));
+                for index in 0..registers::<S>() {
+                    let y = sigmoid(simd, simd.load(&logit.0, index));
+                    simd.store(&mut logit.0, index, y);
                 }
             }
         }
@@ -150,20 +159,20 @@ fn likeliest(logits: &[Lanes], label: &mut [u32; BLOCK_ROWS]) {
 /// exp(logit - largest) over its sum, for each row.
 #[inline(always)]
 fn softmax<S: Simd>(simd: S, logits: &mut [Lanes]) {
-    for index in 0..S::REGISTERS {
+    for index in 0..registers::<S>() {
         let mut largest = simd.splat(f32::NEG_INFINITY);
         for logit in logits.iter() {
-            largest = simd.max(largest, simd.load(logit, index));
+            largest = simd.max(largest, simd.load(&logit.0, index));
         }
         let mut sum = simd.splat(0.0);
         for logit in logits.iter_mut() {
-            let exp = exp(simd, simd.sub(simd.load(logit, index), largest));
+            let exp = exp(simd, simd.sub(simd.load(&logit.0, index), largest));
             sum = simd.add(sum, exp);
-            simd.store(logit, index, exp);
+            simd.store(&mut logit.0, index, exp);
         }
         for logit in logits.iter_mut() {
-            let probability = simd.div(simd.load(logit, index), sum);
-            simd.store(logit, index, probability);
+            let probability = simd.div(simd.load(&logit.0, index), sum);
+            simd.store(&mut logit.0, index, probability);
         }
     }
 }

@@ -1,6 +1,8 @@
-use super::math::{activate, exp, sigmoid, tanh};
+use nightshift_kernels::math::{exp, sigmoid, tanh};
+use nightshift_kernels::simd::{Kernel, Simd};
+
+use super::math::activate;
 use super::*;
-use crate::engine::tabular::simd::{Kernel, Simd};
 
 /// Applies a function to the lanes of a block.
 struct Apply<'a>(&'a mut Lanes, Function);
@@ -17,15 +19,15 @@ impl Kernel for Apply<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        for index in 0..S::REGISTERS {
-            let x = simd.load(self.0, index);
+        for index in 0..BLOCK_ROWS / S::WIDTH {
+            let x = simd.load(&self.0.0, index);
             let y = match self.1 {
                 Function::Exp => exp(simd, x),
                 Function::Sigmoid => sigmoid(simd, x),
                 Function::Activate(Activation::Tanh) => tanh(simd, x),
                 Function::Activate(activation) => activate(simd, activation, x),
             };
-            simd.store(self.0, index, y);
+            simd.store(&mut self.0.0, index, y);
         }
     }
 }

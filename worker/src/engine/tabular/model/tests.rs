@@ -1,3 +1,4 @@
+use nightshift_core::spec::Task;
 use std::error::Error as _;
 
 use candle_core::{DType, Device};
@@ -15,7 +16,7 @@ fn saved() -> (tempfile::TempDir, Config) {
 }
 
 fn refused(dir: &Path) -> LoadError {
-    let error = crate::engine::load(dir).map(|_| ()).unwrap_err();
+    let error = crate::engine::load(dir, &Task::Tabular).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains(dir.to_str().unwrap()), "{error}");
     error
 }
@@ -145,5 +146,5 @@ fn models_in_half_precision_are_loaded() {
     save(dir.path(), &config, &half).unwrap();
     let loaded = Model::load(dir.path()).unwrap();
     assert!(loaded.tensors().values().all(|tensor| tensor.dtype() == DType::F32));
-    assert!(crate::engine::load(dir.path()).is_ok());
+    assert!(crate::engine::load(dir.path(), &Task::Tabular).is_ok());
 }

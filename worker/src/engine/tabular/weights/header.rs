@@ -19,7 +19,7 @@ const DIMENSIONS_MAX: usize = 32;
 
 /// What the header says about each tensor.
 #[derive(Debug)]
-pub(super) struct Header {
+pub(in crate::engine) struct Header {
     tensors: HashMap<String, Entry>,
 }
 
@@ -32,7 +32,7 @@ struct Entry {
 
 impl Header {
     /// Reads the header of the file `bytes` and checks that its tensors tile the rest.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, WeightsError> {
+    pub(in crate::engine) fn parse(bytes: &[u8]) -> Result<Self, WeightsError> {
         let found = bytes.len() as u64;
         let truncated = |needed| WeightsError::Truncated { found, needed };
         let (length, rest) = bytes
@@ -53,6 +53,25 @@ impl Header {
             serde_json::from_slice(json).map_err(|source| WeightsError::Header { source })?;
         header.check_ranges(data.len() as u64)?;
         Ok(header)
+    }
+
+    /// Whether there is a tensor of this name.
+    pub(in crate::engine) fn has(&self, tensor: &str) -> bool {
+        self.tensors.contains_key(tensor)
+    }
+
+    /// The bytes of the tensor `spec` in the file `bytes`, which this is the header of, and their
+    /// type: one of `F32`, `F16` and `BF16`.
+    pub(in crate::engine) fn bytes_of<'a>(
+        &self,
+        spec: &TensorSpec,
+        bytes: &'a [u8],
+    ) -> Result<(&str, &'a [u8]), WeightsError> {
+        let (entry, begin, end) = self.entry(spec)?;
+        let (length, rest) = bytes.split_first_chunk::<LENGTH_BYTES>().unwrap_or((&[0; 8], &[]));
+        let data = rest.get(u64::from_le_bytes(*length) as usize..).unwrap_or_default();
+        let data = data.get(begin as usize..end as usize).unwrap_or_default();
+        Ok((&entry.dtype, data))
     }
 
     /// Ranges follow one another without gaps or overlaps, from 0 to `size_bytes`.
@@ -80,24 +99,30 @@ impl Header {
     /// Checks that the tensors are those of `specs`, and of a size that fits their shape.
     pub(super) fn check(&self, specs: &[TensorSpec]) -> Result<(), WeightsError> {
         for spec in specs {
-            let entry = self.tensors.get(&spec.name).ok_or_else(|| missing(spec))?;
-            check_shape(spec, &entry.shape)?;
-            let width = match entry.dtype.as_str() {
-                "F32" => 4,
-                "F16" | "BF16" => 2,
-                other => {
-                    let tensor = clip(&spec.name);
-                    return Err(WeightsError::Type { tensor, found: clip(other) });
-                }
-            };
-            let expected = spec.elements() as u64 * width;
-            let (begin, end) = entry.data_offsets;
-            let found = end.saturating_sub(begin);
-            if found != expected {
-                return Err(WeightsError::Size { tensor: clip(&spec.name), found, expected });
-            }
+            self.entry(spec)?;
         }
         check_extra(specs, self.tensors.keys())
+    }
+
+    /// The entry of `spec`, with the range of a size that fits its shape.
+    fn entry(&self, spec: &TensorSpec) -> Result<(&Entry, u64, u64), WeightsError> {
+        let entry = self.tensors.get(&spec.name).ok_or_else(|| missing(spec))?;
+        check_shape(spec, &entry.shape)?;
+        let width = match entry.dtype.as_str() {
+            "F32" => 4,
+            "F16" | "BF16" => 2,
+            other => {
+                let tensor = clip(&spec.name);
+                return Err(WeightsError::Type { tensor, found: clip(other) });
+            }
+        };
+        let expected = spec.elements() as u64 * width;
+        let (begin, end) = entry.data_offsets;
+        let found = end.saturating_sub(begin);
+        if found != expected {
+            return Err(WeightsError::Size { tensor: clip(&spec.name), found, expected });
+        }
+        Ok((entry, begin, end))
     }
 }
 

@@ -3,7 +3,7 @@
 //! All operations are exactly rounded (IEEE 754) and [`Simd::fma`] rounds once on every
 //! instruction set, so that the same kernel gives the same bits on all of them.
 //!
-//! This is the only file with `unsafe`. Two facts carry every block: a value of `Avx512` or
+//! This is the only file of the engines with `unsafe`. Two facts carry every block: a value of `Avx512` or
 //! `Avx2` exists only if the processor was found to have the instructions (their fields are
 //! private and only `detect` makes them), and registers are loaded from and stored to references
 //! to arrays of exactly their width.
@@ -12,11 +12,9 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-use super::block::Lanes;
-
 /// A computation that can run on any instruction set. Implementations of [`run`](Self::run) are
 /// `#[inline(always)]`, and so is what they call: that is what compiles them for the set.
-pub(super) trait Kernel {
+pub trait Kernel {
     /// Its result.
     type Output;
     /// Computes with the registers of `simd`.
@@ -24,18 +22,19 @@ pub(super) trait Kernel {
 }
 
 /// Registers of an instruction set; a value proves that the processor has it.
-pub(super) trait Simd: Copy {
+pub trait Simd: Copy {
     /// A register.
     type F: Copy;
-    /// Registers in a [`Lanes`].
-    const REGISTERS: usize;
+    /// Floats in a register; a power of two, at most 16.
+    const WIDTH: usize;
     /// Whether there are 32 registers rather than 16.
     const MANY: bool;
 
-    /// The register at position `index`, modulo their number, of `lanes`.
-    fn load(self, lanes: &Lanes, index: usize) -> Self::F;
+    /// The register at position `index`, modulo their number, of `lanes`, whose length is a
+    /// multiple of [`WIDTH`](Self::WIDTH).
+    fn load<const N: usize>(self, lanes: &[f32; N], index: usize) -> Self::F;
     /// Writes the register at position `index`, modulo their number, of `lanes`.
-    fn store(self, lanes: &mut Lanes, index: usize, value: Self::F);
+    fn store<const N: usize>(self, lanes: &mut [f32; N], index: usize, value: Self::F);
     /// `value` in every lane.
     fn splat(self, value: f32) -> Self::F;
     /// a × b + c, rounded once.
@@ -58,7 +57,7 @@ pub(super) trait Simd: Copy {
 
 /// The instruction set to compute with.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Isa {
+pub enum Isa {
     /// AVX-512 F, VL, DQ and BW.
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
@@ -71,7 +70,7 @@ pub(crate) enum Isa {
 
 impl Isa {
     /// All that this processor has, fastest first.
-    pub(crate) fn available() -> impl Iterator<Item = Self> {
+    pub fn available() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
         let x86 = [Avx512::detect().map(Self::Avx512), Avx2::detect().map(Self::Avx2)];
         #[cfg(not(target_arch = "x86_64"))]
@@ -80,12 +79,12 @@ impl Isa {
     }
 
     /// The fastest that this processor has.
-    pub(crate) fn detect() -> Self {
+    pub fn detect() -> Self {
         Self::available().next().unwrap_or(Self::Portable(Portable))
     }
 
     /// Its name, for reports.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(_) => "avx512",
@@ -97,7 +96,7 @@ impl Isa {
 
     /// Runs `kernel`, compiled for this instruction set.
     #[inline]
-    pub(super) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+    pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
         fn avx512<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
@@ -130,7 +129,7 @@ macro_rules! x86 {
     ) => {
         /// Proves that the processor has the instructions.
         #[derive(Debug, Clone, Copy)]
-        pub(crate) struct $simd(());
+        pub struct $simd(());
 
         impl $simd {
             fn detect() -> Option<Self> {
@@ -143,18 +142,18 @@ macro_rules! x86 {
         // references to arrays of exactly the register's width.
         impl Simd for $simd {
             type F = $register;
-            const REGISTERS: usize = Lanes::ZERO.0.len() / $width;
+            const WIDTH: usize = $width;
             const MANY: bool = $many;
 
             #[inline(always)]
-            fn load(self, lanes: &Lanes, index: usize) -> Self::F {
-                let chunk = &lanes.0.as_chunks::<$width>().0[index % Self::REGISTERS];
+            fn load<const N: usize>(self, lanes: &[f32; N], index: usize) -> Self::F {
+                let chunk = &lanes.as_chunks::<$width>().0[index % (N / $width)];
                 // SAFETY: see above.
                 unsafe { $load(chunk.as_ptr()) }
             }
             #[inline(always)]
-            fn store(self, lanes: &mut Lanes, index: usize, value: Self::F) {
-                let chunk = &mut lanes.0.as_chunks_mut::<$width>().0[index % Self::REGISTERS];
+            fn store<const N: usize>(self, lanes: &mut [f32; N], index: usize, value: Self::F) {
+                let chunk = &mut lanes.as_chunks_mut::<$width>().0[index % (N / $width)];
                 // SAFETY: see above.
                 unsafe { $store(chunk.as_mut_ptr(), value) }
             }
@@ -232,7 +231,7 @@ const PORTABLE_WIDTH: usize = 8;
 /// Arrays of floats. [`f32::mul_add`] is one instruction on ARM; on x86 without FMA it is a call
 /// of the C library, slow but of the same bits.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Portable;
+pub struct Portable;
 
 #[inline(always)]
 fn zip(
@@ -246,16 +245,16 @@ fn zip(
 
 impl Simd for Portable {
     type F = [f32; PORTABLE_WIDTH];
-    const REGISTERS: usize = Lanes::ZERO.0.len() / PORTABLE_WIDTH;
+    const WIDTH: usize = PORTABLE_WIDTH;
     const MANY: bool = false;
 
     #[inline(always)]
-    fn load(self, lanes: &Lanes, index: usize) -> Self::F {
-        lanes.0.as_chunks().0[index % Self::REGISTERS]
+    fn load<const N: usize>(self, lanes: &[f32; N], index: usize) -> Self::F {
+        lanes.as_chunks().0[index % (N / PORTABLE_WIDTH)]
     }
     #[inline(always)]
-    fn store(self, lanes: &mut Lanes, index: usize, value: Self::F) {
-        lanes.0.as_chunks_mut().0[index % Self::REGISTERS] = value;
+    fn store<const N: usize>(self, lanes: &mut [f32; N], index: usize, value: Self::F) {
+        lanes.as_chunks_mut().0[index % (N / PORTABLE_WIDTH)] = value;
     }
     #[inline(always)]
     fn splat(self, value: f32) -> Self::F {

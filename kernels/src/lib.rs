@@ -1,0 +1,20 @@
+//! Arithmetic of models on one core, of the same bits on every instruction set.
+//!
+//! - [`simd`]: registers of floats behind one trait, and the only `unsafe` of the engines
+//! - [`math`]: exponentials and the error function on them
+//! - [`matmul`]: products of matrices, in which a row never depends on the rows beside it
+//! - [`rows`]: what a transformer does to the rows of a matrix: layer norm, softmax
+//! - [`attention`]: attention within one sequence
+//!
+//! Every sum is taken in an order that depends on the shape of its own row alone, with
+//! multiply-adds that round once. So a row has the same bits alone, beside any rows, and on any
+//! processor. This is a crate of its own so that tests, which are built without optimisation, run
+//! it optimised.
+
+pub mod attention;
+pub mod math;
+pub mod matmul;
+pub mod rows;
+pub mod simd;
+
+pub use simd::Isa;

@@ -1,0 +1,347 @@
+//! Scoring a batch: columns of text to columns of vectors, labels or scores.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, RecordBatch, StringArray,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use arrow::error::ArrowError;
+use nightshift_core::ids::Digest;
+use nightshift_core::plan::TextSettings;
+use nightshift_core::spec::Task;
+use nightshift_kernels::Isa;
+
+use super::bert::{Bert, Scratch};
+use super::folder::{Folder, TOKENIZER_FILE};
+use super::head::{Head, HeadScratch, Labels};
+use super::packing::passes;
+use super::settings::{End, Settings, Shape};
+use super::tokens::{Sequence, Tokens};
+use super::weights::Weights;
+use crate::engine::tabular::clip;
+use crate::engine::{ColumnRole, Engine, EngineColumn, EngineError, LoadError, Scored};
+use crate::reject::{RejectReason, RowReject};
+
+/// The column of vectors.
+const EMBEDDING: &str = "embedding";
+/// The column of the best label.
+const LABEL: &str = "label";
+/// The column of its score, or of that of a pair.
+const SCORE: &str = "score";
+/// The column of the scores of all labels.
+const SCORES: &str = "scores";
+/// Rows that are tokenized at a time: enough to fill passes with rows of about one length.
+const GROUP_ROWS: usize = 128;
+/// Multiplications of a batch whose texts are all as long as they may be. More of them would keep
+/// a worker for seconds that is told to go.
+const BATCH_PRODUCTS: u64 = 75_000_000_000;
+/// Fewest rows of a batch: fewer would read the weights from memory for too little work.
+const BATCH_ROWS_MIN: u64 = 8;
+
+/// A model that reads text.
+pub struct TextEngine {
+    bert: Bert,
+    tokens: Tokens,
+    head: Head,
+    output: Output,
+    columns: Vec<EngineColumn>,
+    fields: Vec<FieldRef>,
+    files: Vec<(&'static str, Digest)>,
+    batch_rows: usize,
+}
+
+/// What is written of the numbers of a text.
+enum Output {
+    /// All of them, as one list.
+    Embedding,
+    /// The name of the largest, and it; with the list of all of them if asked for.
+    Label { labels: Vec<String>, all_scores: bool },
+    /// The only one.
+    Score,
+}
+
+impl TextEngine {
+    /// Loads the model in directory `dir` for a task that reads text.
+    ///
+    /// # Errors
+    /// Whatever keeps the model from being used.
+    pub fn load(dir: &Path, task: &Task, wanted: &TextSettings) -> Result<Self, LoadError> {
+        Self::with_isa(dir, task, wanted, Isa::detect())
+    }
+
+    /// The same on instruction set `isa`.
+    pub(super) fn with_isa(
+        dir: &Path,
+        task: &Task,
+        wanted: &TextSettings,
+        isa: Isa,
+    ) -> Result<Self, LoadError> {
+        let mut folder = Folder::open(dir)?;
+        let settings = Settings::read(&mut folder, task, wanted)?;
+        let Settings { shape, max_tokens, lower_case, prompt, end } = settings;
+        let tokenizer = folder.tokenizer()?;
+        let tokens = Tokens::new(
+            &tokenizer,
+            shape.vocabulary,
+            shape.segments,
+            max_tokens,
+            lower_case,
+            prompt,
+            wanted.query.is_some(),
+        );
+        let tokens = tokens.map_err(|source| folder.error(TOKENIZER_FILE, source))?;
+        let bytes = folder.weights()?;
+        let (hidden, names) = (shape.heads.hidden(), shape.names);
+        let batch_rows = batch_rows(&shape, max_tokens);
+        let loaded = Weights::parse(&bytes, names.prefix).and_then(|weights| {
+            let bert = Bert::new(shape, &weights, isa)?;
+            let (head, output) = match end {
+                End::Embed(pooling) => (Head::Embed(pooling), Output::Embedding),
+                End::Labels { labels, activation } => {
+                    let count = labels.len();
+                    let head = Labels::new(names, hidden, count, activation, &weights)?;
+                    let output = match task {
+                        Task::Rerank(_) => Output::Score,
+                        _ => Output::Label { labels, all_scores: wanted.all_scores },
+                    };
+                    (Head::Labels(head), output)
+                }
+            };
+            Ok((bert, head, output))
+        });
+        let (bert, head, output) = loaded.map_err(|source| folder.weights_error(source))?;
+        let column = |name: String| EngineColumn { name: name.into(), accepts: ColumnRole::Prose };
+        Ok(Self {
+            fields: output.fields(head.width()),
+            columns: wanted.columns().into_iter().map(column).collect(),
+            bert,
+            tokens,
+            head,
+            output,
+            files: folder.into_files(),
+            batch_rows,
+        })
+    }
+
+    /// The tokens of what is at `row` of the columns, or why there are none.
+    fn sequence(&self, texts: &[ArrayRef], row: usize) -> Result<Sequence, RowReject> {
+        let reject = |at: usize, reason, detail: &str| {
+            let column = self.columns.get(at).map(|column| Arc::clone(&column.name));
+            RowReject::new(row, reason, column, detail)
+        };
+        if let Some(at) = texts.iter().position(|texts| texts.is_null(row)) {
+            return Err(reject(at, RejectReason::MissingValue, "there is no text"));
+        }
+        let text = |texts: &ArrayRef| texts.as_string::<i64>().value(row).to_owned();
+        let tokens = match texts {
+            [query, texts] => self.tokens.of_pair(&text(query), &text(texts)),
+            _ => self.tokens.of(&texts.first().map(text).unwrap_or_default()),
+        };
+        // Of a pair the text is named: queries are short.
+        tokens.map_err(|problem| reject(texts.len() - 1, RejectReason::BadValue, &problem))
+    }
+}
+
+/// Rows of a batch at most.
+fn batch_rows(shape: &Shape, max_tokens: usize) -> usize {
+    let hidden = shape.heads.hidden() as u64;
+    let layer = 4 * hidden * hidden + 2 * hidden * shape.intermediate as u64;
+    let tokens = max_tokens as u64;
+    let row = shape.layers as u64 * tokens * (layer + 2 * tokens * hidden);
+    (BATCH_PRODUCTS / row.max(1)).clamp(BATCH_ROWS_MIN, GROUP_ROWS as u64) as usize
+}
+
+impl Output {
+    fn fields(&self, width: usize) -> Vec<FieldRef> {
+        let field = |name: &str, kind| Arc::new(Field::new(name, kind, false));
+        match self {
+            Self::Embedding => vec![field(EMBEDDING, list_of(width))],
+            Self::Score => vec![field(SCORE, DataType::Float32)],
+            Self::Label { all_scores, .. } => {
+                let own = [field(LABEL, DataType::Utf8), field(SCORE, DataType::Float32)];
+                let all = all_scores.then(|| field(SCORES, list_of(width)));
+                own.into_iter().chain(all).collect()
+            }
+        }
+    }
+
+    /// The columns of `numbers`, of which each row has `width`.
+    fn columns(&self, numbers: Vec<f32>, width: usize) -> Result<Vec<ArrayRef>, ArrowError> {
+        let list = |numbers: Vec<f32>| {
+            let item = Arc::new(Field::new("item", DataType::Float32, false));
+            let values: ArrayRef = Arc::new(Float32Array::from(numbers));
+            let lists = FixedSizeListArray::try_new(item, width as i32, values, None)?;
+            Ok::<ArrayRef, ArrowError>(Arc::new(lists))
+        };
+        match self {
+            Self::Embedding => Ok(vec![list(numbers)?]),
+            Self::Score => Ok(vec![Arc::new(Float32Array::from(numbers))]),
+            Self::Label { labels, all_scores } => {
+                let best = numbers.chunks_exact(width.max(1)).map(|scores| {
+                    // The first of equal ones.
+                    let best = scores
+                        .iter()
+                        .enumerate()
+                        .reduce(|best, next| if next.1 > best.1 { next } else { best });
+                    best.map_or((0, 0.0), |(at, score)| (at, *score))
+                });
+                let best: Vec<(usize, f32)> = best.collect();
+                let names = best.iter().map(|(at, _)| labels.get(*at).map_or("", String::as_str));
+                let names: ArrayRef = Arc::new(StringArray::from_iter_values(names));
+                let scores = best.iter().map(|(_, score)| *score);
+                let scores: ArrayRef = Arc::new(Float32Array::from_iter_values(scores));
+                let mut columns = vec![names, scores];
+                if *all_scores {
+                    columns.push(list(numbers)?);
+                }
+                Ok(columns)
+            }
+        }
+    }
+}
+
+/// A list of so many floats.
+fn list_of(dimensions: usize) -> DataType {
+    let item = Field::new("item", DataType::Float32, false);
+    DataType::FixedSizeList(Arc::new(item), dimensions as i32)
+}
+
+impl Engine for TextEngine {
+    fn files(&self) -> &[(&'static str, Digest)] {
+        &self.files
+    }
+
+    fn input_columns(&self) -> &[EngineColumn] {
+        &self.columns
+    }
+
+    fn check_input(&self, schema: &Schema) -> Result<(), EngineError> {
+        for EngineColumn { name: column, .. } in &self.columns {
+            let Ok(field) = schema.field_with_name(column) else {
+                let names = schema.fields().iter().map(|field| field.name().as_str());
+                let available = clip(&names.collect::<Vec<_>>().join(", "));
+                return Err(EngineError::MissingColumn { column: column.to_string(), available });
+            };
+            let plain = match field.data_type() {
+                DataType::Dictionary(_, values) => values,
+                kind => kind,
+            };
+            let is_text = match plain {
+                DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => true,
+                // A CSV column of numbers is text that looks like numbers.
+                kind => kind.is_integer() || *kind == DataType::Boolean,
+            };
+            if !is_text {
+                return Err(EngineError::WrongType {
+                    column: column.to_string(),
+                    found: field.data_type().to_string(),
+                    wanted: "text",
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn output_fields(&self) -> &[FieldRef] {
+        &self.fields
+    }
+
+    fn run(&self, batch: &RecordBatch) -> Result<Scored, EngineError> {
+        self.check_input(batch.schema_ref())?;
+        let rows = batch.num_rows();
+        let kernel =
+            |column: &str, source| EngineError::Kernel { column: column.to_owned(), source };
+        let texts = self.columns.iter().map(|EngineColumn { name, .. }| {
+            let position = batch.schema_ref().index_of(name).map_err(|e| kernel(name, e))?;
+            cast(batch.column(position), &DataType::LargeUtf8).map_err(|e| kernel(name, e))
+        });
+        let texts = texts.collect::<Result<Vec<_>, _>>()?;
+        let width = self.head.width();
+        let mut numbers: Vec<f32> = Vec::new();
+        let room = rows.checked_mul(width).map(|room| numbers.try_reserve_exact(room));
+        if !matches!(room, Some(Ok(()))) {
+            return Err(EngineError::OutOfMemory { rows });
+        }
+        numbers.resize(rows * width, 0.0);
+        let mut rejects = Vec::new();
+        let mut memory = Memory::default();
+        let mut cut_rows = 0;
+        for first in (0..rows).step_by(GROUP_ROWS) {
+            let (mut group, mut places) = (Vec::new(), Vec::new());
+            for row in first..rows.min(first + GROUP_ROWS) {
+                match self.sequence(&texts, row) {
+                    Ok(sequence) => {
+                        cut_rows += u64::from(sequence.is_cut);
+                        group.push(sequence);
+                        places.push(row);
+                    }
+                    Err(reject) => rejects.push(reject),
+                }
+            }
+            self.score(&group, &places, &mut memory, &mut numbers, &mut rejects);
+        }
+        rejects.sort_by_key(|reject| reject.row);
+        let columns = self.output.columns(numbers, width).map_err(|e| kernel(SCORES, e))?;
+        Ok(Scored { columns, rejects, cut_rows })
+    }
+
+    fn weights_bytes(&self) -> u64 {
+        (self.bert.bytes() + self.head.bytes()) as u64
+    }
+
+    fn batch_rows(&self) -> usize {
+        self.batch_rows
+    }
+}
+
+/// Memory of a thread, used for pass after pass.
+#[derive(Default)]
+struct Memory {
+    bert: Scratch,
+    head: HeadScratch,
+    numbers: Vec<f32>,
+}
+
+impl TextEngine {
+    /// Puts the numbers of the texts of a group, whose rows are `places`, into their rows of
+    /// `numbers`.
+    fn score(
+        &self,
+        group: &[Sequence],
+        places: &[usize],
+        memory: &mut Memory,
+        numbers: &mut [f32],
+        rejects: &mut Vec<RowReject>,
+    ) {
+        let (hidden, width) = (self.bert.hidden(), self.head.width());
+        let Memory { bert: scratch, head, numbers: own_numbers } = memory;
+        let lengths: Vec<usize> = group.iter().map(|sequence| sequence.ids.len()).collect();
+        for pass in passes(&lengths) {
+            let sequences: Vec<&Sequence> = pass.iter().filter_map(|at| group.get(*at)).collect();
+            let mut states = self.bert.run(scratch, &sequences);
+            for (sequence, at) in sequences.iter().zip(&pass) {
+                let (own, rest) = states.split_at(sequence.ids.len() * hidden);
+                states = rest;
+                self.head.of_text(self.bert.isa(), head, hidden, own, own_numbers);
+                let Some(&row) = places.get(*at) else { continue };
+                if let Some(number) = own_numbers.iter().find(|number| !number.is_finite()) {
+                    let name = self.fields.first().map_or("", |field| field.name().as_str());
+                    let detail = format!("{name} holds {number}");
+                    let reason = RejectReason::ResultNotFinite;
+                    rejects.push(RowReject::new(row, reason, None, &detail));
+                } else if let Some(to) = numbers.get_mut(row * width..(row + 1) * width) {
+                    to.copy_from_slice(own_numbers);
+                }
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for TextEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TextEngine").field("isa", &self.bert.isa().name()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,82 @@
+//! Why the files of a text model cannot be used.
+
+use thiserror::Error;
+
+/// Why a file of a text model cannot be used; [`LoadError::Text`](super::super::LoadError) names it.
+#[derive(Debug, Error)]
+pub enum TextError {
+    /// A file is not JSON of the expected shape.
+    #[error("it is not the JSON that this file holds: copy the model again")]
+    Json {
+        /// Where and what was expected there.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The model has weights, but none that can be read without running code.
+    #[error(
+        "there is no model.safetensors beside it: convert pytorch_model.bin, which can hold code and is never read, with `save_pretrained(..., safe_serialization=True)`"
+    )]
+    NoSafetensors,
+    /// A feature of the model that this engine lacks.
+    #[error("{field} is {found}, and this engine supports {supported}: use another model")]
+    Unsupported {
+        /// Where in the file.
+        field: &'static str,
+        /// What it says, clipped.
+        found: String,
+        /// What it may say.
+        supported: &'static str,
+    },
+    /// A number is out of bounds.
+    #[error("{field} is {found}, expected {expected}: copy the model again")]
+    Number {
+        /// Where in the file.
+        field: &'static str,
+        /// What it says.
+        found: usize,
+        /// What it may say.
+        expected: String,
+    },
+    /// A token has a number for which the model has no weights.
+    #[error(
+        "a token has the number {found}, but the model has {tokens} tokens: use the config.json and tokenizer.json of one model"
+    )]
+    Vocabulary {
+        /// The largest number.
+        found: u32,
+        /// Tokens of the model.
+        tokens: usize,
+    },
+    /// The tokenizer is damaged.
+    #[error("the tokenizer cannot be made: {problem}; copy the model again")]
+    Tokenizer {
+        /// What the library said, clipped.
+        problem: String,
+    },
+    /// The spec asks for a prompt that the model lacks.
+    #[error("spec.task.prompt is `{wanted}`, and the model has {known}: choose one of those")]
+    Prompt {
+        /// Its name.
+        wanted: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// The spec asks for more than the model has.
+    #[error("{field} is {wanted}, and the model has {most}: write at most that, or remove it")]
+    Setting {
+        /// The field of the spec.
+        field: &'static str,
+        /// What it says.
+        wanted: usize,
+        /// The most that it may say.
+        most: usize,
+    },
+    /// The spec leaves no room for text.
+    #[error("texts are cut to {wanted} tokens, and the model adds {added}: allow more")]
+    NoRoom {
+        /// Tokens of a text at most.
+        wanted: usize,
+        /// Tokens that the model adds to each text.
+        added: usize,
+    },
+}

@@ -1,0 +1,112 @@
+//! The files of a model directory, read with a bound on each.
+
+use std::path::{Path, PathBuf};
+
+use nightshift_core::ids::Digest;
+use serde::de::DeserializeOwned;
+
+use super::TextError;
+use crate::engine::{LoadError, files};
+
+/// The weights.
+pub(super) const WEIGHTS_FILE: &str = "model.safetensors";
+/// The tokenizer.
+pub(super) const TOKENIZER_FILE: &str = "tokenizer.json";
+/// Which modules of sentence-transformers follow one another.
+pub(super) const MODULES_FILE: &str = "modules.json";
+/// How many tokens are used.
+pub(super) const SENTENCE_FILE: &str = "sentence_bert_config.json";
+/// Prompts.
+pub(super) const PROMPTS_FILE: &str = "config_sentence_transformers.json";
+/// How the transformers library sets the tokenizer up.
+pub(super) const TOKENIZER_SETTINGS_FILE: &str = "tokenizer_config.json";
+/// The folder of the pooling module.
+pub(super) const POOLING_FOLDER: &str = "1_Pooling";
+/// How rows are pooled.
+pub(super) const POOLING_FILE: &str = "1_Pooling/config.json";
+
+/// Most bytes of a description.
+const JSON_BYTES_MAX: u64 = 1 << 20;
+/// Most bytes of a tokenizer.
+const TOKENIZER_BYTES_MAX: u64 = 32 << 20;
+/// Most bytes of weights.
+const WEIGHTS_BYTES_MAX: u64 = 4 << 30;
+
+/// A model directory, and what was read of it so far.
+pub(super) struct Folder<'a> {
+    dir: &'a Path,
+    read: Vec<(&'static str, Digest)>,
+}
+
+impl<'a> Folder<'a> {
+    /// The directory `dir`.
+    pub(super) fn open(dir: &'a Path) -> Result<Self, LoadError> {
+        files::check_directory(dir)?;
+        Ok(Self { dir, read: Vec::new() })
+    }
+
+    /// The files that were read, with the SHA-256 of their bytes.
+    pub(super) fn into_files(self) -> Vec<(&'static str, Digest)> {
+        self.read
+    }
+
+    /// The error that `source` is for the file `name`.
+    pub(super) fn error(&self, name: &str, source: TextError) -> LoadError {
+        LoadError::Text { path: self.path(name), source: Box::new(source) }
+    }
+
+    /// The error for weights that cannot be used.
+    pub(super) fn weights_error(&self, source: crate::engine::tabular::WeightsError) -> LoadError {
+        LoadError::Weights { path: self.path(WEIGHTS_FILE), source }
+    }
+
+    /// The content of a description.
+    pub(super) fn required<T: DeserializeOwned>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<T, LoadError> {
+        let bytes = self.bytes(name, JSON_BYTES_MAX)?;
+        self.parse(name, &bytes)
+    }
+
+    /// The content of a description that not every model has.
+    pub(super) fn optional<T: DeserializeOwned>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<T>, LoadError> {
+        match self.bytes(name, JSON_BYTES_MAX) {
+            Ok(bytes) => self.parse(name, &bytes).map(Some),
+            Err(LoadError::MissingFile { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The bytes of `tokenizer.json`.
+    pub(super) fn tokenizer(&mut self) -> Result<Vec<u8>, LoadError> {
+        self.bytes(TOKENIZER_FILE, TOKENIZER_BYTES_MAX)
+    }
+
+    /// The bytes of the weights.
+    pub(super) fn weights(&mut self) -> Result<Vec<u8>, LoadError> {
+        match self.bytes(WEIGHTS_FILE, WEIGHTS_BYTES_MAX) {
+            Err(LoadError::MissingFile { .. }) if self.path("pytorch_model.bin").is_file() => {
+                Err(self.error("pytorch_model.bin", TextError::NoSafetensors))
+            }
+            result => result,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    fn parse<T: DeserializeOwned>(&self, name: &str, bytes: &[u8]) -> Result<T, LoadError> {
+        serde_json::from_slice(bytes).map_err(|source| self.error(name, TextError::Json { source }))
+    }
+
+    fn bytes(&mut self, name: &'static str, max_bytes: u64) -> Result<Vec<u8>, LoadError> {
+        let bytes = files::read_bounded(&self.path(name), max_bytes)?;
+        self.read.push((name, files::sha256(&bytes)));
+        Ok(bytes)
+    }
+}

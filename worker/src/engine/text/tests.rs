@@ -1,0 +1,329 @@
+//! Against sentence-transformers (`worker/tests/text/make.py`), and against itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::Float32Type;
+use nightshift_core::plan::TextSettings;
+use nightshift_core::spec::Task;
+use nightshift_kernels::Isa;
+use proptest::prelude::*;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::*;
+
+use crate::engine::{Engine, EngineError, LoadError, Scored};
+use crate::reject::RejectReason;
+
+#[derive(Deserialize)]
+struct Golden {
+    texts: Vec<String>,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    pooling: String,
+    normalises: bool,
+    settings: serde_json::Map<String, serde_json::Value>,
+    embeddings: Vec<Vec<f32>>,
+}
+
+fn stored() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/text")
+}
+
+fn golden() -> Golden {
+    serde_json::from_slice(&fs::read(stored().join("golden.json")).unwrap()).unwrap()
+}
+
+fn settings(more: serde_json::Value) -> TextSettings {
+    let mut all = json!({"text": "body"});
+    all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    serde_json::from_value(all).unwrap()
+}
+
+fn embedder(dir: &Path, wanted: &TextSettings) -> Result<TextEngine, LoadError> {
+    with_isa(dir, wanted, Isa::detect())
+}
+
+fn with_isa(dir: &Path, wanted: &TextSettings, isa: Isa) -> Result<TextEngine, LoadError> {
+    TextEngine::with_isa(dir, &Task::Embed(wanted.clone()), wanted, isa)
+}
+
+/// A copy of the stored model that a test may change.
+fn copied() -> tempfile::TempDir {
+    let to = tempfile::tempdir().unwrap();
+    fs::create_dir(to.path().join("1_Pooling")).unwrap();
+    for entry in fs::read_dir(stored().join("model")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            fs::copy(&path, to.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    fs::copy(stored().join("model/1_Pooling/config.json"), to.path().join("1_Pooling/config.json"))
+        .unwrap();
+    to
+}
+
+/// Changes a field of a JSON file.
+fn set(dir: &Path, file: &str, field: &str, value: serde_json::Value) {
+    let path = dir.join(file);
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    json[field] = value;
+    fs::write(path, serde_json::to_vec(&json).unwrap()).unwrap();
+}
+
+fn batch<'a>(texts: impl IntoIterator<Item = Option<&'a str>>) -> RecordBatch {
+    let texts: ArrayRef = Arc::new(texts.into_iter().collect::<StringArray>());
+    RecordBatch::try_from_iter_with_nullable([("body", texts, true)]).unwrap()
+}
+
+fn vectors(scored: &Scored) -> Vec<Vec<f32>> {
+    let lists = scored.columns[0].as_fixed_size_list();
+    lists.iter().map(|list| list.unwrap().as_primitive::<Float32Type>().values().to_vec()).collect()
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+    };
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+#[test]
+fn embeddings_are_those_of_sentence_transformers() {
+    let Golden { texts, cases } = golden();
+    assert_eq!(cases.len(), 8);
+    for case in cases {
+        let dir = copied();
+        for mode in ["cls", "mean", "max"] {
+            let name = if mode == "cls" { "cls_token" } else { &format!("{mode}_tokens") };
+            let field = format!("pooling_mode_{name}");
+            set(dir.path(), "1_Pooling/config.json", &field, json!(mode == case.pooling));
+        }
+        if !case.normalises {
+            let path = dir.path().join("modules.json");
+            let mut modules: Vec<serde_json::Value> =
+                serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            modules.truncate(2);
+            fs::write(path, serde_json::to_vec(&modules).unwrap()).unwrap();
+        }
+        let settings = settings(case.settings.clone().into());
+        let engine = embedder(dir.path(), &settings).unwrap();
+        let scored = engine.run(&batch(texts.iter().map(|text| Some(text.as_str())))).unwrap();
+        assert!(scored.rejects.is_empty(), "{:?}", scored.rejects);
+        for ((found, wanted), text) in vectors(&scored).iter().zip(&case.embeddings).zip(&texts) {
+            let (pooling, settings) = (&case.pooling, &case.settings);
+            let near =
+                found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 2e-5 * (1.0 + b.abs()));
+            let close = cosine(found, wanted);
+            assert!(
+                found.len() == wanted.len() && near && close > 0.999_999,
+                "{pooling} {settings:?} {text:?}: cosine {close}, {found:?} for {wanted:?}"
+            );
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_row_has_the_same_bits_alone_and_among_any_rows(
+        rows in proptest::collection::vec(0_usize..13, 1..60), null in 0_usize..60,
+    ) {
+        let texts = golden().texts;
+        let at = |row: &usize| texts[row % texts.len()].as_str();
+        let mut among: Vec<Option<&str>> = rows.iter().map(|row| Some(at(row))).collect();
+        if let Some(text) = among.get_mut(null) {
+            *text = None;
+        }
+        for isa in Isa::available() {
+            let engine =
+                with_isa(&stored().join("model"), &settings(json!({})), isa).unwrap();
+            let together = engine.run(&batch(among.clone())).unwrap();
+            let reference = embedder(&stored().join("model"), &settings(json!({}))).unwrap();
+            for (row, found) in vectors(&together).iter().enumerate() {
+                let Some(text) = among[row] else {
+                    prop_assert_eq!(together.rejects[0].row, row);
+                    prop_assert_eq!(together.rejects[0].reason, RejectReason::MissingValue);
+                    continue;
+                };
+                let alone = &vectors(&reference.run(&batch([Some(text)])).unwrap())[0];
+                let bits = |numbers: &[f32]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                prop_assert_eq!(bits(found), bits(alone), "{} on {}", text, isa.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_text_of_megabytes_is_its_beginning() {
+    let engine = embedder(&stored().join("model"), &settings(json!({}))).unwrap();
+    for word in ["late flight ", "夜班", "a, "] {
+        let (long, short) = (word.repeat(1 << 18), word.repeat(100));
+        let scored = engine.run(&batch([Some(long.as_str()), Some(&short)])).unwrap();
+        let found = vectors(&scored);
+        assert_eq!(found[0], found[1], "{word}");
+    }
+}
+
+#[test]
+fn numbers_are_texts_and_floats_are_refused() {
+    let engine = embedder(&stored().join("model"), &settings(json!({}))).unwrap();
+    let numbers: ArrayRef = Arc::new(arrow::array::Int64Array::from(vec![1, 2]));
+    let scored = engine.run(&RecordBatch::try_from_iter([("body", numbers)]).unwrap()).unwrap();
+    let texts = engine.run(&batch([Some("1"), Some("2")])).unwrap();
+    assert_eq!(vectors(&scored), vectors(&texts));
+    let floats: ArrayRef = Arc::new(arrow::array::Float64Array::from(vec![1.0]));
+    let floats = RecordBatch::try_from_iter([("body", floats)]).unwrap();
+    assert!(matches!(engine.run(&floats), Err(EngineError::WrongType { .. })));
+    let other = RecordBatch::try_from_iter([("title", floats.column(0).clone())]).unwrap();
+    assert!(matches!(engine.run(&other), Err(EngineError::MissingColumn { .. })));
+    assert_eq!(scored.columns[0].null_count(), 0);
+}
+
+/// The error of loading, with its sources, for a model that `change` spoilt.
+fn refused(wanted: serde_json::Value, change: impl Fn(&Path)) -> String {
+    let dir = copied();
+    change(dir.path());
+    let error: LoadError = embedder(dir.path(), &settings(wanted)).unwrap_err();
+    nightshift_core::describe::describe(&error).replace(&dir.path().display().to_string(), "DIR")
+}
+
+#[test]
+fn models_that_cannot_be_used_are_refused_with_the_remedy() {
+    let cases: Vec<(String, &str)> = vec![
+        (
+            refused(json!({}), |dir| {
+                set(dir, "config.json", "architectures", json!(["GPT2Model"]))
+            }),
+            "architectures is `GPT2Model`, and this engine supports `BertModel`",
+        ),
+        (
+            refused(json!({}), |dir| set(dir, "config.json", "num_hidden_layers", json!(3))),
+            "tensor `encoder.layer.2",
+        ),
+        (
+            refused(json!({}), |dir| set(dir, "config.json", "hidden_size", json!(1_000_000_000))),
+            "hidden_size is 1000000000, expected 1 to 8192",
+        ),
+        (
+            refused(json!({}), |dir| set(dir, "config.json", "vocab_size", json!(41))),
+            "a token has the number 41, but the model has 41 tokens",
+        ),
+        (
+            refused(json!({}), |dir| {
+                set(dir, "1_Pooling/config.json", "pooling_mode_lasttoken", json!(true))
+            }),
+            "the mode of pooling is `mean and lasttoken`",
+        ),
+        (
+            refused(json!({}), |dir| fs::remove_file(dir.join("1_Pooling/config.json")).unwrap()),
+            "the model lacks DIR/1_Pooling/config.json",
+        ),
+        (
+            refused(json!({}), |dir| {
+                fs::rename(dir.join("model.safetensors"), dir.join("pytorch_model.bin")).unwrap();
+            }),
+            "safe_serialization=True",
+        ),
+        (
+            refused(json!({}), |dir| {
+                set(
+                    dir,
+                    "tokenizer.json",
+                    "pre_tokenizer",
+                    json!({"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": false}),
+                );
+            }),
+            "pre_tokenizer is `Split`",
+        ),
+        (
+            refused(json!({}), |dir| {
+                set(dir, "tokenizer.json", "model", json!({"type": "WordPiece"}))
+            }),
+            "the tokenizer cannot be made",
+        ),
+        (
+            refused(json!({"prompt": "title"}), |_| ()),
+            "spec.task.prompt is `title`, and the model has passage, query",
+        ),
+        (
+            refused(json!({"dimensions": 41}), |_| ()),
+            "spec.task.dimensions is 41, and the model has 40",
+        ),
+        (
+            refused(json!({"max_tokens": 33}), |_| ()),
+            "spec.task.max_tokens is 33, and the model has 32",
+        ),
+        (
+            refused(json!({"max_tokens": 2}), |_| ()),
+            "texts are cut to 2 tokens, and the model adds 2",
+        ),
+    ];
+    for (found, wanted) in cases {
+        assert!(found.contains(wanted), "{found}\nlacks: {wanted}");
+    }
+}
+
+#[test]
+fn no_damage_to_a_file_makes_loading_panic() {
+    for file in [
+        "config.json",
+        "tokenizer.json",
+        "modules.json",
+        "1_Pooling/config.json",
+        "model.safetensors",
+    ] {
+        let dir = copied();
+        let path = dir.path().join(file);
+        // Without white space at the end, which JSON can do without.
+        let whole = fs::read(&path).unwrap();
+        let whole = if file.ends_with(".json") { whole.trim_ascii_end() } else { &whole };
+        let step = whole.len().min(4_000) / 60 + 1;
+        for at in (0..whole.len().min(4_000)).step_by(step) {
+            let mut damaged = whole.to_vec();
+            damaged[at] ^= 1 << (at % 7);
+            fs::write(&path, &damaged).unwrap();
+            // Most are refused; a changed weight or word makes another model.
+            let _ = embedder(dir.path(), &settings(json!({})));
+            fs::write(&path, &whole[..at]).unwrap();
+            embedder(dir.path(), &settings(json!({}))).unwrap_err();
+        }
+    }
+}
+
+#[test]
+fn a_tokenizer_that_repeats_or_adds_nothing_harms_no_other_row() {
+    for (template, empty) in [
+        (
+            json!([{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 1}}]),
+            true,
+        ),
+        (json!([{"Sequence": {"id": "A", "type_id": 0}}]), true),
+        (
+            json!([{"SpecialToken": {"id": "[CLS]", "type_id": 1}}, {"Sequence": {"id": "A", "type_id": 0}}]),
+            false,
+        ),
+    ] {
+        let dir = copied();
+        let path = dir.path().join("tokenizer.json");
+        let mut json: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        json["post_processor"]["single"] = template;
+        fs::write(path, serde_json::to_vec(&json).unwrap()).unwrap();
+        let engine = embedder(dir.path(), &settings(json!({}))).unwrap();
+        let long = "late flight ".repeat(30);
+        let scored = engine.run(&batch([Some(long.as_str()), Some(""), Some("rain")])).unwrap();
+        let alone = engine.run(&batch([Some("rain")])).unwrap();
+        assert_eq!(vectors(&scored)[2], vectors(&alone)[0]);
+        assert_eq!(scored.rejects.iter().any(|reject| reject.row == 1), empty);
+    }
+}
+
+mod labels;

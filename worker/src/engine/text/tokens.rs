@@ -1,0 +1,212 @@
+//! Text to tokens, as the model's `tokenizer.json` says.
+
+use serde_json::Value;
+use tokenizers::{
+    EncodeInput, Encoding, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy,
+};
+
+use super::TextError;
+use super::settings::unsupported;
+use crate::engine::tabular::clip;
+
+/// Bytes of a text for each token that is kept, in the first look at a long text.
+const BYTES_PER_TOKEN: usize = 16;
+
+/// A tokenizer, and where it cuts texts.
+pub(super) struct Tokens {
+    tokenizer: Tokenizer,
+    max_tokens: usize,
+    lower_case: bool,
+    prompt: String,
+}
+
+/// The tokens of a text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Sequence {
+    /// Number of each token.
+    pub(super) ids: Vec<u32>,
+    /// Segment of each token.
+    pub(super) segments: Vec<u32>,
+    /// Whether tokens were cut off.
+    pub(super) is_cut: bool,
+}
+
+impl Tokens {
+    /// The tokenizer of the file `bytes`, for a model of `vocabulary` tokens and `segments`
+    /// segments, and of pairs of texts or of single ones.
+    ///
+    /// Only the parts of BERT's tokenizers are taken: they have no regular expressions, so a
+    /// file cannot make them slow, and a long text can be cut at a space beforehand.
+    pub(super) fn new(
+        bytes: &[u8],
+        vocabulary: usize,
+        segments: usize,
+        max_tokens: usize,
+        lower_case: bool,
+        prompt: String,
+        of_pairs: bool,
+    ) -> Result<Self, TextError> {
+        check_parts(bytes)?;
+        let broken =
+            |error: tokenizers::Error| TextError::Tokenizer { problem: clip(&error.to_string()) };
+        let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(broken)?;
+        tokenizer.with_padding(None);
+        tokenizer.with_truncation(None).map_err(broken)?;
+        let largest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0);
+        if largest as usize >= vocabulary {
+            return Err(TextError::Vocabulary { found: largest, tokens: vocabulary });
+        }
+        // One token, and what is added to every text.
+        let probe = tokenizer.encode_fast("a", true).map_err(broken)?;
+        if let Some(found) = probe.get_ids().iter().find(|id| **id as usize >= vocabulary) {
+            return Err(TextError::Vocabulary { found: *found, tokens: vocabulary });
+        }
+        let pair = tokenizer.encode_fast(("a", "a"), true).map_err(broken)?;
+        let probed = if of_pairs { &pair } else { &probe };
+        let mut kinds = probed.get_type_ids().iter();
+        if segments > 0 && kinds.any(|segment| *segment as usize >= segments) {
+            return unsupported("post_processor", "another segment", "segments of the model");
+        }
+        let texts = if of_pairs { 2 } else { 1 };
+        let added = probed.get_ids().len().saturating_sub(texts);
+        if max_tokens < added + texts {
+            return Err(TextError::NoRoom { wanted: max_tokens, added });
+        }
+        let cut = TruncationParams {
+            direction: TruncationDirection::Right,
+            max_length: max_tokens,
+            strategy: TruncationStrategy::LongestFirst,
+            stride: 0,
+        };
+        tokenizer.with_truncation(Some(cut)).map_err(broken)?;
+        Ok(Self { tokenizer, max_tokens, lower_case, prompt })
+    }
+
+    /// The tokens of a query and a text, of which the longer one is cut first; an error in the
+    /// tokenizer's words.
+    ///
+    /// Of two that are both too long each gets half of the room, and an odd token goes to the one
+    /// that is longer, as far as it was looked at.
+    pub(super) fn of_pair(&self, query: &str, text: &str) -> Result<Sequence, String> {
+        let pair = (self.looked_at(query)?, self.looked_at(text)?);
+        self.sequence(&self.encoded(pair)?)
+    }
+
+    /// The tokens of `text`, with the prompt before it and cut to what the model takes; an error
+    /// in the tokenizer's words.
+    pub(super) fn of(&self, text: &str) -> Result<Sequence, String> {
+        let text = format!("{}{text}", self.prompt);
+        let text = if self.lower_case { text.to_lowercase() } else { text };
+        self.sequence(&self.encoded(self.looked_at(&text)?)?)
+    }
+
+    fn encoded<'s>(&self, input: impl Into<EncodeInput<'s>>) -> Result<Encoding, String> {
+        self.tokenizer.encode_fast(input, true).map_err(|error| clip(&error.to_string()))
+    }
+
+    fn sequence(&self, encoded: &Encoding) -> Result<Sequence, String> {
+        let mut ids = encoded.get_ids().to_vec();
+        if ids.is_empty() {
+            return Err("it has no tokens".to_owned());
+        }
+        // A template may repeat a text after it was cut.
+        ids.truncate(self.max_tokens);
+        let is_cut = !encoded.get_overflowing().is_empty();
+        Ok(Sequence { ids, segments: encoded.get_type_ids().to_vec(), is_cut })
+    }
+
+    /// As much of `text` as matters: of a long one only the beginning, if that has tokens enough.
+    /// Its end is where the tokenizer would part words anyway, so the tokens before it are the
+    /// same.
+    fn looked_at<'t>(&self, text: &'t str) -> Result<&'t str, String> {
+        let mut looked = self.max_tokens * BYTES_PER_TOKEN;
+        loop {
+            let begin = beginning(text, looked);
+            let is_enough =
+                begin.len() == text.len() || !self.encoded(begin)?.get_overflowing().is_empty();
+            if is_enough {
+                return Ok(begin);
+            }
+            looked *= 4;
+        }
+    }
+}
+
+/// At least the first `bytes` bytes of `text`, up to the first place after them where words part
+/// whatever comes next: before an ASCII space, or between two common ideographs.
+fn beginning(text: &str, bytes: usize) -> &str {
+    let Some(start) = (bytes..=text.len()).find(|at| text.is_char_boundary(*at)) else {
+        return text;
+    };
+    let is_ideograph = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
+    let (head, rest) = text.split_at(start);
+    let mut before = head.chars().next_back();
+    for (at, c) in rest.char_indices() {
+        if c == ' ' || c == '\n' || is_ideograph(c) && before.is_some_and(is_ideograph) {
+            return text.get(..start + at).unwrap_or(text);
+        }
+        before = Some(c);
+    }
+    text
+}
+
+/// Refuses a tokenizer of other parts than BERT's.
+fn check_parts(bytes: &[u8]) -> Result<(), TextError> {
+    let json: Value = serde_json::from_slice(bytes).map_err(|source| TextError::Json { source })?;
+    let parts: [(&'static str, &[&str], &'static str); 4] = [
+        ("model", &["WordPiece"], "`WordPiece`"),
+        ("normalizer", &["BertNormalizer"], "`BertNormalizer`"),
+        ("pre_tokenizer", &["BertPreTokenizer"], "`BertPreTokenizer`"),
+        (
+            "post_processor",
+            &["TemplateProcessing", "BertProcessing"],
+            "`TemplateProcessing` and `BertProcessing`",
+        ),
+    ];
+    for (part, names, supported) in parts {
+        let found = json.get(part).and_then(|part| part.get("type")).and_then(Value::as_str);
+        if !found.is_some_and(|found| names.contains(&found)) {
+            return unsupported(part, found.unwrap_or("none"), supported);
+        }
+    }
+    let model = json.get("model");
+    let unknown = model.and_then(|model| model.get("unk_token")).and_then(Value::as_str);
+    let unknown = unknown.unwrap_or("[UNK]");
+    if model.and_then(|model| model.get("vocab")?.get(unknown)).is_none() {
+        let problem = format!("`{}`, the token for unknown words, is not in it", clip(unknown));
+        return Err(TextError::Tokenizer { problem });
+    }
+    let added = json.get("added_tokens").and_then(Value::as_array);
+    for token in added.into_iter().flatten() {
+        let content = token.get("content").and_then(Value::as_str).unwrap_or_default();
+        let strips = ["lstrip", "rstrip", "single_word"]
+            .iter()
+            .any(|flag| token.get(flag).and_then(Value::as_bool) == Some(true));
+        // A cut at a space must not part a token.
+        if strips
+            || content.is_empty()
+            || !content.is_ascii()
+            || content.contains(char::is_whitespace)
+        {
+            let supported = "plain words of ASCII without `lstrip`, `rstrip` and `single_word`";
+            return unsupported("added_tokens", content, supported);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::beginning;
+
+    #[test]
+    fn a_text_is_cut_where_words_part() {
+        assert_eq!(beginning("late flight to", 2), "late");
+        assert_eq!(beginning("late flight to", 4), "late");
+        assert_eq!(beginning("late flight to", 5), "late flight");
+        assert_eq!(beginning("late", 9), "late");
+        assert_eq!(beginning("夜班飞机", 4), "夜班");
+        assert_eq!(beginning("ああああ", 4), "ああああ");
+        assert_eq!(beginning("é é", 1), "é");
+    }
+}

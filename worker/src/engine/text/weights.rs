@@ -1,0 +1,49 @@
+//! Tensors out of `model.safetensors`, one at a time, as 32-bit floats.
+
+use half::{bf16, f16};
+
+use crate::engine::tabular::{Header, TensorSpec, WeightsError};
+
+/// The file, its header checked. Tensors that a model does not use are passed over.
+pub(super) struct Weights<'a> {
+    header: Header,
+    bytes: &'a [u8],
+    prefix: &'static str,
+}
+
+impl<'a> Weights<'a> {
+    /// Checks the header of the file `bytes`.
+    ///
+    /// `prefix` is where a model with a head keeps the rest of itself.
+    pub(super) fn parse(bytes: &'a [u8], prefix: &'static str) -> Result<Self, WeightsError> {
+        let header = Header::parse(bytes)?;
+        let inner = header.has(&format!("{prefix}embeddings.word_embeddings.weight"));
+        Ok(Self { header, bytes, prefix: if inner { prefix } else { "" } })
+    }
+
+    /// The numbers of the tensor `name` of the model without its head, all finite, in row-major
+    /// order.
+    pub(super) fn take(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
+        self.take_whole(&format!("{}{name}", self.prefix), shape)
+    }
+
+    /// The same of the tensor that the file calls `name`.
+    pub(super) fn take_whole(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
+        let spec = TensorSpec { name: name.to_owned(), shape: shape.to_vec() };
+        let (kind, bytes) = self.header.bytes_of(&spec, self.bytes)?;
+        let pairs = || bytes.as_chunks().0.iter();
+        let numbers: Vec<f32> = match kind {
+            "F16" => pairs().map(|pair| f16::from_le_bytes(*pair).to_f32()).collect(),
+            "BF16" => pairs().map(|pair| bf16::from_le_bytes(*pair).to_f32()).collect(),
+            _ => bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect(),
+        };
+        match numbers.iter().position(|number| !number.is_finite()) {
+            None => Ok(numbers),
+            Some(position) => Err(WeightsError::NotFinite {
+                tensor: spec.name,
+                found: numbers.get(position).copied().unwrap_or(f32::NAN),
+                position,
+            }),
+        }
+    }
+}
