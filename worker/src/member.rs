@@ -13,6 +13,19 @@ use crate::pool::{NoObserver, Pool};
 use crate::source::Drain;
 use crate::source::remote::{Ending, Remote, Settings, StartError, Tally};
 
+/// How a worker scores, and what counts and bounds it.
+#[derive(Debug)]
+pub struct Means {
+    /// How fast it may go.
+    pub pace: Option<Pace>,
+    /// Faults that a rehearsal forces.
+    pub forced: Forced,
+    /// Keeps batches within memory.
+    pub memory: Arc<Guard>,
+    /// Counts what it does.
+    pub meter: Arc<Meter>,
+}
+
 /// Works for the coordinator that `settings` names until there is a reason to end, and says which
 /// one. Blocks. When it returns every commit is settled.
 ///
@@ -21,17 +34,15 @@ use crate::source::remote::{Ending, Remote, Settings, StartError, Tally};
 pub fn work(
     settings: Settings,
     who: Identity,
-    pace: Option<Pace>,
-    forced: Forced,
-    memory: Arc<Guard>,
+    means: Means,
     drain: Drain,
     runtime: Handle,
-    meter: Arc<Meter>,
 ) -> Result<(Ending, Tally), StartError> {
     let threads = settings.threads;
     tracing::info!(worker = %settings.worker, coordinator = %settings.coordinator.uri(), threads, "worker started");
     let (source, keeper) = Remote::start(settings, drain.clone(), runtime.clone())?;
     let observer = Arc::new(NoObserver);
+    let Means { pace, forced, memory, meter } = means;
     let pool = Pool { source, who, observer, meter, drain, pace, memory, forced, runtime };
     let worked = pool.run(threads);
     let (mut ending, tally) = keeper.finish();

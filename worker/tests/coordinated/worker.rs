@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nightshift_storage::sync::Durability;
 use nightshift_worker::forced::Forced;
 use nightshift_worker::identity::Identity;
-use nightshift_worker::member::work;
+use nightshift_worker::member::{Means, work};
 use nightshift_worker::memory::Guard;
 use nightshift_worker::pace::Pace;
 use nightshift_worker::source::Drain;
@@ -60,8 +60,9 @@ impl Worker {
         let who = Identity::of_this_process();
         let thread = std::thread::spawn(move || {
             let memory = Arc::new(Guard::of_this_process());
-            let (none, meter) = (Forced::default(), Arc::default());
-            work(settings, who, pace, none, memory, for_worker, handle, meter).unwrap()
+            let (forced, meter) = (Forced::default(), Arc::default());
+            let means = Means { pace, forced, memory, meter };
+            work(settings, who, means, for_worker, handle).unwrap()
         });
         Running { drain, thread }
     }

@@ -17,7 +17,7 @@ use nightshift_worker::front::failure::Failure;
 use nightshift_worker::front::tls::TlsArgs;
 use nightshift_worker::front::{default_threads, runtime};
 use nightshift_worker::identity::Identity;
-use nightshift_worker::member::work;
+use nightshift_worker::member::{Means, work};
 use nightshift_worker::memory::Guard;
 use nightshift_worker::pace::Pace;
 use nightshift_worker::source::Drain;
@@ -92,9 +92,9 @@ impl CoordinatorArgs {
         };
         let runtime = runtime()?;
         let pace = self.max_rows_per_second.map(Pace::new);
-        let memory = Arc::new(memory);
-        let (handle, meter) = (runtime.handle().clone(), Arc::clone(meter));
-        let ended = work(settings, who, pace, forced, memory, drain, handle, meter);
+        let (memory, meter) = (Arc::new(memory), Arc::clone(meter));
+        let means = Means { pace, forced, memory, meter };
+        let ended = work(settings, who, means, drain, runtime.handle().clone());
         // An opening that still waits for a slow volume must not keep the process.
         runtime.shutdown_background();
         let (ending, tally) =
