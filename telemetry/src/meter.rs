@@ -56,6 +56,7 @@ impl Ended {
 pub struct Meter {
     began_ns: u64,
     rows_scored: AtomicU64,
+    tokens: AtomicU64,
     rows_cut: AtomicU64,
     rejected: Mutex<BTreeMap<String, u64>>,
     attempts: [AtomicU64; 4],
@@ -80,6 +81,7 @@ impl Meter {
         Self {
             began_ns: now_ns(),
             rows_scored: AtomicU64::new(0),
+            tokens: AtomicU64::new(0),
             rows_cut: AtomicU64::new(0),
             rejected: Mutex::default(),
             attempts: Default::default(),
@@ -97,9 +99,10 @@ impl Meter {
         self.batches.observe(time);
     }
 
-    /// The texts of so many rows were cut.
-    pub fn cut(&self, rows: u64) {
-        self.rows_cut.fetch_add(rows, Ordering::Relaxed);
+    /// So many tokens of texts went through the model, and so many texts were cut.
+    pub fn read_text(&self, tokens: u64, cut_rows: u64) {
+        self.tokens.fetch_add(tokens, Ordering::Relaxed);
+        self.rows_cut.fetch_add(cut_rows, Ordering::Relaxed);
     }
 
     /// A model took `time` to load.
@@ -168,6 +171,7 @@ impl Meter {
         let io = process::io();
         let numbers = [
             (worker::ROWS_SCORED, one(self.rows_scored.load(Ordering::Relaxed))),
+            (worker::TOKENS, one(self.tokens.load(Ordering::Relaxed))),
             (worker::ROWS_CUT, one(self.rows_cut.load(Ordering::Relaxed))),
             (worker::ROWS_REJECTED, rejected.collect()),
             (worker::ATTEMPTS, attempts.collect()),

@@ -57,8 +57,24 @@ pub struct Scored {
     pub columns: Vec<ArrayRef>,
     /// Rows without a score, sorted by row, at most one entry a row.
     pub rejects: Vec<RowReject>,
+    /// What was read of texts; nothing where there are none.
+    pub text: TextCounts,
+}
+
+/// What an engine read of the texts of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TextCounts {
+    /// Tokens that went through the model, with those that it adds.
+    pub tokens: u64,
     /// Rows whose text was longer than the model takes, and was cut.
     pub cut_rows: u64,
+}
+
+impl std::ops::AddAssign for TextCounts {
+    fn add_assign(&mut self, more: Self) {
+        self.tokens += more.tokens;
+        self.cut_rows += more.cut_rows;
+    }
 }
 
 /// A loaded model.

@@ -21,6 +21,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::commit::{commit, quarantine};
+use crate::engine::TextCounts;
 use crate::forced::Forced;
 use crate::identity::{Identity, new_attempt};
 use crate::memory::Guard;
@@ -145,9 +146,9 @@ struct Ticker<'a> {
 }
 
 impl Watcher for Ticker<'_> {
-    fn inferred(&self, rows: u64, cut_rows: u64, time: Duration) {
+    fn inferred(&self, rows: u64, text: TextCounts, time: Duration) {
         self.pool.meter.scored(rows, time);
-        self.pool.meter.cut(cut_rows);
+        self.pool.meter.read_text(text.tokens, text.cut_rows);
     }
 
     fn scored(&self, rows: u64) -> bool {

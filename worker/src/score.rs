@@ -20,7 +20,7 @@ use nightshift_storage::staged::{StagedFile, StagedObject, Staging};
 use nightshift_telemetry::phase;
 use tracing::Span;
 
-use crate::engine::{ColumnRole, Engine};
+use crate::engine::{ColumnRole, Engine, TextCounts};
 use crate::memory::Guard;
 use crate::read::{ColumnRequest, ReadBatch, Reader};
 use crate::reject::{RowReject, merge};
@@ -69,7 +69,7 @@ pub struct ScoredShard {
 /// What an attempt tells while it goes on; returning `false` makes it give up.
 pub trait Watcher: Sync {
     /// A batch of `rows` rows spent `time` in the model.
-    fn inferred(&self, _rows: u64, _cut_rows: u64, _time: Duration) {}
+    fn inferred(&self, _rows: u64, _text: TextCounts, _time: Duration) {}
 
     /// `rows` more rows were scored.
     fn scored(&self, rows: u64) -> bool;
@@ -281,8 +281,8 @@ impl<'a> Attempt<'a> {
         let scored = self.phases.infer.in_scope(|| infer(&**engine, reader, &batch))?;
         let time = started.elapsed();
         self.clock.infer += time;
-        watcher.inferred(batch.num_rows() as u64, scored.cut_rows, time);
-        self.cut_rows += scored.cut_rows;
+        watcher.inferred(batch.num_rows() as u64, scored.text, time);
+        self.cut_rows += scored.text.cut_rows;
 
         let started = Instant::now();
         let writing = self.phases.write.clone();

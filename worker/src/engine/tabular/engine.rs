@@ -15,7 +15,7 @@ use super::featurize::{BlockRejects, Featurizer};
 use super::fused::Fused;
 use super::model::{Model, WEIGHTS_FILE};
 use super::weights::{WeightsError, values};
-use crate::engine::{Engine, EngineColumn, EngineError, LoadError, Scored};
+use crate::engine::{Engine, EngineColumn, EngineError, LoadError, Scored, TextCounts};
 use crate::reject::{RejectReason, RowReject};
 
 /// A tabular model, ready to score.
@@ -295,7 +295,7 @@ impl Engine for TabularEngine {
         }
         let rejects = rejects.into_rows();
         let columns = results.into_columns(&self.columns, &rejects);
-        Ok(Scored { columns, rejects, cut_rows: 0 })
+        Ok(Scored { columns, rejects, text: TextCounts::default() })
     }
 
     fn weights_bytes(&self) -> u64 {

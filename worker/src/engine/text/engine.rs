@@ -22,7 +22,7 @@ use super::settings::{End, Settings, Shape};
 use super::tokens::{Sequence, Tokens};
 use super::weights::Weights;
 use crate::engine::tabular::clip;
-use crate::engine::{ColumnRole, Engine, EngineColumn, EngineError, LoadError, Scored};
+use crate::engine::{ColumnRole, Engine, EngineColumn, EngineError, LoadError, Scored, TextCounts};
 use crate::reject::{RejectReason, RowReject};
 
 /// The column of vectors.
@@ -268,13 +268,16 @@ impl Engine for TextEngine {
         numbers.resize(rows * width, 0.0);
         let mut rejects = Vec::new();
         let mut memory = Memory::default();
-        let mut cut_rows = 0;
+        let mut text = TextCounts::default();
         for first in (0..rows).step_by(GROUP_ROWS) {
             let (mut group, mut places) = (Vec::new(), Vec::new());
             for row in first..rows.min(first + GROUP_ROWS) {
                 match self.sequence(&texts, row) {
                     Ok(sequence) => {
-                        cut_rows += u64::from(sequence.is_cut);
+                        text += TextCounts {
+                            tokens: sequence.ids.len() as u64,
+                            cut_rows: sequence.is_cut.into(),
+                        };
                         group.push(sequence);
                         places.push(row);
                     }
@@ -285,7 +288,7 @@ impl Engine for TextEngine {
         }
         rejects.sort_by_key(|reject| reject.row);
         let columns = self.output.columns(numbers, width).map_err(|e| kernel(SCORES, e))?;
-        Ok(Scored { columns, rejects, cut_rows })
+        Ok(Scored { columns, rejects, text })
     }
 
     fn weights_bytes(&self) -> u64 {

@@ -117,7 +117,7 @@ fn scores_of_pairs_are_those_of_a_cross_encoder() {
         let engine = ranker(dir.path()).unwrap();
         let scored = engine.run(&pairs(&queries, &texts)).unwrap();
         assert!(scored.rejects.is_empty());
-        assert!(scored.cut_rows > 0, "no pair of the reference is too long");
+        assert!(scored.text.cut_rows > 0, "no pair of the reference is too long");
         for ((found, wanted), text) in floats(&scored.columns[0]).iter().zip(&scores).zip(&texts) {
             let near = (found - wanted).abs() < 2e-5 * (1.0 + wanted.abs());
             assert!(near, "{activation:?} {text:?}: {found}, not {wanted}");
@@ -139,7 +139,7 @@ fn a_long_pair_is_cut_as_a_whole_one_would_be() {
     let score = |query: &str, text: &str| {
         let scored = engine.run(&pairs(&[query.to_owned()], &[text.to_owned()])).unwrap();
         let scores: &Float32Array = scored.columns[0].as_primitive();
-        (scores.value(0).to_bits(), scored.cut_rows)
+        (scores.value(0).to_bits(), scored.text.cut_rows)
     };
     assert_eq!(score("snow", &words), score("snow", &begin));
     assert_eq!(score(&words, "snow"), score(&begin, "snow"));
