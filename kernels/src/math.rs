@@ -57,7 +57,8 @@ pub fn tanh<S: Simd>(simd: S, x: S::F) -> S::F {
 /// The error function stays within rounding of ±1 from here on.
 const ERF_MAX: f32 = 3.925_724_8;
 
-/// erf(x), to a few units in the last place: a quotient of polynomials on |x| ≤ [`ERF_MAX`].
+/// erf(x), to a few units in the last place: a quotient of polynomials on |x| ≤ 3.9257248,
+/// beyond which it is ±1 within rounding.
 #[inline(always)]
 pub fn erf<S: Simd>(simd: S, x: S::F) -> S::F {
     let x = simd.min(simd.splat(ERF_MAX), simd.max(simd.splat(-ERF_MAX), x));

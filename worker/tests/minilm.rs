@@ -15,8 +15,8 @@ use arrow::datatypes::Float32Type;
 use half::f16;
 use nightshift_core::plan::TextSettings;
 use nightshift_core::spec::Task;
-use nightshift_worker::engine::{Engine, TextCounts};
 use nightshift_worker::engine::text::TextEngine;
+use nightshift_worker::engine::{Engine, TextCounts};
 use serde_json::Value;
 
 /// Numbers of an embedding.
