@@ -250,7 +250,9 @@ mod tests {
 
     #[test]
     fn no_message_repeats_a_credential() {
-        for text in ["s3://AKIA:canary@lake/x", "gs://u:canary@h/x", "s3://lake/canary?AWSAccessKeyId"] {
+        for text in
+            ["s3://AKIA:canary@lake/x", "gs://u:canary@h/x", "s3://lake/canary?AWSAccessKeyId"]
+        {
             let error = text.parse::<Place>().unwrap_err();
             let told = format!("{error} {error:?} {}", error.remedy());
             assert!(!told.contains("canary"), "{told}");

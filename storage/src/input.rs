@@ -24,9 +24,7 @@ mod unify;
 pub use discover::{FILES_MAX, Found, discover, discover_with};
 pub use error::{InputError, describe};
 pub use infer::{Evidence, SAMPLE_ROWS, parse_bool, parse_float, parse_int};
-pub use inspect::{
-    Inspected, inspect, inspect_all, inspect_all_with, inspect_with, plain_type,
-};
+pub use inspect::{Inspected, inspect, inspect_all, inspect_all_with, inspect_with, plain_type};
 pub use object::{InputObject, ObjectStream, verify_pin};
 pub use stores::Inputs;
 pub use text::{MARK_ROWS, place_marks};

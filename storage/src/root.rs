@@ -220,9 +220,7 @@ impl Reader {
     /// location.
     pub async fn open(uri: &str) -> Result<Self, StoreError> {
         match locate(uri)? {
-            Location::Volume(wanted) => {
-                blocking(move || Self::at(&wanted, Durability::None)).await
-            }
+            Location::Volume(wanted) => blocking(move || Self::at(&wanted, Durability::None)).await,
             Location::Bucket(place) => {
                 let reader = Self::of(Bucket::open(&place)?);
                 // Whoever has written here has begun with its identity.

@@ -116,13 +116,16 @@ mod tests {
     use super::*;
 
     fn denied(body: &str) -> Error {
-        let source = format!("Error performing PUT http://h/b/k?sig=canary - Server returned non-2xx status code: 403 Forbidden: {body}");
+        let source = format!(
+            "Error performing PUT http://h/b/k?sig=canary - Server returned non-2xx status code: 403 Forbidden: {body}"
+        );
         Error::PermissionDenied { path: "k".into(), source: source.into() }
     }
 
     #[test]
     fn a_refusal_names_the_right_that_is_missing_and_no_secret() {
-        let body = "<Error><Code>AccessDenied</Code><AWSAccessKeyId>canary</AWSAccessKeyId></Error>";
+        let body =
+            "<Error><Code>AccessDenied</Code><AWSAccessKeyId>canary</AWSAccessKeyId></Error>";
         let told = chain(&plain(denied(body), "s3:PutObject"));
         assert!(told.contains("403 AccessDenied; the credentials need s3:PutObject"), "{told}");
         assert!(!told.contains("canary"), "{told}");

@@ -36,9 +36,10 @@ impl Profile {
         if elsewhere.iter().any(|name| std::env::var_os(name).is_some()) {
             return None;
         }
-        let file = std::env::var_os("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from).or_else(|| {
-            std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".aws/credentials"))
-        })?;
+        let file =
+            std::env::var_os("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from).or_else(|| {
+                std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".aws/credentials"))
+            })?;
         let name = std::env::var("AWS_PROFILE").unwrap_or_else(|_| "default".to_owned());
         let profile = Self { file, name, known: Mutex::default() };
         profile.read().is_some().then_some(profile)

@@ -109,8 +109,9 @@ impl Ended {
     /// What the store says; the object may have its name all the same.
     pub(crate) async fn place(self) -> Result<(), StoreError> {
         let mut upload = self.0;
-        let failed =
-            |key: &ObjectPath, error| StoreError::from_store("stage", key, plain::plain(error, PUT));
+        let failed = |key: &ObjectPath, error| {
+            StoreError::from_store("stage", key, plain::plain(error, PUT))
+        };
         let (key, size_bytes) = (upload.key.clone(), upload.size_bytes);
         let rest = std::mem::take(&mut upload.buffer);
         if upload.parts.is_none() {

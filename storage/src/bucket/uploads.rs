@@ -40,8 +40,7 @@ impl Bucket {
     async fn ask_unfinished(&self) -> Option<String> {
         let prefix = format!("{}/", self.place.prefix);
         let prefix = if prefix == "/" { "" } else { prefix.as_str() };
-        let options =
-            SignedUrlOptions::default().with_query([("uploads", ""), ("prefix", prefix)]);
+        let options = SignedUrlOptions::default().with_query([("uploads", ""), ("prefix", prefix)]);
         let root = ObjectPath::default();
         let url = self.client.signed_url_opts(Method::GET, &root, SIGNED_FOR, &options);
         let url = url.await.ok()?;
@@ -70,9 +69,8 @@ impl Bucket {
             let error = super::plain::plain(error, "s3:AbortMultipartUpload");
             StoreError::from_store("abort the upload of", &upload.key, error)
         };
-        let key = ObjectPath::parse(&upload.key).map_err(|source| {
-            failed(object_store::Error::InvalidPath { source })
-        })?;
+        let key = ObjectPath::parse(&upload.key)
+            .map_err(|source| failed(object_store::Error::InvalidPath { source }))?;
         match self.client.abort_multipart(&key, &upload.id).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(failed(error)),

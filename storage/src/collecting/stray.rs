@@ -129,9 +129,10 @@ async fn in_bucket(bucket: &Bucket, rules: &Rules, hand: Hand) -> Result<Strays,
     let private = ObjectPath::from(layout::private_directory());
     let failed = |what| move |error| StoreError::from_store(what, &private_name(), error);
     let below = bucket.list_with_delimiter(Some(&private)).await.map_err(failed("list"))?;
-    let probes = below.common_prefixes.into_iter().filter(|folder| {
-        folder.filename().is_some_and(layout::is_probe_directory)
-    });
+    let probes = below
+        .common_prefixes
+        .into_iter()
+        .filter(|folder| folder.filename().is_some_and(layout::is_probe_directory));
     for folder in probes {
         let mut objects = bucket.list(Some(&folder));
         let mut any = false;

@@ -30,6 +30,14 @@ enum Source {
 }
 
 impl InputObject {
+    /// Opens one file or object by connections of its own; see [`Inputs::open`].
+    ///
+    /// # Errors
+    /// As [`Inputs::open`].
+    pub fn open(uri: &str) -> Result<Self, InputError> {
+        Inputs::default().open(uri)
+    }
+
     pub(super) fn of_bucket(uri: String, remote: RemoteObject) -> Self {
         let pin = remote.pin().clone();
         Self { source: Source::Remote(remote), uri, pin, fault: Mutex::new(None) }

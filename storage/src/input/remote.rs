@@ -17,9 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use nightshift_core::plan::Pin;
 use object_store::path::Path as ObjectPath;
-use object_store::{
-    Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt,
-};
+use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::InputError;
 use super::stores::Shared;
@@ -58,6 +56,12 @@ struct Fetcher {
     bucket: Arc<Bucket>,
     key: ObjectPath,
     etag: Option<String>,
+}
+
+/// Why a fetch was given up, and the version that was found instead.
+struct Refused {
+    error: Error,
+    found: Option<Pin>,
 }
 
 /// Bytes that are at hand or on their way.
@@ -103,8 +107,7 @@ impl RemoteObject {
             // An empty object has no end, and not every store knows how to give one.
             store.head(&at).await.map(|meta| (meta, None))
         });
-        let (meta, tail) =
-            opened.unwrap_or_else(ended).map_err(|error| failed(uri, error))?;
+        let (meta, tail) = opened.unwrap_or_else(ended).map_err(|error| failed(uri, error))?;
         let spans = tail.map(|(start, bytes)| {
             let end = start + bytes.len() as u64;
             Arc::new(Span::new(start, end, false, State::Here(bytes)))
@@ -204,11 +207,9 @@ impl RemoteObject {
             let coming = Coming(coming);
             let state = match fetcher.fetch(start, end).await {
                 Ok(bytes) => State::Here(bytes),
-                Err(error) => {
-                    if matches!(error, Error::Precondition { .. })
-                        && let Ok(meta) = fetcher.bucket.head(&fetcher.key).await
-                    {
-                        *lock(&changed) = Some(pin_of(&meta));
+                Err(Refused { error, found }) => {
+                    if let Some(found) = found {
+                        *lock(&changed) = Some(found);
                     }
                     State::Failed(kind_of(&error), chain(&error))
                 }
@@ -220,7 +221,8 @@ impl RemoteObject {
 }
 
 impl Fetcher {
-    async fn fetch(&self, start: u64, end: u64) -> object_store::Result<Bytes> {
+    /// Bytes of the version that was opened.
+    async fn fetch(&self, start: u64, end: u64) -> Result<Bytes, Refused> {
         let mut failed = 0;
         loop {
             let options = GetOptions {
@@ -238,8 +240,18 @@ impl Fetcher {
                 Err(error) => error,
             };
             failed += 1;
-            if !matches!(error, Error::Generic { .. }) || failed >= FETCH_TRIES {
-                return Err(error);
+            let may_pass = match &error {
+                Error::Generic { .. } => true,
+                // Unless the object is what it was: then the answer was not about it.
+                Error::Precondition { .. } => match self.bucket.head(&self.key).await {
+                    Ok(meta) if meta.e_tag == self.etag => true,
+                    Ok(meta) => return Err(Refused { error, found: Some(pin_of(&meta)) }),
+                    Err(_) => false,
+                },
+                _ => false,
+            };
+            if !may_pass || failed >= FETCH_TRIES {
+                return Err(Refused { error, found: None });
             }
             tokio::time::sleep(FETCH_PAUSE * failed).await;
         }
@@ -249,7 +261,14 @@ impl Fetcher {
 impl Span {
     fn new(start: u64, end: u64, in_sequence: bool, state: State) -> Self {
         let followed = Mutex::new(false);
-        Self { start, end, in_sequence, followed, state: Mutex::new(state), arrived: Condvar::new() }
+        Self {
+            start,
+            end,
+            in_sequence,
+            followed,
+            state: Mutex::new(state),
+            arrived: Condvar::new(),
+        }
     }
 
     fn wait(&self) -> io::Result<Bytes> {
@@ -314,10 +333,8 @@ fn pin_of(meta: &ObjectMeta) -> Pin {
 }
 
 pub(super) fn failed(uri: &str, error: Error) -> InputError {
-    let missing = |nearby: &str| InputError::Missing {
-        pattern: uri.to_owned(),
-        nearby: nearby.to_owned(),
-    };
+    let missing =
+        |nearby: &str| InputError::Missing { pattern: uri.to_owned(), nearby: nearby.to_owned() };
     match &error {
         error if is_no_bucket(error) => {
             missing("there is no such bucket; check its name, AWS_REGION and AWS_ENDPOINT_URL")

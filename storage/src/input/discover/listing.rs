@@ -26,8 +26,11 @@ pub(super) fn list(
     let steps: Vec<&str> = place.prefix.split('/').filter(|step| !step.is_empty()).collect();
     let fixed = steps.iter().take_while(|step| !glob::is_pattern(step)).count();
     let (fixed, varying) = steps.split_at(fixed);
-    let segments: Vec<Segment> =
-        varying.iter().map(|step| Segment::parse(step)).collect::<Result<_, _>>().map_err(invalid)?;
+    let segments: Vec<Segment> = varying
+        .iter()
+        .map(|step| Segment::parse(step))
+        .collect::<Result<_, _>>()
+        .map_err(invalid)?;
     let base = ObjectPath::parse(fixed.join("/")).map_err(|_| invalid("its key is none of S3"))?;
     let bucket = inputs.bucket(pattern, place)?;
     let store = Arc::clone(&bucket);
