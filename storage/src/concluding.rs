@@ -163,7 +163,7 @@ pub async fn complete<P: Planned + Sync>(
 /// gate: then they wait for the verdict of the run.
 ///
 /// # Errors
-/// As [`Probed::publish`].
+/// As [`Probed::publish_won`].
 pub async fn publish_won(
     root: &Probed,
     plan: &impl Planned,
@@ -173,7 +173,7 @@ pub async fn publish_won(
     if plan.gate().is_some() {
         return Ok(());
     }
-    root.publish(permit, &publications(record)).await
+    root.publish_won(permit, &publications(record)).await
 }
 
 /// Sees to it that every committed shard has its visible files.

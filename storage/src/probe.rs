@@ -93,12 +93,23 @@ impl Probe<'_> {
         if self.read(path).await? != first {
             return Err(self.failed("the first bytes are read back", "others were"));
         }
-        let listed = self.store.list(Some(&self.directory)).map_ok(|object| object.location);
-        // The directory is the probe's own; a store that lists more than it has is cut off.
-        let listed: Vec<Path> =
-            listed.take(RACERS).try_collect().await.map_err(|error| self.broken("list", error))?;
-        if listed != [path.clone()] {
-            return Err(self.failed("a listing shows the object", &format!("{listed:?}")));
+        let mut tries = TRIES;
+        loop {
+            let listed = self.store.list(Some(&self.directory)).map_ok(|object| object.location);
+            // The directory is the probe's own; a store that lists more than it has is cut off.
+            let listed: Vec<Path> = listed
+                .take(RACERS)
+                .try_collect()
+                .await
+                .map_err(|error| self.broken("list", error))?;
+            if listed == [path.clone()] {
+                break;
+            }
+            // A listing over a network may be a moment old.
+            if self.doubt == Doubt::Refused || tries == 0 || !listed.is_empty() {
+                return Err(self.failed("a listing shows the object", &format!("{listed:?}")));
+            }
+            self.pause(&mut tries).await;
         }
         Ok(())
     }

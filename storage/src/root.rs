@@ -296,6 +296,11 @@ impl Reader {
         Path::new(&self.inner.place).join(prefix.path())
     }
 
+    /// Whether it is a bucket, where every look is a request.
+    pub fn is_bucket(&self) -> bool {
+        matches!(self.inner.medium, Medium::Bucket(_))
+    }
+
     pub(crate) fn medium(&self) -> &Medium {
         &self.inner.medium
     }

@@ -308,7 +308,7 @@ def main():
     parser.add_argument("--redis-complete", action="store_true", help="Redis is said to have everything")
     parser.add_argument("--redis-foreign-ok", action="store_true", help="Redis may be of another root")
     args = parser.parse_args()
-    audit = Audit(args.output, args.id)
+    audit = Audit(args.output, args.id, args.copy)
     root = audit.read_json(audit.meta / "root.json") if args.redis else None
     said = ledger.Ledger(args.redis, root["name"]) if args.redis else None
     if args.memory:

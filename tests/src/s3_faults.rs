@@ -53,10 +53,15 @@ pub enum Fault {
 /// Says what becomes of a request.
 pub type Rule = Box<dyn FnMut(&Request) -> Option<Fault> + Send>;
 
+/// Method, path and query of a request, and what became of it.
+pub type Told = (String, String, Option<Fault>);
+
+type Seen = Mutex<Vec<Told>>;
+
 /// The proxy.
 pub struct Faults {
     address: SocketAddr,
-    seen: Arc<Mutex<Vec<(String, String, Option<Fault>)>>>,
+    seen: Arc<Seen>,
     ends: Arc<AtomicBool>,
     listener: Option<JoinHandle<()>>,
 }
@@ -89,7 +94,7 @@ impl Faults {
         let target: SocketAddr = s3.url().strip_prefix("http://").unwrap().parse().unwrap();
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = socket.local_addr().unwrap();
-        let (seen, ends) = (Arc::<Mutex<Vec<_>>>::default(), Arc::new(AtomicBool::new(false)));
+        let (seen, ends) = (Arc::<Seen>::default(), Arc::new(AtomicBool::new(false)));
         let rule = Arc::new(Mutex::new(rule));
         let (sees, ended) = (Arc::clone(&seen), Arc::clone(&ends));
         let listener = std::thread::spawn(move || {
@@ -132,7 +137,7 @@ impl Faults {
     }
 
     /// The requests so far, and what became of each.
-    pub fn seen(&self) -> Vec<(String, String, Option<Fault>)> {
+    pub fn seen(&self) -> Vec<Told> {
         self.seen.lock().unwrap().clone()
     }
 
@@ -177,8 +182,6 @@ fn faults_for(request: &Request) -> Vec<Fault> {
     }
     faults
 }
-
-type Seen = Mutex<Vec<(String, String, Option<Fault>)>>;
 
 fn serve(client: TcpStream, target: SocketAddr, rule: &Mutex<Rule>, seen: &Seen) -> io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);

@@ -127,7 +127,8 @@ async fn in_bucket(bucket: &Bucket, rules: &Rules, hand: Hand) -> Result<Strays,
         SignedDuration::try_from(age).is_ok_and(|age| rules.now.duration_since(at) >= age)
     };
     let private = ObjectPath::from(layout::private_directory());
-    let failed = |what| move |error| StoreError::from_store(what, &private_name(), error);
+    let failed =
+        |what| move |error| StoreError::from_store(what, layout::private_directory(), error);
     let below = bucket.list_with_delimiter(Some(&private)).await.map_err(failed("list"))?;
     let probes = below
         .common_prefixes
@@ -158,11 +159,6 @@ async fn in_bucket(bucket: &Bucket, rules: &Rules, hand: Hand) -> Result<Strays,
         }
     }
     Ok(strays)
-}
-
-/// For messages.
-fn private_name() -> String {
-    layout::private_directory()
 }
 
 /// Goes through the entries of one folder, not those below it.

@@ -1,7 +1,7 @@
 //! Visible files of a bucket: copies that the server makes of staged ones.
 //!
-//! A copy replaces what has the name, so it is looked at first: what is there already is the
-//! committed content, or a stranger's, which stays. Only the committed attempt's files are ever
+//! A copy replaces what has the name, so that whoever repairs looks first: what is there already is
+//! the committed content, or a stranger's, which stays. Who has just won does not. Only the committed attempt's files are ever
 //! copied to a name, so that two processes that do it at once, or one that does it late, make the
 //! same bytes.
 
@@ -29,7 +29,7 @@ pub(super) async fn copy(root: &Reader, files: &[Publication]) -> Result<(), Sto
     Ok(())
 }
 
-async fn place(root: &Reader, file: &Publication) -> Result<(), StoreError> {
+pub(super) async fn place(root: &Reader, file: &Publication) -> Result<(), StoreError> {
     let copied = root.store().copy(&key(&file.staged), &key(&file.visible)).await;
     match copied {
         Ok(()) => Ok(()),
