@@ -14,7 +14,7 @@ STORES  := .venv-stores
 STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 NIGHTSHIFT := target/release/nightshift
 
-.PHONY: help static images try-images demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench bench-leases bench-ticks bench-otlp schedules samples lint-docs metrics-docs logs-docs
+.PHONY: help static images try-images demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench bench-leases bench-ticks bench-otlp bench-buckets schedules samples lint-docs metrics-docs logs-docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -101,6 +101,9 @@ bench-ticks: build ## Measure a backfill that finds nothing to do; see docs/perf
 bench-otlp: build tools ## Measure what traces, metrics and a debug log cost; see benches/otlp.py
 	$(CARGO) build --release --locked -p nightshift-sidecar
 	$(VENV)/bin/python benches/otlp.py
+
+bench-buckets: build tools ## Measure a bucket against a disk; see benches/buckets.py
+	$(VENV)/bin/python benches/buckets.py
 
 samples: ## Write deploy/samples again
 	NIGHTSHIFT_BLESS=1 $(CARGO) nextest run --workspace --locked -E 'binary(samples)'

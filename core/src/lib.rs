@@ -4,7 +4,8 @@
 //! facts, call into this crate, and carry out what it says. In the order of the data:
 //!
 //! 1. [`ids`] names things; [`spec`] turns the user's YAML into values that need no more checks.
-//!    [`model`] says which model, by the name that a user writes and by one that never moves.
+//!    [`place`] is where rows lie, [`model`] says which model, by the name that a user writes and by
+//!    one that never moves.
 //! 2. [`decide`] says what to do about one date, [`backfill`] which of many dates come next;
 //!    [`plan`] cuts the rows of a date into shards.
 //! 3. [`lease`] says who may try which shard until when, and what a failed attempt means; [`slots`] how
@@ -25,6 +26,7 @@
 
 pub mod ids;
 pub mod model;
+pub mod place;
 pub mod spec;
 pub mod decide;
 pub mod backfill;

@@ -86,7 +86,7 @@ impl Teller {
             Ok(true) => {}
             Err(error) => return warn(plan, None, &error.into()),
         }
-        let directory = root.directory().display().to_string();
+        let directory = root.place().to_owned();
         let opened = OutputRoot::open(&directory, Durability::Full);
         let probed = async { opened.await?.probe().await };
         match probed.await {

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::documents::Settled;
 use crate::error::StoreError;
-use crate::publish::{Publication, VisibleState};
+use crate::publish::{Publication, Seen, VisibleState};
 use crate::root::Probed;
 
 /// Visible files that are checked at the same time.
@@ -61,6 +61,7 @@ pub async fn conclude_stored<P: Planned + Sync>(
     let decided = root.decided_shards(plan.run()).await?;
     NotConcluded::check_undecided(plan.shard_count(), |shard| decided.contains(shard))?;
     let mut tally = Tally::new(plan);
+    let seen = Seen::of(root, plan).await?;
     // Counted before its files are touched: nothing is published for a record that contradicts
     // the plan.
     let counted = root.records_in_order(plan.run(), decided.iter()).map(|read| {
@@ -72,7 +73,10 @@ pub async fn conclude_stored<P: Planned + Sync>(
     });
     counted
         .try_filter_map(async |record| Ok(record))
-        .map_ok(|record| async move { Ok(publish_record(root, &record).await?) })
+        .map_ok(|record| {
+            let seen = &seen;
+            async move { Ok(publish_record(root, &record, seen).await?) }
+        })
         .try_buffer_unordered(CHECKS_MAX)
         .try_collect::<()>()
         .await?;
@@ -91,7 +95,7 @@ pub async fn conclude<P: Planned + Sync>(
 ) -> Result<Report, ConcludeError> {
     let verdict = Final::conclude(plan, records)?;
     if plan.gate().is_none() {
-        publish_all(root, records).await?;
+        publish_all(root, plan, records).await?;
     }
     decide(root, plan, verdict).await
 }
@@ -159,7 +163,7 @@ pub async fn complete<P: Planned + Sync>(
 /// gate: then they wait for the verdict of the run.
 ///
 /// # Errors
-/// As [`Probed::publish`].
+/// As [`Probed::publish_won`].
 pub async fn publish_won(
     root: &Probed,
     plan: &impl Planned,
@@ -169,16 +173,18 @@ pub async fn publish_won(
     if plan.gate().is_some() {
         return Ok(());
     }
-    root.publish(permit, &publications(record)).await
+    root.publish_won(permit, &publications(record)).await
 }
 
 /// Sees to it that every committed shard has its visible files.
 async fn publish_all(
     root: &Probed,
+    plan: &(impl Planned + Sync),
     records: &BTreeMap<ShardIndex, Record>,
 ) -> Result<(), StoreError> {
+    let seen = Seen::of(root, plan).await?;
     stream::iter(records.values())
-        .map(|record| publish_record(root, record))
+        .map(|record| publish_record(root, record, &seen))
         .buffer_unordered(CHECKS_MAX)
         .try_collect()
         .await
@@ -187,17 +193,21 @@ async fn publish_all(
 /// The same from the stored records, a few at a time.
 async fn publish_stored<P: Planned + Sync>(root: &Probed, plan: &P) -> Result<(), StoreError> {
     let shards = (0..plan.shard_count()).map(ShardIndex);
+    let seen = &Seen::of(root, plan).await?;
     root.records_in_order(plan.run(), shards)
         .try_filter_map(async |(_, record)| Ok(record))
-        .map_ok(|record| async move { publish_record(root, &record).await })
+        .map_ok(|record| async move { publish_record(root, &record, seen).await })
         .try_buffer_unordered(CHECKS_MAX)
         .try_collect()
         .await
 }
 
 /// Makes the visible files of one stored record, if they are not there yet.
-async fn publish_record(root: &Probed, record: &Record) -> Result<(), StoreError> {
+async fn publish_record(root: &Probed, record: &Record, seen: &Seen) -> Result<(), StoreError> {
     let files = publications(record);
+    if seen.has(&files) {
+        return Ok(());
+    }
     let sizes = files.iter().map(|file| (file.visible.clone(), file.size_bytes)).collect();
     let states = root.verify_visible(sizes).await?;
     if states.iter().all(|state| *state == VisibleState::Right) {

@@ -13,8 +13,9 @@ use object_store::path::Path;
 use object_store::{Error, ObjectStoreExt};
 use serde::Serialize;
 
+use crate::bucket::is_no_bucket;
 use crate::error::StoreError;
-use crate::root::{Probed, Reader, key};
+use crate::root::{Directory, Medium, Probed, Reader, key};
 use crate::settling::{Candidate, Settlement, settle};
 use crate::staged::Sealed;
 
@@ -280,10 +281,13 @@ impl Reader {
             }
             Err(error) => Err(StoreError::from_store("list", &path, error)),
         });
+        let Medium::Volume(Directory { path, syncer }) = self.medium() else {
+            return objects.boxed();
+        };
         if !prefix.is_flat() {
             return objects.boxed();
         }
-        let (syncer, directory) = (self.syncer().clone(), self.path_of_prefix(prefix));
+        let (syncer, directory) = (syncer.clone(), path.join(prefix.path()));
         let sync = stream::once(async move {
             match syncer.sync_entries(&directory).await {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -294,15 +298,17 @@ impl Reader {
         objects.chain(sync.filter_map(std::future::ready)).boxed()
     }
 
-    /// Syncs the directory of an object that exists: another process may have created it, and
-    /// not have synced it yet. What is built on an object must not outlive it.
+    /// Syncs the directory of an object that exists on a volume: another process may have created
+    /// it, and not have synced it yet. What is built on an object must not outlive it. What a
+    /// bucket gives is durable.
     ///
     /// # Errors
     /// If the directory cannot be synced.
     pub async fn make_durable(&self, object: &Object) -> Result<(), StoreError> {
-        let path = self.path_of(object);
+        let Medium::Volume(Directory { path, syncer }) = self.medium() else { return Ok(()) };
+        let path = path.join(object.path());
         let Some(directory) = path.parent() else { return Ok(()) };
-        let synced = self.syncer().sync_entries(directory).await;
+        let synced = syncer.sync_entries(directory).await;
         synced.map_err(|source| StoreError::from_io("sync", directory, source))
     }
 
@@ -315,6 +321,9 @@ impl Reader {
         let path = key(object);
         let failed = |error| StoreError::from_store("read", &path, error);
         let found = match self.store().get(&path).await {
+            Err(error) if is_no_bucket(&error) => {
+                return Err(StoreError::NoBucket { place: self.place().to_owned() });
+            }
             Err(Error::NotFound { .. }) => return Ok(None),
             found => found.map_err(failed)?,
         };

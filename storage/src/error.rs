@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use nightshift_core::ids::{RunId, ShardIndex, SpecName};
+use nightshift_core::place::InvalidPlace;
 use nightshift_core::settle::Denial;
 use thiserror::Error;
 
@@ -41,6 +42,28 @@ pub enum StoreError {
         uri: String,
         /// What is wrong with it.
         reason: &'static str,
+    },
+    /// The location is none, or holds what it must not. It is not repeated.
+    #[error("the location cannot be used: {source}; {}", .source.remedy())]
+    Place {
+        /// Why.
+        source: InvalidPlace,
+    },
+    /// The settings of an object store do not fit together. Their values are not repeated.
+    #[error("{place}: the settings of the store cannot be used: {problem}")]
+    Settings {
+        /// Which variable, or which bucket they are for.
+        place: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// There is no such bucket.
+    #[error(
+        "there is no bucket for {place}; make it, or correct the name, AWS_REGION or AWS_ENDPOINT_URL"
+    )]
+    NoBucket {
+        /// The place in it.
+        place: String,
     },
     /// The output root is wanted for reading, and is not there.
     #[error("there is no output at {path}; check the path, or run the spec first")]
@@ -241,6 +264,9 @@ impl StoreError {
             Self::Unsettled { .. } => Class::Unavailable,
             Self::UnsupportedScheme { .. }
             | Self::InvalidUri { .. }
+            | Self::Place { .. }
+            | Self::Settings { .. }
+            | Self::NoBucket { .. }
             | Self::Missing { .. }
             | Self::NotADirectory { .. }
             | Self::ProbeFailed { .. }

@@ -74,13 +74,21 @@ pub struct Faulty {
     inner: Arc<dyn ObjectStore>,
     creates: Mutex<VecDeque<Fault>>,
     reads: Mutex<VecDeque<bool>>,
+    /// Listings that break off after their first object.
+    listings: Mutex<u32>,
     lie: Option<Lie>,
 }
 
 impl Faulty {
     /// A store in front of `inner` that tells the truth.
     pub fn new(inner: Arc<dyn ObjectStore>) -> Self {
-        Self { inner, creates: Mutex::default(), reads: Mutex::default(), lie: None }
+        Self {
+            inner,
+            creates: Mutex::default(),
+            reads: Mutex::default(),
+            listings: Mutex::default(),
+            lie: None,
+        }
     }
 
     /// The fault of each of the next creates.
@@ -94,6 +102,13 @@ impl Faulty {
     #[must_use]
     pub fn with_failing_reads(self, script: impl IntoIterator<Item = bool>) -> Self {
         lock(&self.reads).extend(script);
+        self
+    }
+
+    /// How many of the next listings break off after their first object.
+    #[must_use]
+    pub fn with_broken_listings(self, count: u32) -> Self {
+        *lock(&self.listings) = count;
         self
     }
 
@@ -211,7 +226,31 @@ impl ObjectStore for Faulty {
         if self.lie == Some(Lie::HidesObjects) {
             return futures::stream::empty().boxed();
         }
+        let mut broken = lock(&self.listings);
+        if *broken > 0 {
+            *broken -= 1;
+            let source = Box::new(io::Error::from(io::ErrorKind::ConnectionReset));
+            let error = futures::stream::iter([Err(Error::Generic { store: "faulty", source })]);
+            return self.inner.list(prefix).take(1).chain(error).boxed();
+        }
         self.inner.list(prefix)
+    }
+
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        let after = offset.clone();
+        let mut broken = lock(&self.listings);
+        let listed = self.inner.list_with_offset(prefix, &after);
+        if *broken > 0 {
+            *broken -= 1;
+            let source = Box::new(io::Error::from(io::ErrorKind::ConnectionReset));
+            let error = futures::stream::iter([Err(Error::Generic { store: "faulty", source })]);
+            return listed.take(1).chain(error).boxed();
+        }
+        listed
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {

@@ -2,7 +2,7 @@
 //!
 //! In the order in which a run meets them:
 //!
-//! 1. [`location`]: what a user writes in `uri:` becomes a path.
+//! 1. [`location`]: what a user writes in `uri:` becomes a path, or a prefix of a bucket.
 //! 2. [`model`]: the model is found, hashed, and fetched where it is not on a volume.
 //! 3. [`input`]: the input files are found, counted and pinned; [`planning`] makes the plan.
 //! 4. [`root`]: the output root is opened, and probed: only a [`Probed`] root is written to.
@@ -15,7 +15,8 @@
 //! 9. [`verifying`] judges what is there; [`collecting`] removes what has had its time.
 //!
 //! Underneath, `settling` performs the decisions of [`nightshift_core::settle`], `volume` makes
-//! conditional creates on a file system, and [`sync`] makes things durable. Only
+//! conditional creates on a file system and `bucket` in an object store, and [`sync`] makes things
+//! durable. Only
 //! [`collecting`] deletes what a run has made, after it has read a verdict.
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -37,6 +38,7 @@ pub mod releasing;
 pub mod collecting;
 pub mod verifying;
 pub mod error;
+mod bucket;
 mod exit;
 #[cfg(any(test, feature = "testing"))]
 pub mod faulty;

@@ -1,13 +1,44 @@
-//! From what a user writes in `uri:` to a path on a volume.
+//! From what a user writes in `uri:` to a path on a volume, or a prefix of a bucket.
 
 use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 
+use nightshift_core::place::{BucketPlace, InvalidPlace, Place};
+
 use crate::error::StoreError;
 
 /// Longest location; Linux's `PATH_MAX`.
 const LOCATION_MAX_BYTES: usize = 4096;
+
+/// Where something is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// An absolute path.
+    Volume(PathBuf),
+    /// A prefix of a bucket.
+    Bucket(BucketPlace),
+}
+
+/// Where `uri` is: a path, a `file://` URI, or `s3://bucket/prefix`.
+///
+/// # Errors
+/// [`StoreError::Place`] for credentials, data and addresses that are no place,
+/// [`StoreError::UnsupportedScheme`] for other stores, and those of [`local_path`].
+pub fn locate(uri: &str) -> Result<Location, StoreError> {
+    match uri.parse() {
+        Ok(Place::Bucket(place)) => Ok(Location::Bucket(place)),
+        Err(
+            source @ (InvalidPlace::Data
+            | InvalidPlace::Credentials
+            | InvalidPlace::NoBucket
+            | InvalidPlace::Bucket { .. }
+            | InvalidPlace::Metadata { .. }
+            | InvalidPlace::Prefix),
+        ) => Err(StoreError::Place { source }),
+        Ok(Place::Volume(_)) | Err(_) => local_path(uri).map(Location::Volume),
+    }
+}
 
 /// The absolute path that `uri` names: a path, relative to the working directory or absolute,
 /// or a `file://` URI.

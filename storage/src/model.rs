@@ -46,6 +46,8 @@ pub use features::feature_columns;
 pub use patience::Patience;
 pub use settings::{ModelSettings, Secret};
 
+pub(crate) use http::use_ring;
+
 use cache::{Cache, Key};
 use finding::{PinnedSource, Target};
 use folder::{digest_of, hash_directory};

@@ -12,7 +12,7 @@ use nightshift_core::plan::{
 use nightshift_core::spec::{Spec, Workers};
 use thiserror::Error;
 
-use crate::input::{InputError, discover, inspect_all, place_marks};
+use crate::input::{InputError, Inputs, discover_with, inspect_all_with, place_marks};
 
 /// What the input of one partition is: its files with their versions, rows and columns.
 #[derive(Debug)]
@@ -103,8 +103,9 @@ pub fn survey(
     format: Option<InputFormat>,
     needed: &[String],
 ) -> Result<Survey, InputError> {
-    let found = discover(pattern, format)?;
-    let inspected = inspect_all(&found, needed)?;
+    let inputs = Inputs::default();
+    let found = discover_with(&inputs, pattern, format)?;
+    let inspected = inspect_all_with(&inputs, &found, needed)?;
     let schema = inspected.first().map_or_else(Schema::empty, |first| first.schema.clone());
     let rows = inspected.iter().map(|one| one.file.rows).sum();
     let (inputs, marks) = inspected.into_iter().map(|one| (one.file, one.marks)).unzip();

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
@@ -10,10 +11,25 @@ use nightshift_core::layout;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
-use crate::error::StoreError;
+use crate::bucket::is_no_bucket;
+use crate::error::{StoreError, denial_of};
+
+/// Times that a create is sent again whose outcome is unclear, where that may be.
+const TRIES: u32 = 16;
+/// Pause before that.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Racing creates in the last check: enough to overlap, few enough for a start-up.
 const RACERS: usize = 20;
+
+/// What an unclear answer to a create means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// The store cannot be used now: a volume answers.
+    Refused,
+    /// The create may have happened or not, as any other over a network: it is found out.
+    Settled,
+}
 
 /// Probes `store`, called `uri` in messages. The probe's own objects are deleted whatever the
 /// outcome, which is safe because nobody else knows their names; then `remove_directory` is
@@ -21,6 +37,7 @@ const RACERS: usize = 20;
 pub(crate) async fn check<F>(
     store: &dyn ObjectStore,
     uri: &str,
+    doubt: Doubt,
     remove_directory: impl FnOnce(String) -> F,
 ) -> Result<(), StoreError>
 where
@@ -35,7 +52,7 @@ where
     let directory = layout::probe_directory(&token);
     let once = Path::from(format!("{directory}/once"));
     let race = Path::from(format!("{directory}/race"));
-    let probe = Probe { store, uri, directory: Path::from(directory.clone()) };
+    let probe = Probe { store, uri, doubt, directory: Path::from(directory.clone()) };
     let outcome = match probe.create_once(&once).await {
         Ok(()) => probe.race(&race).await,
         failed => failed,
@@ -54,27 +71,45 @@ where
 struct Probe<'a> {
     store: &'a dyn ObjectStore,
     uri: &'a str,
+    doubt: Doubt,
     directory: Path,
 }
 
 impl Probe<'_> {
     async fn create_once(&self, path: &Path) -> Result<(), StoreError> {
         let (first, second) = (Bytes::from_static(b"first"), Bytes::from_static(b"second"));
-        self.create(path, &first).await.map_err(|error| self.broken("create", error))?;
-        match self.create(path, &second).await {
-            Ok(()) => return Err(self.failed("a second create is refused", "it was accepted")),
-            Err(error) if is_refusal(&error) => {}
-            Err(error) => return Err(self.broken("create a second time", error)),
+        self.create_first(path, &first).await?;
+        let mut tries = TRIES;
+        loop {
+            match self.create(path, &second).await {
+                Ok(()) => return Err(self.failed("a second create is refused", "it was accepted")),
+                Err(error) if is_refusal(&error) => break,
+                Err(error) if tries == 0 || !self.may_pass(&error) => {
+                    return Err(self.broken("create a second time", error));
+                }
+                Err(_) => self.pause(&mut tries).await,
+            }
         }
         if self.read(path).await? != first {
             return Err(self.failed("the first bytes are read back", "others were"));
         }
-        let listed = self.store.list(Some(&self.directory)).map_ok(|object| object.location);
-        // The directory is the probe's own; a store that lists more than it has is cut off.
-        let listed: Vec<Path> =
-            listed.take(RACERS).try_collect().await.map_err(|error| self.broken("list", error))?;
-        if listed != [path.clone()] {
-            return Err(self.failed("a listing shows the object", &format!("{listed:?}")));
+        let mut tries = TRIES;
+        loop {
+            let listed = self.store.list(Some(&self.directory)).map_ok(|object| object.location);
+            // The directory is the probe's own; a store that lists more than it has is cut off.
+            let listed: Vec<Path> = listed
+                .take(RACERS)
+                .try_collect()
+                .await
+                .map_err(|error| self.broken("list", error))?;
+            if listed == [path.clone()] {
+                break;
+            }
+            // A listing over a network may be a moment old.
+            if self.doubt == Doubt::Refused || tries == 0 || !listed.is_empty() {
+                return Err(self.failed("a listing shows the object", &format!("{listed:?}")));
+            }
+            self.pause(&mut tries).await;
         }
         Ok(())
     }
@@ -85,18 +120,55 @@ impl Probe<'_> {
             (0..RACERS).map(|racer| Bytes::from(format!("racer {racer}"))).collect();
         let ends = join_all(racers.iter().map(|bytes| self.create(path, bytes))).await;
         let mut winners = Vec::new();
+        let mut unclear = false;
         for (end, bytes) in ends.into_iter().zip(&racers) {
             match end {
                 Ok(()) => winners.push(bytes),
                 Err(error) if is_refusal(&error) => {}
+                Err(error) if self.may_pass(&error) => unclear = true,
                 Err(error) => return Err(self.broken("create in a race", error)),
             }
         }
         match *winners.as_slice() {
+            // Who won was not told, or nobody got through; nobody else was told to have won.
+            [] if unclear => Ok(()),
             [winner] if *winner == self.read(path).await? => Ok(()),
             [_] => Err(self.failed(check, "a loser's bytes were stored")),
             _ => Err(self.failed(check, &format!("it had {}", winners.len()))),
         }
+    }
+
+    /// Creates the first object; after an unclear answer it is read back, as a record would be.
+    async fn create_first(&self, path: &Path, bytes: &Bytes) -> Result<(), StoreError> {
+        let mut tries = TRIES;
+        loop {
+            let error = match self.create(path, bytes).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if is_no_bucket(&error) {
+                return Err(StoreError::NoBucket { place: self.uri.to_owned() });
+            }
+            let settles = is_refusal(&error) || self.may_pass(&error);
+            if self.doubt == Doubt::Refused || !settles || tries == 0 {
+                return Err(self.broken("create", error));
+            }
+            match self.store.get(path).await {
+                Ok(_) => return Ok(()),
+                Err(Error::NotFound { .. }) => self.pause(&mut tries).await,
+                Err(error) => return Err(self.broken("read back", error)),
+            }
+        }
+    }
+
+    /// Whether an error says nothing about the store.
+    fn may_pass(&self, error: &Error) -> bool {
+        self.doubt == Doubt::Settled && denial_of(error).is_none()
+    }
+
+    async fn pause(&self, tries: &mut u32) {
+        *tries = tries.saturating_sub(1);
+        tokio::time::sleep(PAUSE).await;
     }
 
     async fn create(&self, path: &Path, bytes: &Bytes) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 //! On a volume a visible file is a second link to the staged one, made only if the name is
 //! free: no bytes are copied, readers see all of it or nothing, and doing it again, by anybody,
 //! after a crash at any point, ends the same way. Where there are no links the file is moved.
+//! In a bucket it is a copy that the server makes (`copying`), which readers see as a whole, too.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,8 +15,12 @@ use nightshift_core::settle::CommitPermit;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::StoreError;
-use crate::root::{Probed, Reader, blocking};
+use crate::root::{Directory, Medium, Probed, Reader, blocking};
 use crate::volume::place;
+
+mod copying;
+
+pub(crate) use copying::Seen;
 
 /// Bytes read at a time when a file is hashed.
 const HASH_CHUNK_BYTES: usize = 256 << 10;
@@ -61,30 +66,60 @@ impl Probed {
         permit: &CommitPermit,
         files: &[Publication],
     ) -> Result<(), StoreError> {
-        let mut work = Vec::with_capacity(files.len());
-        let mut directories: Vec<PathBuf> = Vec::new();
-        for file in files {
-            check_permit(permit, file)?;
-            let job = Job {
-                staged: self.path_of(&file.staged),
-                visible: self.path_of(&file.visible),
-                size_bytes: file.size_bytes,
-                sha256: file.sha256,
-            };
-            if let Some(directory) = job.visible.parent()
-                && !directories.iter().any(|known| known == directory)
-            {
-                directories.push(directory.to_path_buf());
-            }
-            work.push(job);
+        files.iter().try_for_each(|file| check_permit(permit, file))?;
+        match self.medium() {
+            Medium::Volume(directory) => link(directory, files).await,
+            Medium::Bucket(_) => copying::copy(self, files).await,
         }
-        blocking(move || work.iter().try_for_each(Job::run)).await?;
-        for directory in &directories {
-            let synced = self.syncer().sync_entries(directory).await;
-            synced.map_err(|source| StoreError::from_io("sync", directory, source))?;
-        }
-        Ok(())
     }
+
+    /// The same for a permit that was won a moment ago. A bucket is not asked first whether the
+    /// names are free, which is a request for each: under them are the same bytes, or nothing.
+    ///
+    /// # Errors
+    /// As [`Probed::publish`]; in a bucket, what a stranger put under a name is replaced.
+    pub async fn publish_won(
+        &self,
+        permit: &CommitPermit,
+        files: &[Publication],
+    ) -> Result<(), StoreError> {
+        match self.medium() {
+            Medium::Volume(_) => self.publish(permit, files).await,
+            Medium::Bucket(_) => {
+                files.iter().try_for_each(|file| check_permit(permit, file))?;
+                for file in files {
+                    copying::place(self, file).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Makes the visible files of a volume.
+async fn link(root: &Directory, files: &[Publication]) -> Result<(), StoreError> {
+    let mut work = Vec::with_capacity(files.len());
+    let mut directories: Vec<PathBuf> = Vec::new();
+    for file in files {
+        let job = Job {
+            staged: root.path.join(file.staged.path()),
+            visible: root.path.join(file.visible.path()),
+            size_bytes: file.size_bytes,
+            sha256: file.sha256,
+        };
+        if let Some(directory) = job.visible.parent()
+            && !directories.iter().any(|known| known == directory)
+        {
+            directories.push(directory.to_path_buf());
+        }
+        work.push(job);
+    }
+    blocking(move || work.iter().try_for_each(Job::run)).await?;
+    for directory in &directories {
+        let synced = root.syncer.sync_entries(directory).await;
+        synced.map_err(|source| StoreError::from_io("sync", directory, source))?;
+    }
+    Ok(())
 }
 
 impl Reader {
@@ -97,6 +132,9 @@ impl Reader {
         &self,
         files: Vec<(Object, u64)>,
     ) -> Result<Vec<VisibleState>, StoreError> {
+        if let Medium::Bucket(_) = self.medium() {
+            return copying::look(self, &files).await;
+        }
         let files: Vec<(PathBuf, u64)> =
             files.into_iter().map(|(object, size)| (self.path_of(&object), size)).collect();
         blocking(move || {
@@ -119,6 +157,9 @@ impl Reader {
     /// # Errors
     /// The errors of the volume.
     pub async fn digest(&self, object: &Object) -> Result<Option<(u64, Digest)>, StoreError> {
+        if let Medium::Bucket(_) = self.medium() {
+            return copying::hash(self, object).await;
+        }
         let path = self.path_of(object);
         blocking(move || match hash_file(&path) {
             Ok(found) => Ok(Some(found)),

@@ -1,6 +1,6 @@
 //! The output root: where everything that is decided, and everything that is read, lies.
 //!
-//! [`OutputRoot::open`] finds the directory, [`OutputRoot::probe`] proves that it keeps the
+//! [`OutputRoot::open`] finds the directory or the bucket, [`OutputRoot::probe`] proves that it keeps the
 //! promises that exactly-once rests on, and only the [`Probed`] that this gives can create,
 //! stage and publish. [`Reader`] looks at a root without touching it.
 
@@ -17,10 +17,11 @@ use nightshift_core::settle::Backoff;
 use object_store::ObjectStore;
 use object_store::path::Path as ObjectPath;
 
+use crate::bucket::Bucket;
 use crate::documents::Settled;
 use crate::error::StoreError;
-use crate::location::local_path;
-use crate::probe;
+use crate::location::{Location, locate};
+use crate::probe::{self, Doubt};
 use crate::sync::{Durability, SyncCounters, Syncer, create_directories};
 use crate::volume::Volume;
 
@@ -46,22 +47,45 @@ pub struct Reader {
 }
 
 struct Inner {
-    /// The absolute directory, without symbolic links.
-    directory: PathBuf,
+    /// Where it is, as `uri:` would name it.
+    place: String,
+    medium: Medium,
     store: Arc<dyn ObjectStore>,
-    syncer: Arc<Syncer>,
+}
+
+/// What holds an output root: what is done with files is not done with objects.
+#[derive(Debug, Clone)]
+pub(crate) enum Medium {
+    /// A directory of a file system.
+    Volume(Directory),
+    /// A prefix of a bucket. What it has answered is durable.
+    Bucket(Arc<Bucket>),
+}
+
+/// The directory of an output root.
+#[derive(Debug, Clone)]
+pub(crate) struct Directory {
+    /// Absolute, without symbolic links.
+    pub(crate) path: PathBuf,
+    pub(crate) syncer: Arc<Syncer>,
 }
 
 // === impl OutputRoot ===
 
 impl OutputRoot {
-    /// Opens the output root at `uri`, a path or a `file://` URI, and makes the directory if it
-    /// is missing.
+    /// Opens the output root at `uri`: a path or a `file://` URI, whose directory is made if it
+    /// is missing, or `s3://bucket/prefix`.
     ///
     /// # Errors
     /// An unusable location, a file in the way, a read-only or full volume, a missing right.
     pub async fn open(uri: &str, durability: Durability) -> Result<Self, StoreError> {
-        let wanted = local_path(uri)?;
+        let wanted = match locate(uri)? {
+            Location::Volume(wanted) => wanted,
+            Location::Bucket(place) => {
+                let reader = Reader::of(Bucket::open(&place)?);
+                return Ok(Self { reader });
+            }
+        };
         blocking(move || {
             let what = "create the output directory";
             let private = wanted.join(layout::private_directory());
@@ -80,22 +104,29 @@ impl OutputRoot {
     /// # Errors
     /// [`StoreError::ProbeFailed`] with the check that failed, or why the store did not answer.
     pub async fn probe(self) -> Result<Probed, StoreError> {
-        let directory = self.reader.directory().to_path_buf();
-        // What is probed is who wins, not what survives a power failure.
-        let syncer = Syncer::new(directory.clone(), Durability::None);
-        let volume = Volume::new(&directory, syncer)
-            .map_err(|error| StoreError::from_store("open", directory.display(), error))?;
-        probe::check(&volume, &directory.display().to_string(), |probed| {
-            let probed = directory.join(probed);
-            async move { tokio::fs::remove_dir(probed).await }
-        })
-        .await?;
+        match self.reader.medium() {
+            Medium::Volume(Directory { path, .. }) => {
+                // What is probed is who wins, not what survives a power failure.
+                let syncer = Syncer::new(path.clone(), Durability::None);
+                let volume = Volume::new(path, syncer)
+                    .map_err(|error| StoreError::from_store("open", path.display(), error))?;
+                probe::check(&volume, self.place(), Doubt::Refused, |probed| {
+                    let probed = path.join(probed);
+                    async move { tokio::fs::remove_dir(probed).await }
+                })
+                .await?;
+            }
+            Medium::Bucket(bucket) => {
+                let gone = |_| std::future::ready(Ok(()));
+                probe::check(&**bucket, self.place(), Doubt::Settled, gone).await?;
+            }
+        }
         Ok(Probed { reader: self.reader, backoff: Backoff::DEFAULT })
     }
 
-    /// The directory.
-    pub fn directory(&self) -> &Path {
-        self.reader.directory()
+    /// Where it is, as `uri:` would name it.
+    pub fn place(&self) -> &str {
+        self.reader.place()
     }
 }
 
@@ -114,7 +145,7 @@ impl Probed {
             None => {
                 let root_id = ulid::Ulid::generate().to_string().parse();
                 let root_id = root_id.map_err(|_| StoreError::InvalidUri {
-                    uri: self.directory().display().to_string(),
+                    uri: self.place().to_owned(),
                     reason: "no identity could be made for it",
                 })?;
                 let root = Root { version: Root::VERSION, root_id, name: name.clone() };
@@ -132,14 +163,20 @@ impl Probed {
         &self.reader
     }
 
-    /// What syncing has cost so far.
+    /// What syncing has cost so far; a bucket needs none.
     pub fn sync_counters(&self) -> SyncCounters {
-        self.reader.inner.syncer.counters()
+        match self.medium() {
+            Medium::Volume(directory) => directory.syncer.counters(),
+            Medium::Bucket(_) => SyncCounters::default(),
+        }
     }
 
     /// Whether data is made durable before it is named.
     pub fn durability(&self) -> Durability {
-        self.reader.inner.syncer.durability()
+        match self.medium() {
+            Medium::Volume(directory) => directory.syncer.durability(),
+            Medium::Bucket(_) => Durability::Full,
+        }
     }
 
     /// The same root with other bounds for settling.
@@ -158,9 +195,9 @@ impl Probed {
     ) -> Self {
         let inner = &self.reader.inner;
         let inner = Inner {
-            directory: inner.directory.clone(),
+            place: inner.place.clone(),
+            medium: inner.medium.clone(),
             store: wrap(Arc::clone(&inner.store)),
-            syncer: Arc::clone(&inner.syncer),
         };
         Self { reader: Reader { inner: Arc::new(inner) }, backoff: self.backoff }
     }
@@ -182,8 +219,23 @@ impl Reader {
     /// [`StoreError::Missing`] if there is nothing at `uri`, and the errors of an unusable
     /// location.
     pub async fn open(uri: &str) -> Result<Self, StoreError> {
-        let wanted = local_path(uri)?;
-        blocking(move || Self::at(&wanted, Durability::None)).await
+        match locate(uri)? {
+            Location::Volume(wanted) => blocking(move || Self::at(&wanted, Durability::None)).await,
+            Location::Bucket(place) => {
+                let reader = Self::of(Bucket::open(&place)?);
+                // Whoever has written here has begun with its identity.
+                match reader.read::<Root>(&Object::Root).await? {
+                    Some(_) => Ok(reader),
+                    None => Err(StoreError::Missing { path: reader.place().to_owned() }),
+                }
+            }
+        }
+    }
+
+    fn of(bucket: Arc<Bucket>) -> Self {
+        let place = bucket.place().to_string();
+        let store = Arc::clone(&bucket) as Arc<dyn ObjectStore>;
+        Self { inner: Arc::new(Inner { place, medium: Medium::Bucket(bucket), store }) }
     }
 
     /// Blocks.
@@ -196,8 +248,9 @@ impl Reader {
         let syncer = Syncer::new(directory.clone(), durability);
         let volume = Volume::new(&directory, Arc::clone(&syncer))
             .map_err(|error| StoreError::from_store("open", directory.display(), error))?;
-        let inner = Inner { directory, store: Arc::new(volume), syncer };
-        Ok(Self { inner: Arc::new(inner) })
+        let place = directory.display().to_string();
+        let medium = Medium::Volume(Directory { path: directory, syncer });
+        Ok(Self { inner: Arc::new(Inner { place, medium, store: Arc::new(volume) }) })
     }
 
     /// Makes sure that the root does not belong to another spec than `name`; one that nobody has
@@ -217,39 +270,49 @@ impl Reader {
             return Ok(root);
         }
         Err(StoreError::ForeignRoot {
-            root: self.directory().display().to_string(),
+            root: self.place().to_owned(),
             found: root.name,
             wanted: name.clone(),
         })
     }
 
-    /// The directory.
-    pub fn directory(&self) -> &Path {
-        &self.inner.directory
+    /// Where it is, as `uri:` would name it: an absolute path, or `s3://bucket/prefix`.
+    pub fn place(&self) -> &str {
+        &self.inner.place
     }
 
-    /// Where an object is in the file system.
+    /// Where an object is, as the `uri:` of an input would name it.
+    pub fn uri_of(&self, object: &Object) -> String {
+        format!("{}/{object}", self.inner.place.trim_end_matches('/'))
+    }
+
+    /// Where an object is in the file system, if the root is on a volume.
     pub fn path_of(&self, object: &Object) -> PathBuf {
-        self.inner.directory.join(object.path())
+        Path::new(&self.inner.place).join(object.path())
     }
 
-    /// Where a listed directory is in the file system.
+    /// Where a listed directory is in the file system, if the root is on a volume.
     pub fn path_of_prefix(&self, prefix: &Prefix) -> PathBuf {
-        self.inner.directory.join(prefix.path())
+        Path::new(&self.inner.place).join(prefix.path())
+    }
+
+    /// Whether it is a bucket, where every look is a request.
+    pub fn is_bucket(&self) -> bool {
+        matches!(self.inner.medium, Medium::Bucket(_))
+    }
+
+    pub(crate) fn medium(&self) -> &Medium {
+        &self.inner.medium
     }
 
     pub(crate) fn store(&self) -> &dyn ObjectStore {
         self.inner.store.as_ref()
     }
-
-    pub(crate) fn syncer(&self) -> &Arc<Syncer> {
-        &self.inner.syncer
-    }
 }
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inner").field("directory", &self.directory).finish_non_exhaustive()
+        f.debug_struct("Inner").field("place", &self.place).finish_non_exhaustive()
     }
 }
 

@@ -4,17 +4,24 @@
 //! attempt's directory, [`Staging::create`] a file, and [`StagedFile::finish`] ends it without
 //! waiting for the disk. [`Probed::seal`] then makes the files and every directory entry that
 //! leads to them durable. Only what is [`Sealed`] can be named in a record.
+//!
+//! In a bucket there are no directories: a file is an object that is uploaded, a small one by the
+//! seal and a large one while it is written.
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nightshift_core::ids::{AttemptId, Digest, RunId, ShardIndex};
 use nightshift_core::layout::{Object, Prefix, StagedName};
 use sha2::{Digest as _, Sha256};
 
+use crate::bucket::Bucket;
+use crate::bucket::upload::{Ended, Upload};
 use crate::error::StoreError;
-use crate::root::{Probed, blocking};
+use crate::root::{Medium, Probed, blocking, key};
+use crate::sync::Syncer;
 
 /// Bytes that are gathered before they are hashed and written: large enough to make calls
 /// rare, small enough to stay in a core's cache between the two.
@@ -23,16 +30,37 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// The directory of one attempt.
 #[derive(Debug)]
 pub struct Staging {
-    directory: PathBuf,
+    ground: Ground,
     run: RunId,
     shard: ShardIndex,
     attempt: AttemptId,
 }
 
+/// Where the files of an attempt are made.
+#[derive(Debug)]
+enum Ground {
+    Volume(PathBuf),
+    Bucket(Arc<Bucket>),
+}
+
+/// What takes the bytes of a staged file.
+#[derive(Debug)]
+enum Sink {
+    File(File),
+    Upload(Box<Upload>),
+}
+
+/// The bytes of a file that is complete.
+#[derive(Debug)]
+enum Whole {
+    File(File),
+    Upload(Box<Ended>),
+}
+
 /// A staged file that is being written.
 #[derive(Debug)]
 pub struct StagedFile {
-    file: File,
+    sink: Sink,
     object: Object,
     path: PathBuf,
     buffer: Vec<u8>,
@@ -45,7 +73,7 @@ pub struct StagedFile {
 /// A staged file that is complete, and not yet durable. It holds the file open.
 #[derive(Debug)]
 pub struct StagedObject {
-    file: File,
+    whole: Whole,
     sealed: SealedFile,
     path: PathBuf,
 }
@@ -83,8 +111,12 @@ impl Probed {
         shard: ShardIndex,
         attempt: &AttemptId,
     ) -> Result<Staging, StoreError> {
+        let begin = |ground| Staging { ground, run: run.clone(), shard, attempt: attempt.clone() };
         let prefix = Prefix::Attempt(run.clone(), shard, attempt.clone());
-        let directory = self.path_of_prefix(&prefix);
+        let directory = match self.medium() {
+            Medium::Volume(root) => root.path.join(prefix.path()),
+            Medium::Bucket(bucket) => return Ok(begin(Ground::Bucket(Arc::clone(bucket)))),
+        };
         let mut made = std::fs::create_dir(&directory);
         if let (Err(error), Some(parent)) = (&made, directory.parent())
             && error.kind() == io::ErrorKind::NotFound
@@ -97,7 +129,7 @@ impl Probed {
             }
             _ => StoreError::from_io("create the staging directory", &directory, error),
         })?;
-        Ok(Staging { directory, run: run.clone(), shard, attempt: attempt.clone() })
+        Ok(begin(Ground::Volume(directory)))
     }
 
     /// Makes the complete files of one attempt durable, with every directory entry that leads
@@ -110,37 +142,69 @@ impl Probed {
     /// errors of the volume.
     pub async fn seal(&self, objects: Vec<StagedObject>) -> Result<Sealed, StoreError> {
         let (run, shard, attempt) = owner(&objects)?;
-        let prefix = Prefix::Attempt(run.clone(), shard, attempt.clone());
-        let attempt_directory = self.path_of_prefix(&prefix);
-        let shard_directory = self.path_of_prefix(&Prefix::ShardAttempts(run.clone(), shard));
-        let syncer = self.syncer().clone();
-        let files = blocking(move || {
-            let mut files = Vec::with_capacity(objects.len());
-            for StagedObject { file, sealed, path } in objects {
-                let failed = |error| StoreError::from_io("sync", &path, error);
-                syncer.sync_file(&file).map_err(failed)?;
-                let found_bytes = file.metadata().map_err(failed)?.len();
-                if found_bytes != sealed.size_bytes {
-                    return Err(StoreError::StagedDamaged {
-                        path: path.display().to_string(),
-                        found_bytes,
-                        wanted_bytes: sealed.size_bytes,
-                    });
-                }
-                files.push(sealed);
+        let files = match self.medium() {
+            Medium::Volume(root) => {
+                let attempt = Prefix::Attempt(run.clone(), shard, attempt.clone());
+                let shard = Prefix::ShardAttempts(run.clone(), shard);
+                let own = [attempt, shard].map(|prefix| root.path.join(prefix.path()));
+                let shared = root.path.join(Prefix::Attempts(run.clone()).path());
+                seal_files(&root.syncer, objects, own, &shared).await?
             }
-            for directory in [attempt_directory, shard_directory] {
-                let synced = syncer.sync_own_directory(&directory);
-                synced.map_err(|error| StoreError::from_io("sync", &directory, error))?;
-            }
-            Ok(files)
-        })
-        .await?;
-        let shared = self.path_of_prefix(&Prefix::Attempts(run.clone()));
-        let synced = self.syncer().sync_entries(&shared).await;
-        synced.map_err(|error| StoreError::from_io("sync", &shared, error))?;
+            Medium::Bucket(_) => place_objects(objects).await?,
+        };
         Ok(Sealed { run, shard, attempt, files })
     }
+}
+
+/// Syncs the files of an attempt, their `own` directories and the `shared` one above.
+async fn seal_files(
+    syncer: &Arc<Syncer>,
+    objects: Vec<StagedObject>,
+    own: [PathBuf; 2],
+    shared: &Path,
+) -> Result<Vec<SealedFile>, StoreError> {
+    let file_syncer = Arc::clone(syncer);
+    let files = blocking(move || {
+        let mut files = Vec::with_capacity(objects.len());
+        for StagedObject { whole, sealed, path } in objects {
+            let Whole::File(file) = whole else {
+                return Err(StoreError::InvalidSeal { reason: "a file is of another root" });
+            };
+            let failed = |error| StoreError::from_io("sync", &path, error);
+            file_syncer.sync_file(&file).map_err(failed)?;
+            let found_bytes = file.metadata().map_err(failed)?.len();
+            if found_bytes != sealed.size_bytes {
+                return Err(StoreError::StagedDamaged {
+                    path: path.display().to_string(),
+                    found_bytes,
+                    wanted_bytes: sealed.size_bytes,
+                });
+            }
+            files.push(sealed);
+        }
+        for directory in own {
+            let synced = file_syncer.sync_own_directory(&directory);
+            synced.map_err(|error| StoreError::from_io("sync", &directory, error))?;
+        }
+        Ok(files)
+    })
+    .await?;
+    let synced = syncer.sync_entries(shared).await;
+    synced.map_err(|error| StoreError::from_io("sync", shared, error))?;
+    Ok(files)
+}
+
+/// Gives the objects of an attempt their staged names.
+async fn place_objects(objects: Vec<StagedObject>) -> Result<Vec<SealedFile>, StoreError> {
+    let mut files = Vec::with_capacity(objects.len());
+    for StagedObject { whole, sealed, .. } in objects {
+        let Whole::Upload(ended) = whole else {
+            return Err(StoreError::InvalidSeal { reason: "a file is of another root" });
+        };
+        ended.place().await?;
+        files.push(sealed);
+    }
+    Ok(files)
 }
 
 /// The one attempt that all objects belong to.
@@ -169,22 +233,42 @@ impl Staging {
     /// # Errors
     /// If the file exists, and the errors of the volume.
     pub fn create(&self, name: StagedName) -> Result<StagedFile, StoreError> {
-        let path = self.directory.join(name.to_string());
-        let file = File::options().write(true).create_new(true).open(&path);
+        let object = Object::Staged {
+            run: self.run.clone(),
+            shard: self.shard,
+            attempt: self.attempt.clone(),
+            file: name,
+        };
+        let (sink, path) = match &self.ground {
+            Ground::Volume(directory) => {
+                let path = directory.join(name.to_string());
+                let file = File::options().write(true).create_new(true).open(&path);
+                let file = file.map_err(|error| StoreError::from_io("create", &path, error))?;
+                (Sink::File(file), path)
+            }
+            Ground::Bucket(bucket) => {
+                let upload = Upload::begin(bucket, key(&object));
+                (Sink::Upload(Box::new(upload)), PathBuf::from(object.path()))
+            }
+        };
         Ok(StagedFile {
-            file: file.map_err(|error| StoreError::from_io("create", &path, error))?,
-            object: Object::Staged {
-                run: self.run.clone(),
-                shard: self.shard,
-                attempt: self.attempt.clone(),
-                file: name,
-            },
+            sink,
+            object,
             path,
             buffer: Vec::with_capacity(BUFFER_BYTES),
             hash: Sha256::new(),
             size_bytes: 0,
             failed: None,
         })
+    }
+}
+
+impl Sink {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.write_all(bytes),
+            Self::Upload(upload) => upload.write_all(bytes),
+        }
     }
 }
 
@@ -209,7 +293,11 @@ impl StagedFile {
             size_bytes: self.size_bytes,
             sha256: Digest(self.hash.finalize().into()),
         };
-        Ok(StagedObject { file: self.file, sealed, path: self.path })
+        let whole = match self.sink {
+            Sink::File(file) => Whole::File(file),
+            Sink::Upload(upload) => Whole::Upload(Box::new(upload.end())),
+        };
+        Ok(StagedObject { whole, sealed, path: self.path })
     }
 
     fn write_buffer(&mut self) -> io::Result<()> {
@@ -225,7 +313,7 @@ impl StagedFile {
             return Err(io::Error::new(kind, "an earlier write to this file failed"));
         }
         self.hash.update(bytes);
-        if let Err(error) = self.file.write_all(bytes) {
+        if let Err(error) = self.sink.write_all(bytes) {
             self.failed = Some(error.kind());
             return Err(error);
         }

@@ -9,7 +9,7 @@ use nightshift_core::record::{Record, StoredFile, Verdict};
 use serde::Serialize;
 
 use crate::error::StoreError;
-use crate::input::{Found, inspect, verify_pin};
+use crate::input::{Found, Inputs, inspect_with};
 use crate::root::{Reader, blocking};
 
 /// Faults that are spelled out; the rest are counted.
@@ -91,8 +91,12 @@ pub async fn verify_run(root: &Reader, run: &RunId) -> Result<Verification, Stor
     let mut contradicted = false;
     let stored = root.read::<Final>(&Object::Final { partition, generation }).await?;
     let published = root.is_published(&plan, stored.as_ref()).await?;
-    let mut expected =
-        Expected { published, outputs: ShardSet::default(), rejects: ShardSet::default() };
+    let mut expected = Expected {
+        inputs: Inputs::default(),
+        published,
+        outputs: ShardSet::default(),
+        rejects: ShardSet::default(),
+    };
     let mut records = std::pin::pin!(root.records_in_order(run, decided.iter()));
     while let Some((shard, record)) = records.try_next().await? {
         let Some(record) = record else { continue };
@@ -115,6 +119,7 @@ pub async fn verify_run(root: &Reader, run: &RunId) -> Result<Verification, Stor
 /// The visible files that the records of a run name.
 #[derive(Debug)]
 struct Expected {
+    inputs: Inputs,
     /// Whether readers may see them; they stay where they were staged otherwise.
     published: bool,
     outputs: ShardSet,
@@ -190,12 +195,13 @@ async fn check_file(
         }
     }
     let source = Found {
-        uri: root.path_of(object).display().to_string(),
+        uri: root.uri_of(object),
         format,
         compression: Compression::None,
         partition_columns: Vec::new(),
     };
-    match blocking(move || Ok(inspect(&source, &[]))).await? {
+    let inputs = expected.inputs.clone();
+    match blocking(move || Ok(inspect_with(&inputs, &source, &[]))).await? {
         Ok(inspected) => Ok(Some(inspected.file.rows)),
         Err(error) => {
             found.fault(format!("{visible}: {error}"));
@@ -272,8 +278,9 @@ pub async fn verify_inputs(root: &Reader, found: &mut Verification) -> Result<()
     let object = Object::Plan { run: found.run.clone() };
     let Some(plan) = root.read::<Plan>(&object).await? else { return Ok(()) };
     let files = plan.inputs;
+    let inputs = Inputs::default();
     let faults = blocking(move || {
-        let changed = files.iter().filter_map(|file| verify_pin(file).err());
+        let changed = files.iter().filter_map(|file| inputs.verify_pin(file).err());
         Ok((files.len() as u64, changed.map(|error| crate::error::chain(&error)).collect()))
     });
     let (inputs, faults): (u64, Vec<String>) = faults.await?;

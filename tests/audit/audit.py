@@ -38,10 +38,11 @@ import ledger
 
 
 class Audit:
-    def __init__(self, root, id_column):
+    def __init__(self, root, id_column, copies=()):
         self.root = pathlib.Path(root)
         self.meta = self.root / "_nightshift" / "v1"
         self.id = id_column
+        self.copies = [copy.split("=", 1) for copy in copies]
         self.faults = []
         self.counts = {"runs": 0, "shards": 0, "rows_in": 0, "rows_out": 0, "rows_rejected": 0, "removed": 0}
 
@@ -53,7 +54,10 @@ class Audit:
 
     def input_ids(self, file):
         """The id of every row of one input file, in order."""
-        path = pathlib.Path(file["uri"])
+        uri = file["uri"]
+        for place, folder in self.copies:
+            uri = uri.replace(place, folder, 1) if uri.startswith(place) else uri
+        path = pathlib.Path(uri)
         if file["format"] == "parquet":
             return pq.read_table(path, columns=[self.id], partitioning=None).column(0).to_pylist()
         raw = path.read_bytes()
@@ -296,6 +300,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output")
     parser.add_argument("--id", default="flight_id")
+    parser.add_argument("--copy", action="append", default=[], metavar="S3://PLACE=FOLDER", help="input that was copied here")
     parser.add_argument("--open-ok", action="store_true")
     parser.add_argument("--expect-runs", type=int)
     parser.add_argument("--memory", type=pathlib.Path, metavar="FILE")
@@ -303,7 +308,7 @@ def main():
     parser.add_argument("--redis-complete", action="store_true", help="Redis is said to have everything")
     parser.add_argument("--redis-foreign-ok", action="store_true", help="Redis may be of another root")
     args = parser.parse_args()
-    audit = Audit(args.output, args.id)
+    audit = Audit(args.output, args.id, args.copy)
     root = audit.read_json(audit.meta / "root.json") if args.redis else None
     said = ledger.Ledger(args.redis, root["name"]) if args.redis else None
     if args.memory:

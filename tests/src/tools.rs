@@ -98,6 +98,12 @@ impl Audit {
         Self(Program::new(python()).arg(auditor).arg(output))
     }
 
+    /// The input of `place` lies in `folder`, too.
+    #[must_use]
+    pub fn copy(self, place: &str, folder: &Path) -> Self {
+        Self(self.0.arg("--copy").arg(format!("{place}={}", folder.display())))
+    }
+
     /// Exactly so many runs must be there.
     #[must_use]
     pub fn runs(self, runs: u32) -> Self {

@@ -216,12 +216,15 @@ impl Shared {
         if !source.begun(attempt) {
             return Err(ShardError::GivenUp.failure());
         }
-        let object = Object::Record { run: run.clone(), shard };
-        // Another process may have decided the shard since the run was opened.
-        let existing = runtime.block_on(work.root.read::<Record>(&object));
-        if let Some(record) = existing.map_err(|error| Failure::from_store(&error))? {
-            self.decided(attempt, &record, false);
-            return Ok(());
+        // Another process may have decided the shard since the run was opened. Where a look is a
+        // request, who granted the shard is believed: a record that exists is found by the commit.
+        if !(work.root.is_bucket() && source.grants_undecided()) {
+            let object = Object::Record { run: run.clone(), shard };
+            let existing = runtime.block_on(work.root.read::<Record>(&object));
+            if let Some(record) = existing.map_err(|error| Failure::from_store(&error))? {
+                self.decided(attempt, &record, false);
+                return Ok(());
+            }
         }
         observer.started(shard);
         attempt.say_started();

@@ -291,11 +291,13 @@ impl<'a> Replay<'a> {
         format: OutputFormat,
         scored: &ScoredShard,
     ) -> Result<Outcome, ReplayError> {
-        let mut before = self.root.path_of(&committed.output.visible);
-        if !before.exists() {
-            before = self.root.path_of(&committed.output.staged);
+        let exists = |object| self.runtime.block_on(self.root.exists(object));
+        let mut found = &committed.output.visible;
+        if !exists(found)? {
+            found = &committed.output.staged;
         }
-        if !before.exists() {
+        let before = self.root.path_of(found);
+        if !exists(found)? {
             let what = "other bytes than the record names, and the committed file is gone";
             return Ok(Outcome::Different { what: what.to_owned() });
         }

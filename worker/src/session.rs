@@ -329,7 +329,7 @@ impl Session {
         tracing::debug!(run = %plan.run, seconds = started.elapsed().as_secs_f64(), "concluded");
         match concluded {
             Ok(report) => {
-                story::run_concluded(&report, root.reader().directory().display());
+                story::run_concluded(&report, root.reader().place());
                 let _entered = self.runtime.enter();
                 self.teller.concluded(root, plan, report.clone());
                 let effort = Effort { sync: root.sync_counters(), ..effort };

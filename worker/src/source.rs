@@ -30,6 +30,12 @@ pub trait ShardSource: Send + Sync {
     /// of their rows; blocks while there may be one later.
     fn acquire(&self, max: u32) -> Acquired;
 
+    /// Whether a shard that it hands out was undecided a moment ago, as far as all who work on the
+    /// run can know.
+    fn grants_undecided(&self) -> bool {
+        false
+    }
+
     /// An attempt begins; `false` makes it give up, because the lease is gone.
     fn begun(&self, _attempt: &Attempt) -> bool {
         true

@@ -9,7 +9,7 @@ use arrow::datatypes::DataType;
 use nightshift_core::footprint::Facts;
 use nightshift_core::plan::{Compression, InputFile, InputFormat, OutputFormat, Plan};
 use nightshift_storage::input::parquet::read_footer;
-use nightshift_storage::input::{InputError, InputObject};
+use nightshift_storage::input::{InputError, Inputs};
 
 use crate::engine::Engine;
 use crate::pool::COMMITS_MAX;
@@ -54,8 +54,9 @@ pub fn weigh(plan: &Plan, engine: &dyn Engine) -> Result<Facts, InputError> {
     let shard_rows = plan.shards.iter().map(|shard| shard.rows()).max().unwrap_or(0);
     let batch_rows = shard_rows.min(BATCH_ROWS as u64).max(1);
     let (mut heaviest, mut footer_bytes) = (Weight::default(), 0_u64);
+    let inputs = Inputs::default();
     for file in &plan.inputs {
-        let weight = weight(file, &columns, &carried, batch_rows)?;
+        let weight = weight(&inputs, file, &columns, &carried, batch_rows)?;
         footer_bytes += weight.footer_bytes;
         heaviest.footer_bytes = heaviest.footer_bytes.max(weight.footer_bytes);
         heaviest.decoder_bytes = heaviest.decoder_bytes.max(weight.decoder_bytes);
@@ -93,12 +94,13 @@ fn scores_bytes(engine: &dyn Engine) -> u64 {
 }
 
 fn weight(
+    inputs: &Inputs,
     file: &InputFile,
     columns: &[&str],
     carried: &[&str],
     batch_rows: u64,
 ) -> Result<Weight, InputError> {
-    let object = Arc::new(InputObject::open(&file.uri)?);
+    let object = Arc::new(inputs.open(&file.uri)?);
     if file.format == InputFormat::Parquet {
         let metadata = read_footer(&object, true)?;
         return Ok(parquet::weight(&metadata, columns, carried, batch_rows));

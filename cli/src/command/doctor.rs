@@ -121,7 +121,7 @@ fn output(runtime: &Handle, task: &Task) -> Check {
         if existed {
             root.identify(&task.spec.name).await?;
         }
-        let place = root.directory().display();
+        let place = root.place();
         Ok(format!("{place} keeps its promises: create once, one winner among 20"))
     });
     check("output", probed)

@@ -83,7 +83,7 @@ pub(super) async fn known(root: &Reader, run: &RunId) -> Result<(), Failure> {
         Exit::NoInput,
         format_args!(
             "there is no run {run} in {}; `nightshift status` shows the dates there are",
-            root.directory().display()
+            root.place()
         ),
     ))
 }

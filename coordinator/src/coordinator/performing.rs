@@ -224,7 +224,7 @@ impl Coordinator {
         while let Some(served) = self.root_of(run) {
             match self.conclude_once(&served, run).await {
                 Ok(report) => {
-                    story::run_concluded(&report, served.root.reader().directory().display());
+                    story::run_concluded(&report, served.root.reader().place());
                     self.ledger.run_concluded(&report.verdict);
                     self.count_final(&served, &report.verdict);
                     let outline = |desk: &Desk, _| desk.run(run).map(|run| run.facts.outline());

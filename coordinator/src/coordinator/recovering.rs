@@ -126,7 +126,7 @@ impl Coordinator {
         active.set_closed(hours::why_closed(&active, jiff::Timestamp::now()));
         self.note_plan(&*facts.outline);
         let tasks = self.desk().open(active)?;
-        story::run_opened(&facts.outline, served.root.reader().directory().display());
+        story::run_opened(&facts.outline, served.root.reader().place());
         tracing::info!(%run, epoch, shards = facts.outline.shard_count(), done, "run taken on");
         self.perform(tasks);
         self.changed.notify_waiters();

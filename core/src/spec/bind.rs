@@ -4,6 +4,7 @@ use super::overlap::overlaps;
 use super::{Spec, SpecError, Template};
 use crate::ids::Partition;
 use crate::model::{InvalidModelUri, ModelUri};
+use crate::place::{InvalidPlace, Place};
 
 /// What to do about a model that is named wrongly.
 pub(super) const MODEL_REMEDY: &str = "see docs/models.md for the references there are";
@@ -12,11 +13,11 @@ use crate::plan::Reporting;
 /// The places of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bound {
-    /// Absolute path or pattern of the input.
+    /// Absolute path or pattern of the input, or one that begins with `s3://`.
     pub input: String,
     /// The model; a folder is an absolute path.
     pub model: ModelUri,
-    /// Absolute path of the output root.
+    /// Absolute path of the output root, or `s3://bucket/prefix`.
     pub output: String,
     /// Who is told of the run, where anybody is.
     pub reporting: Option<Reporting>,
@@ -41,19 +42,19 @@ impl Spec {
     /// When a scheme is not known, or the output would be read as input.
     pub fn bind(&self, file: &str, base: &str, partition: Partition) -> Result<Bound, SpecError> {
         let version = self.model.version.as_deref().unwrap_or_default();
-        let place = |template: &Template, field: &str| {
+        let bound_place = |template: &Template, field: &str| {
             let text = template.fill(&self.name, partition, version);
-            absolute(base, &text).map_err(|scheme| SpecError {
+            place(base, &text).map_err(|invalid| SpecError {
                 file: file.to_owned(),
                 line: 1,
                 column: 1,
                 field: field.to_owned(),
-                problem: format!("`{scheme}://` is not supported by this version"),
-                remedy: "name a path, or file:///…".to_owned(),
+                problem: invalid.to_string(),
+                remedy: invalid.remedy().to_owned(),
             })
         };
         let mut bound = Bound {
-            input: place(&self.input.uri, "spec.input.uri")?,
+            input: bound_place(&self.input.uri, "spec.input.uri")?,
             model: self.model_uri(base, partition).map_err(|error| SpecError {
                 file: file.to_owned(),
                 line: 1,
@@ -62,12 +63,11 @@ impl Spec {
                 problem: error.to_string(),
                 remedy: MODEL_REMEDY.to_owned(),
             })?,
-            output: place(&self.output.uri, "spec.output.uri")?,
+            output: bound_place(&self.output.uri, "spec.output.uri")?,
             reporting: None,
         };
         // The pattern with its placeholders: an output that collides on another date collides.
-        let pattern =
-            absolute(base, self.input.uri.as_str()).unwrap_or_else(|_| bound.input.clone());
+        let pattern = place(base, self.input.uri.as_str()).unwrap_or_else(|_| bound.input.clone());
         if overlaps(&pattern, &bound.output) {
             return Err(SpecError {
                 file: file.to_owned(),
@@ -115,6 +115,16 @@ impl Spec {
     }
 }
 
+/// `text` as an absolute, lexically normalised path, or as the prefix of a bucket.
+pub(super) fn place(base: &str, text: &str) -> Result<String, InvalidPlace> {
+    match text.parse()? {
+        Place::Volume(path) => {
+            absolute(base, &path).map_err(|scheme| InvalidPlace::Scheme { scheme })
+        }
+        Place::Bucket(place) => Ok(place.to_string()),
+    }
+}
+
 /// `text` as an absolute, lexically normalised path; the scheme if it is not a file.
 pub(super) fn absolute(base: &str, text: &str) -> Result<String, String> {
     let path = match text.split_once("://") {
@@ -138,7 +148,7 @@ pub(super) fn absolute(base: &str, text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::absolute;
+    use super::{absolute, place};
 
     #[test]
     fn paths_are_resolved_against_the_folder_of_the_spec() {
@@ -148,5 +158,11 @@ mod tests {
         assert_eq!(absolute("/a/b", "file:///x/y").unwrap(), "/x/y");
         assert_eq!(absolute("/a/b", "../../../../etc").unwrap(), "/etc");
         assert_eq!(absolute("/a", "s3://b/k").unwrap_err(), "s3");
+    }
+
+    #[test]
+    fn a_bucket_is_what_it_is_wherever_the_spec_lies() {
+        assert_eq!(place("/a", "s3://lake/k/").unwrap(), "s3://lake/k");
+        assert_eq!(place("/a", "k").unwrap(), "/a/k");
     }
 }

@@ -8,6 +8,7 @@ use super::{
     Backfill, DEFAULT_SHARD_ROWS, Dtype, Input, Model, Order, Output, Reprocess, Retention,
     Retries, SPEC_MAX_BYTES, Spec, SpecError, Template, Workers,
 };
+use crate::place::Place;
 use crate::plan::{OutputFormat, SHARDS_MAX, Sharding};
 use crate::window::{InvalidWindow, Window};
 
@@ -195,7 +196,7 @@ impl Checker<'_> {
             let problem = format!("`{both}` is an id column already");
             return Err(self.error(raw.referenced, "spec.input.keep", &problem, "remove it here"));
         }
-        let uri = self.template(&raw.uri, "spec.input.uri")?;
+        let uri = self.place(&raw.uri, "spec.input.uri")?;
         if uri.has_model_version() {
             return Err(self.error(
                 raw.uri.referenced,
@@ -263,7 +264,7 @@ impl Checker<'_> {
 
     fn output(&self, raw: &raw::Output) -> Result<Output, SpecError> {
         let field = "spec.output.uri";
-        let uri = self.template(&raw.uri, field)?;
+        let uri = self.place(&raw.uri, field)?;
         if uri.as_str().split('/').any(|step| step == "..") {
             let remedy = "write the folder without `..`, or an absolute path";
             return Err(self.error(
@@ -283,6 +284,22 @@ impl Checker<'_> {
             ));
         }
         Ok(Output { uri, format: raw.format.unwrap_or(OutputFormat::Parquet) })
+    }
+
+    /// A place of rows: a path, or the prefix of a bucket.
+    fn place(&self, raw: &Spanned<String>, field: &str) -> Result<Template, SpecError> {
+        let template = self.template(raw, field)?;
+        // What stands for a placeholder changes nothing about the shape of a place.
+        let date = crate::ids::Partition::Date(jiff::civil::Date::ZERO);
+        let filled = template.as_str().replace("{date}", &date.to_string());
+        let filled = filled.replace("{name}", "name").replace("{model_version}", "version");
+        match filled.parse::<Place>() {
+            Ok(_) => Ok(template),
+            Err(invalid) => {
+                let at = raw.referenced;
+                Err(self.error(at, field, &invalid.to_string(), invalid.remedy()))
+            }
+        }
     }
 
     fn template(&self, raw: &Spanned<String>, field: &str) -> Result<Template, SpecError> {

@@ -1,6 +1,6 @@
 //! `spec.report`: who is told of a run, and its places for one partition.
 
-use super::bind::absolute;
+use super::bind::{absolute, place as absolute_place};
 use super::overlap::overlaps;
 use super::{Spec, SpecError, Template};
 use crate::endpoint::Endpoint;
@@ -54,7 +54,8 @@ impl Spec {
         output: &str,
     ) -> Result<Option<Reporting>, SpecError> {
         let ReportSpec { uri, webhook, lineage } = &self.report;
-        let pattern = absolute(base, self.input.uri.as_str()).unwrap_or_else(|_| input.to_owned());
+        let pattern =
+            absolute_place(base, self.input.uri.as_str()).unwrap_or_else(|_| input.to_owned());
         let version = self.model.version.as_deref().unwrap_or_default();
         let place = |template: &Template, field: &str| {
             let text = template.fill(&self.name, partition, version);

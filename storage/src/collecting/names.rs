@@ -9,8 +9,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
+use nightshift_core::layout::Object;
+use object_store::{Error, ObjectStoreExt};
+
 use crate::error::StoreError;
-use crate::root::blocking;
+use crate::root::{Medium, Reader, blocking, key};
 
 /// Whether files are removed, or only looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +39,7 @@ impl Counted {
 /// One name that goes, and the run (by its place in a list) for which it is counted.
 #[derive(Debug)]
 pub(super) struct Name {
-    pub(super) path: PathBuf,
+    pub(super) object: Object,
     pub(super) owner: usize,
 }
 
@@ -46,15 +49,21 @@ pub(super) struct Name {
 /// # Errors
 /// The errors of the volume; names may have gone before.
 pub(super) async fn take(
+    root: &Reader,
     names: Vec<Name>,
     owners: usize,
     hand: Hand,
 ) -> Result<Vec<Counted>, StoreError> {
+    if let Medium::Bucket(_) = root.medium() {
+        return take_objects(root, names, owners, hand).await;
+    }
+    let names: Vec<(PathBuf, usize)> =
+        names.into_iter().map(|name| (root.path_of(&name.object), name.owner)).collect();
     blocking(move || {
         let mut counted = vec![Counted::default(); owners];
         // Names that go of each file, by device and inode.
         let mut going: BTreeMap<(u64, u64), u64> = BTreeMap::new();
-        for Name { path, owner } in names {
+        for (path, owner) in names {
             let found = match path.symlink_metadata() {
                 Ok(found) => found,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -78,6 +87,34 @@ pub(super) async fn take(
         Ok(counted)
     })
     .await
+}
+
+/// The same in a bucket, where every name has bytes of its own.
+async fn take_objects(
+    root: &Reader,
+    names: Vec<Name>,
+    owners: usize,
+    hand: Hand,
+) -> Result<Vec<Counted>, StoreError> {
+    let mut counted = vec![Counted::default(); owners];
+    for Name { object, owner } in names {
+        let path = key(&object);
+        let freed_bytes = match root.store().head(&path).await {
+            Ok(found) => found.size,
+            Err(Error::NotFound { .. }) => continue,
+            Err(error) => return Err(StoreError::from_store("look at", &path, error)),
+        };
+        if hand == Hand::Remove {
+            match root.store().delete(&path).await {
+                Ok(()) | Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(StoreError::from_store("remove", &path, error)),
+            }
+        }
+        if let Some(counted) = counted.get_mut(owner) {
+            counted.add(Counted { files: 1, freed_bytes });
+        }
+    }
+    Ok(counted)
 }
 
 /// Removes one name; false if it was gone.

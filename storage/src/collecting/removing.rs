@@ -11,7 +11,7 @@ use super::names::{Hand, Name, prune, take};
 use super::sweep::{Sweep, Target};
 use super::{CollectError, Collected, Rules, judge_partition};
 use crate::error::StoreError;
-use crate::root::{Probed, blocking};
+use crate::root::{Directory, Medium, Probed, blocking};
 
 /// Levels of folders below the attempts of a run: shards, then attempts.
 const ATTEMPT_LEVELS: u32 = 2;
@@ -77,16 +77,20 @@ async fn decide(root: &Probed, rules: &Rules, target: &Target) -> Result<(), Sto
 /// Removes `_SUCCESS`, durably: what goes after it must not be trusted after a power failure.
 async fn remove_marker(root: &Probed, run: &RunId) -> Result<(), StoreError> {
     let RunId { partition, generation, .. } = *run;
-    let path = root.path_of(&Object::Success { partition, generation });
-    take(vec![Name { path, owner: 0 }], 1, Hand::Remove).await?;
-    let folder = root.path_of_prefix(&Prefix::Visible(partition, generation));
-    let synced = root.syncer().sync_entries(&folder).await;
+    let object = Object::Success { partition, generation };
+    take(root, vec![Name { object, owner: 0 }], 1, Hand::Remove).await?;
+    let Medium::Volume(Directory { path, syncer }) = root.medium() else { return Ok(()) };
+    let folder = path.join(Prefix::Visible(partition, generation).path());
+    let synced = syncer.sync_entries(&folder).await;
     synced.map_err(|error| StoreError::from_io("sync", &folder, error))
 }
 
-/// Removes the folders of a run that are empty now: of its attempts, and if they go of its visible
+/// Removes the folders of a run that are empty now, where there are folders: of its attempts, and if they go of its visible
 /// files.
 async fn remove_folders(root: &Probed, run: &RunId, visible: bool) -> Result<(), StoreError> {
+    if let Medium::Bucket(_) = root.medium() {
+        return Ok(());
+    }
     let attempts = root.path_of_prefix(&Prefix::Attempts(run.clone()));
     let mut folders: Vec<(PathBuf, u32)> = vec![(attempts, ATTEMPT_LEVELS)];
     if visible {

@@ -1,4 +1,5 @@
-//! What killed processes left: temporary files of documents, and folders of probes.
+//! What killed processes left: temporary files of documents, folders of probes, and in a bucket
+//! uploads that nobody finished.
 //!
 //! Removing either is safe whoever still uses it: a create that has lost its temporary file is
 //! settled like any other whose outcome is unknown, with a new one. The age only keeps that from
@@ -10,18 +11,26 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use futures::TryStreamExt;
+use jiff::{SignedDuration, Timestamp};
 use nightshift_core::ids::Partition;
 use nightshift_core::layout::{self, Prefix};
 use nightshift_core::retention::Fate;
+use object_store::path::Path as ObjectPath;
+use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::names::Hand;
 use super::{CollectError, Rules, Strays, judge_partition};
+use crate::bucket::Bucket;
 use crate::error::StoreError;
-use crate::root::{Probed, Reader, blocking};
+use crate::root::{Medium, Probed, Reader, blocking};
 
 /// How long nobody has written to what counts as left behind. A create takes a second at most; an
 /// hour covers a volume that hangs and clocks that differ.
 const STRAY_AGE: Duration = Duration::from_secs(3_600);
+
+/// How old an upload is that counts as given up: a large file may be written for hours.
+const UPLOAD_AGE: Duration = Duration::from_secs(24 * 3_600);
 
 /// Where strays are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +72,15 @@ async fn go_through(
     place: Place,
     hand: Hand,
 ) -> Result<Strays, CollectError> {
+    if let Medium::Bucket(bucket) = root.medium() {
+        return Ok(match place {
+            Place::Top => in_bucket(bucket, rules, hand).await?,
+            // Nothing temporary lies beside documents.
+            Place::Date(_) => Strays::default(),
+        });
+    }
     let folders: Vec<PathBuf> = match place {
-        Place::Top => vec![root.directory().join(layout::private_directory())],
+        Place::Top => vec![Path::new(root.place()).join(layout::private_directory())],
         Place::Date(partition) => {
             let folders = folders_of(root, rules, partition).await?;
             folders.iter().map(|folder| root.path_of_prefix(folder)).collect()
@@ -104,9 +120,50 @@ async fn folders_of(
     Ok(folders)
 }
 
+/// Objects of probes, and uploads that nobody finished.
+async fn in_bucket(bucket: &Bucket, rules: &Rules, hand: Hand) -> Result<Strays, StoreError> {
+    let mut strays = Strays::default();
+    let old = |at: Timestamp, age: Duration| {
+        SignedDuration::try_from(age).is_ok_and(|age| rules.now.duration_since(at) >= age)
+    };
+    let private = ObjectPath::from(layout::private_directory());
+    let failed =
+        |what| move |error| StoreError::from_store(what, layout::private_directory(), error);
+    let below = bucket.list_with_delimiter(Some(&private)).await.map_err(failed("list"))?;
+    let probes = below
+        .common_prefixes
+        .into_iter()
+        .filter(|folder| folder.filename().is_some_and(layout::is_probe_directory));
+    for folder in probes {
+        let mut objects = bucket.list(Some(&folder));
+        let mut any = false;
+        while let Some(one) = objects.try_next().await.map_err(failed("list"))? {
+            let modified = Timestamp::from_second(one.last_modified.timestamp());
+            if !modified.is_ok_and(|modified| old(modified, STRAY_AGE)) {
+                continue;
+            }
+            if hand == Hand::Remove {
+                bucket.delete(&one.location).await.map_err(failed("remove"))?;
+            }
+            any = true;
+            strays.freed_bytes += one.size;
+        }
+        strays.probes += u64::from(any);
+    }
+    for upload in bucket.unfinished().await {
+        if old(upload.begun, UPLOAD_AGE) {
+            if hand == Hand::Remove {
+                bucket.abort(&upload).await?;
+            }
+            strays.files += 1;
+        }
+    }
+    Ok(strays)
+}
+
 /// Goes through the entries of one folder, not those below it.
 async fn in_folder(root: &Reader, folder: PathBuf, hand: Hand) -> Result<Strays, StoreError> {
-    let directory = root.directory().to_path_buf();
+    let directory = PathBuf::from(root.place());
     blocking(move || {
         let failed = |error| StoreError::from_io("list", &folder, error);
         let entries = match std::fs::read_dir(&folder) {

@@ -209,15 +209,15 @@ impl Sweep {
                 if let Some(object @ Object::Staged { .. }) = &listed.object
                     && !is_named(&named, object)
                 {
-                    names.push(Name { path: root.path_of(object), owner });
+                    names.push(Name { object: object.clone(), owner });
                 }
             }
             // The visible name goes first: while it is there, its data is too.
             for object in target.visible_files(shard) {
-                names.insert(0, Name { path: root.path_of(&object), owner });
+                names.insert(0, Name { object, owner });
             }
         }
-        Ok(take(names, self.targets.len(), hand).await?)
+        Ok(take(root, names, self.targets.len(), hand).await?)
     }
 
     /// Attempts at `shard` that a record of a run that stays names.

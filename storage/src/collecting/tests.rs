@@ -64,7 +64,7 @@ fn files(root: &Probed) -> Vec<String> {
         }
     }
     let mut found = Vec::new();
-    gather(root.directory(), &mut found);
+    gather(std::path::Path::new(root.place()), &mut found);
     found.sort();
     found
 }
@@ -216,7 +216,7 @@ async fn files_of_other_people_stay() {
 async fn what_killed_processes_left_goes_when_it_is_old() {
     let Stage { root, .. } = &Stage::new().await;
     let run = begin(root, "a", false).await;
-    let private = root.directory().join("_nightshift/v1");
+    let private = std::path::Path::new(root.place()).join("_nightshift/v1");
     let temporary = private.join(format!("runs/{}/records/0000001.json#7", run.run));
     let probe = private.join("probe-01ARZ3NDEKTSV4RRFFQ69G5FAV");
     std::fs::create_dir(&probe).unwrap();

@@ -6,12 +6,14 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
+use nightshift_core::place::Place;
 use nightshift_core::plan::{Compression, InputFormat, PartitionColumn};
 use percent_encoding::percent_decode_str;
 
-use super::InputError;
+use super::{InputError, Inputs};
 
 mod glob;
+mod listing;
 
 use glob::Segment;
 
@@ -27,7 +29,7 @@ const NEARBY_SHOWN: usize = 5;
 /// One input file that exists, not opened yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// Absolute path.
+    /// Absolute path, or `s3://bucket/key`.
     pub uri: String,
     /// Format, from its name or as asked for.
     pub format: InputFormat,
@@ -39,7 +41,7 @@ pub struct Found {
 
 /// Finds the input files that `pattern` names, sorted by path.
 ///
-/// `pattern` is an absolute local path: a file, a directory (all data files below it) or a glob
+/// `pattern` is an absolute path or one of a bucket, as `s3://bucket/key`: a file, a directory (all data files below it) or a glob
 /// with `*`, `?`, `[…]` within a name and `**` for any number of directories. Names that start
 /// with `_` or `.` are skipped below the fixed part of the path, as Spark, Hive and DuckDB do.
 /// The format comes from the extension (`.parquet`, `.csv`, `.jsonl`, `.ndjson`; text also with
@@ -52,6 +54,28 @@ pub struct Found {
 /// # Errors
 /// [`InputError::Missing`] if nothing matches, and the errors about patterns and formats.
 pub fn discover(pattern: &str, format: Option<InputFormat>) -> Result<Vec<Found>, InputError> {
+    discover_with(&Inputs::default(), pattern, format)
+}
+
+/// As [`discover`], by the connections of `inputs`.
+///
+/// # Errors
+/// As [`discover`].
+pub fn discover_with(
+    inputs: &Inputs,
+    pattern: &str,
+    format: Option<InputFormat>,
+) -> Result<Vec<Found>, InputError> {
+    match pattern.parse() {
+        Ok(Place::Bucket(place)) => {
+            let named = listing::list(inputs, pattern, &place)?;
+            select(pattern, named, format)
+        }
+        _ => discover_files(pattern, format),
+    }
+}
+
+fn discover_files(pattern: &str, format: Option<InputFormat>) -> Result<Vec<Found>, InputError> {
     let invalid = |reason: &str| InputError::Pattern {
         pattern: pattern.to_owned(),
         reason: reason.to_owned(),

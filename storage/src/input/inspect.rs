@@ -8,7 +8,7 @@ use std::thread;
 use arrow::datatypes::{DataType, Field, Schema};
 use nightshift_core::plan::{ColumnKind, InferredColumn, InputFile, InputFormat, Mark};
 
-use super::{Evidence, Found, InputError, InputObject, parquet, text, unify};
+use super::{Evidence, Found, InputError, Inputs, parquet, text, unify};
 
 /// Most files inspected at the same time; more would only queue at the device.
 const INSPECT_THREADS_MAX: usize = 8;
@@ -40,7 +40,19 @@ pub struct Inspected {
 /// See [`InputError`]. A needed column that a JSON lines file does not show is left to [`unify`],
 /// since another file may show it.
 pub fn inspect(found: &Found, needed: &[String]) -> Result<Inspected, InputError> {
-    let object = Arc::new(InputObject::open(&found.uri)?);
+    inspect_with(&Inputs::default(), found, needed)
+}
+
+/// As [`inspect`], by the connections of `inputs`.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn inspect_with(
+    inputs: &Inputs,
+    found: &Found,
+    needed: &[String],
+) -> Result<Inspected, InputError> {
+    let object = Arc::new(inputs.open(&found.uri)?);
     let mut file = InputFile {
         uri: found.uri.clone(),
         format: found.format,
@@ -140,6 +152,18 @@ pub(super) fn missing_column(uri: &str, column: &str, schema: &Schema) -> InputE
 /// # Errors
 /// The first one in the order of `found`.
 pub fn inspect_all(found: &[Found], needed: &[String]) -> Result<Vec<Inspected>, InputError> {
+    inspect_all_with(&Inputs::default(), found, needed)
+}
+
+/// As [`inspect_all`], by the connections of `inputs`.
+///
+/// # Errors
+/// As [`inspect_all`].
+pub fn inspect_all_with(
+    inputs: &Inputs,
+    found: &[Found],
+    needed: &[String],
+) -> Result<Vec<Inspected>, InputError> {
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let threads = threads.min(INSPECT_THREADS_MAX).min(found.len());
     let next = AtomicUsize::new(0);
@@ -155,7 +179,7 @@ pub fn inspect_all(found: &[Found], needed: &[String]) -> Result<Vec<Inspected>,
                         return;
                     }
                     let Some(file) = found.get(at) else { return };
-                    let result = inspect(file, needed);
+                    let result = inspect_with(inputs, file, needed);
                     if result.is_err() {
                         failed.fetch_min(at, Ordering::Relaxed);
                     }

@@ -71,8 +71,8 @@ pub fn read_footer(
         return Err(broken(format!("{size} bytes are too few")));
     }
     let chunks = ObjectChunks(Arc::clone(object));
-    let failed = |source: ParquetError| match object.take_fault() {
-        Some(source) => InputError::Io { uri: uri(), source },
+    let failed = |source: ParquetError| match object.take_failure() {
+        Some(failure) => failure,
         None => InputError::Footer { uri: uri(), source: Box::new(source) },
     };
     let tail = chunks.get_bytes(size - 8, 8).map_err(failed)?;

@@ -126,8 +126,8 @@ fn mark(facts: &mut Facts, found: &Found, byte: u64) {
 
 fn damaged(object: &InputObject, row: u64, source: io::Error) -> InputError {
     let uri = object.uri().to_owned();
-    match object.take_fault() {
-        Some(source) => InputError::Io { uri, source },
+    match object.take_failure() {
+        Some(failure) => failure,
         None => InputError::Compressed { uri, row, source },
     }
 }

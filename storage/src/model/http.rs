@@ -247,6 +247,6 @@ pub(super) fn words(error: reqwest::Error) -> String {
 }
 
 /// TLS is done with ring in every program of the workspace. Whoever was first has chosen it.
-pub(super) fn use_ring() {
+pub(crate) fn use_ring() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

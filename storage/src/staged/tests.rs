@@ -91,10 +91,10 @@ async fn a_write_that_failed_can_never_be_finished() {
     let staging = root.stage(&run(), ShardIndex(1), &attempt()).unwrap();
     let mut file = staging.create(DATA).unwrap();
     // Every write to this device fails for want of space.
-    file.file = File::options().write(true).open("/dev/full").unwrap();
+    file.sink = Sink::File(File::options().write(true).open("/dev/full").unwrap());
     file.write_all(b"x").unwrap();
     assert_eq!(file.flush().unwrap_err().kind(), io::ErrorKind::StorageFull);
-    file.file = File::create(directory.path().join("elsewhere")).unwrap();
+    file.sink = Sink::File(File::create(directory.path().join("elsewhere")).unwrap());
     let error = file.finish().unwrap_err();
     assert!(matches!(error, StoreError::NoSpace { .. }), "{error:?}");
 }

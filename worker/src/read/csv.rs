@@ -152,9 +152,8 @@ pub(super) fn damage(
     row: u64,
     source: std::io::Error,
 ) -> ReadError {
-    let uri = input.uri.clone();
-    match object.take_fault() {
-        Some(source) => ReadError::Io { uri, source },
-        None => ReadError::Corrupt { uri, row, source: Box::new(source) },
+    match object.take_failure() {
+        Some(failure) => ReadError::from_input(&input.uri, &input.pin, failure),
+        None => ReadError::Corrupt { uri: input.uri.clone(), row, source: Box::new(source) },
     }
 }

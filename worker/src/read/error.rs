@@ -18,6 +18,8 @@ pub enum ErrorClass {
     Changed,
     /// There is no file. It may be gone, or this host may not see it.
     Missing,
+    /// A store refuses: no other try helps before somebody grants the right.
+    Denied,
 }
 
 /// Why a slice cannot be read. A row that cannot be read is no error, but a reject.
@@ -139,6 +141,11 @@ impl ReadError {
         match self {
             Self::Changed { .. } => ErrorClass::Changed,
             Self::Missing { .. } => ErrorClass::Missing,
+            Self::Io { uri, source }
+                if uri.starts_with("s3://") && source.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                ErrorClass::Denied
+            }
             Self::Io { .. } => ErrorClass::Transient,
             Self::Open { .. }
             | Self::Corrupt { .. }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nightshift_core::plan::{InputFile, InputFormat};
-use nightshift_storage::input::InputObject;
+use nightshift_storage::input::{InputObject, Inputs};
 
 use super::csv::CsvLayout;
 use super::jsonl::JsonlLayout;
@@ -43,9 +43,13 @@ impl Layout {
 }
 
 impl OpenFile {
-    fn open(input: &InputFile, columns: &[ColumnRequest]) -> Result<Self, ReadError> {
+    fn open(
+        inputs: &Inputs,
+        input: &InputFile,
+        columns: &[ColumnRequest],
+    ) -> Result<Self, ReadError> {
         let failed = |error| ReadError::from_input(&input.uri, &input.pin, error);
-        let object = Arc::new(InputObject::open(&input.uri).map_err(failed)?);
+        let object = Arc::new(inputs.open(&input.uri).map_err(failed)?);
         // Before the content is looked at: of another version anything may be wrong.
         object.check(&input.pin).map_err(failed)?;
         let layout = match input.format {
@@ -66,6 +70,7 @@ impl OpenFile {
 /// The files opened last, the most recent one at the end.
 #[derive(Debug, Default)]
 pub(super) struct Files {
+    inputs: Inputs,
     open: Mutex<Vec<Arc<OpenFile>>>,
 }
 
@@ -80,7 +85,7 @@ impl Files {
         if let Some(known) = self.known(input) {
             return Ok(known);
         }
-        let file = Arc::new(OpenFile::open(input, columns)?);
+        let file = Arc::new(OpenFile::open(&self.inputs, input, columns)?);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = open.iter().find(|known| known.input == *input) {
             return Ok(Arc::clone(known));

@@ -230,8 +230,8 @@ fn failed<E>(file: &OpenFile, row: u64, error: E) -> ReadError
 where
     E: std::error::Error + Send + Sync + 'static,
 {
-    match file.object.take_fault() {
-        Some(source) => ReadError::Io { uri: file.input.uri.clone(), source },
+    match file.object.take_failure() {
+        Some(failure) => ReadError::from_input(&file.input.uri, &file.input.pin, failure),
         None => corrupt(&file.input, row, error),
     }
 }

@@ -92,6 +92,7 @@ impl ShardError {
                 ReadErrorClass::Data => (Class::Data, "unreadable", Exit::Data, Everywhere),
                 ReadErrorClass::Changed => (Class::Data, "input_changed", Exit::Data, Everywhere),
                 ReadErrorClass::Missing => (Class::Data, "input_missing", Exit::Data, Host),
+                ReadErrorClass::Denied => (Class::Config, "read_denied", Exit::Permission, Host),
                 ReadErrorClass::Transient => (Class::Transient, "read", Exit::Io, Host),
             },
             Self::Engine(error) => match error.class() {
@@ -109,6 +110,10 @@ impl ShardError {
                 | std::io::ErrorKind::FileTooLarge
                 | std::io::ErrorKind::ReadOnlyFilesystem => {
                     (Class::Config, "no_space", Exit::Io, Host)
+                }
+                // A bucket refuses while a large file is written.
+                std::io::ErrorKind::PermissionDenied => {
+                    (Class::Config, "store", Exit::Permission, Host)
                 }
                 _ => (Class::Transient, "write", Exit::Io, Host),
             },

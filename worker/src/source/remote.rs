@@ -168,6 +168,11 @@ impl ShardSource for Remote {
         }
     }
 
+    /// The coordinator hears of every record.
+    fn grants_undecided(&self) -> bool {
+        true
+    }
+
     fn begun(&self, attempt: &Attempt) -> bool {
         let batch_rows = attempt.work.scorer.reader().batch_rows();
         let id = id_of(attempt);

@@ -95,7 +95,7 @@ impl Coordinator {
         let table = if epoch > 1 { table.awaiting_adoption(Moment(0)) } else { table };
         Arc::new(Self {
             run: prepared.run().clone(),
-            output_root: prepared.root.directory().display().to_string(),
+            output_root: prepared.root.place().to_owned(),
             plan_sha256: prepared.plan_sha256,
             root: prepared.root.clone(),
             times,

@@ -21,7 +21,7 @@ fn file(prepared: &Prepared, name: &str, rows: u64) -> PathBuf {
 }
 
 fn commit(prepared: &Prepared, data: &Path, more: &[&str]) -> Output {
-    let root = prepared.root.directory().display().to_string();
+    let root = prepared.root.place().to_owned();
     let run = prepared.run().to_string();
     let data = data.display().to_string();
     let (rows, shard) = (ROWS.to_string(), "3");
@@ -140,7 +140,7 @@ fn what_does_not_fit_the_plan_is_refused_and_leaves_no_record() {
 fn an_unknown_run_or_root_is_missing_input_and_makes_no_folder() {
     let prepared = Prepared::with_format(ROWS, "jsonl");
     let data = file(&prepared, "a.jsonl", ROWS).display().to_string();
-    let root = prepared.root.directory().display().to_string();
+    let root = prepared.root.place().to_owned();
     let nowhere = prepared.folder.path().join("nowhere");
     let elsewhere = nowhere.display().to_string();
     for (root, run) in [(&root, "flights-all-g2"), (&elsewhere, "flights-all-g1")] {

@@ -8,7 +8,7 @@ use ::parquet::arrow::ArrowWriter;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 
 use super::*;
-use crate::input::{discover, verify_pin};
+use crate::input::{InputObject, discover, verify_pin};
 
 fn write(directory: &Path, name: &str, bytes: impl AsRef<[u8]>) -> Found {
     let path = directory.join(name);

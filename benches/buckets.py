@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Read → score → write from a bucket against a disk: 1,000,000 flights in 200 shards.
+
+    make bench-buckets                       # builds, makes the data and runs this
+    benches/buckets.py [--rounds 5] [--endpoint URL]
+
+Without an endpoint it starts the S3 server of the tests (tests/stores/s3.py), which is Python, on
+the same cores: its own time is in the figures. In every round, one after the other:
+
+  disk       input and output on a volume, everything synced before it counts
+  bucket     the same input and output in a bucket of the server
+
+Prints best and median of each (wall time of the whole command), the ratio of the best, and how many
+requests a shard took, by kind, as the server logs them.
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import flights
+
+ROOT = flights.ROOT
+STORES = ROOT / ".venv-stores" / "bin" / "python"
+SHARDS = 200  # of flights.SPEC
+KEYS = dict(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_REGION="us-east-1")
+
+
+def start_server():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = flights.WORK / "s3.log"
+    with log.open("w") as out:
+        server = subprocess.Popen([STORES, ROOT / "tests" / "stores" / "s3.py", str(port)], stderr=out)
+    for _ in range(100):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return server, f"http://127.0.0.1:{port}", log
+        except OSError:
+            time.sleep(0.1)
+    sys.exit("the S3 server does not answer")
+
+
+def run(binary, spec, place_in, place_out, environment):
+    command = [binary, "run", spec, "--input", place_in, "--output", place_out]
+    started = time.perf_counter()
+    done = subprocess.run([*command, "--output-format", "json"], env=environment, stdout=subprocess.PIPE)
+    seconds = time.perf_counter() - started
+    if done.returncode != 0:
+        sys.exit(f"{command} ended with {done.returncode}")
+    return seconds
+
+
+def requests(log, skip):
+    """Requests in the server's log after `skip` lines, by method."""
+    lines = log.read_text(errors="replace").splitlines()[skip:]
+    found = (re.search(r'"(?:\x1b\[[0-9;]*m)*(GET|PUT|HEAD|POST|DELETE) ', line) for line in lines)
+    return collections.Counter(match.group(1) for match in found if match)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--endpoint")
+    arguments = parser.parse_args()
+    data, spec = flights.prepare(ROOT / ".venv" / "bin" / "python")
+    binary = ROOT / "target" / "release" / "nightshift"
+    server, endpoint, log = (None, arguments.endpoint, None) if arguments.endpoint else start_server()
+    environment = {**os.environ, **({} if arguments.endpoint else KEYS), "AWS_ENDPOINT_URL": endpoint}
+    try:
+        put = [STORES, ROOT / "tests" / "stores" / "bucket.py", endpoint, "bench", "in", data.parent / "in"]
+        (data.parent / "in").mkdir(exist_ok=True)
+        copy = data.parent / "in" / data.name
+        if not copy.exists():
+            os.link(data, copy)
+        subprocess.run(put, check=True)
+        seconds = collections.defaultdict(list)
+        counted = collections.Counter()
+        for number in range(arguments.rounds):
+            folder = str(flights.fresh("disk"))
+            seconds["disk"].append(run(binary, spec, str(data), folder, environment))
+            skip = len(log.read_text(errors="replace").splitlines()) if log else 0
+            place = f"s3://bench/out-{os.getpid()}-{number}"
+            seconds["bucket"].append(run(binary, spec, f"s3://bench/in/{data.name}", place, environment))
+            if log:
+                counted = requests(log, skip)
+        for name, taken in seconds.items():
+            print(f"{name:8} best {min(taken):6.2f} s   median {statistics.median(taken):6.2f} s")
+        print(f"bucket / disk: {min(seconds['bucket']) / min(seconds['disk']):.2f}")
+        if counted:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in counted.most_common())
+            print(f"requests of the last run: {kinds}; {sum(counted.values()) / SHARDS:.2f} a shard")
+    finally:
+        if server:
+            server.terminate()
+            server.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+//! Clients of a bucket, as the environment says: the usual variables and files of AWS.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nightshift_core::model::refused_host;
+use nightshift_core::place::BucketPlace;
+use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredentialProvider};
+use object_store::{BackoffConfig, ClientOptions, RetryConfig};
+use reqwest::Url;
+
+use super::profile::Profile;
+use crate::error::StoreError;
+
+/// The patient client's further tries for one request, which ride out some 20 seconds.
+const RETRIES: usize = 8;
+const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Tries for credentials: where none are set, an instance without a metadata service must not be
+/// asked for minutes.
+const CREDENTIAL_RETRIES: usize = 2;
+
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// How long one request may take, with its body.
+const REQUEST_MAX: Duration = Duration::from_secs(30);
+/// Seconds of [`REQUEST_MAX`] for who knows better: a slow line, or a test.
+const REQUEST_MAX_VARIABLE: &str = "NIGHTSHIFT_STORE_TIMEOUT";
+
+/// A client that tries again by itself, and one that never does.
+pub(super) fn connect(place: &BucketPlace) -> Result<(AmazonS3, AmazonS3), StoreError> {
+    let plain = check_endpoints()?;
+    let options = ClientOptions::new()
+        .with_allow_http(plain)
+        .with_connect_timeout(CONNECT_MAX)
+        .with_timeout(request_max()?);
+    let base = || {
+        crate::model::use_ring();
+        AmazonS3Builder::from_env()
+            .with_bucket_name(&place.bucket)
+            .with_client_options(options.clone())
+            // Every store has the delete of one object, not every one that of many.
+            .with_disable_bulk_delete(true)
+    };
+    let settings = |error: object_store::Error| StoreError::Settings {
+        place: place.to_string(),
+        problem: super::plain::text(&error),
+    };
+    let credentials: AwsCredentialProvider = match Profile::from_env() {
+        Some(profile) => Arc::new(profile),
+        None => {
+            let built = base().with_retry(retry(CREDENTIAL_RETRIES)).build().map_err(settings)?;
+            Arc::clone(built.credentials())
+        }
+    };
+    let client = |retries| {
+        let credentials = Arc::clone(&credentials);
+        base().with_credentials(credentials).with_retry(retry(retries)).build().map_err(settings)
+    };
+    Ok((client(RETRIES)?, client(0)?))
+}
+
+fn retry(max_retries: usize) -> RetryConfig {
+    let backoff = BackoffConfig { init_backoff: PAUSE, max_backoff: PAUSE_MAX, base: 2.0 };
+    RetryConfig { max_retries, retry_timeout: RETRY_TIMEOUT, backoff }
+}
+
+fn request_max() -> Result<Duration, StoreError> {
+    let Ok(text) = std::env::var(REQUEST_MAX_VARIABLE) else { return Ok(REQUEST_MAX) };
+    let seconds = text.parse().ok().filter(|seconds| (1..=600).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| StoreError::Settings {
+        place: REQUEST_MAX_VARIABLE.to_owned(),
+        problem: "it is a number of seconds from 1 to 600".to_owned(),
+    })
+}
+
+/// Whether the store is reached without TLS, by the variables that name its address.
+///
+/// # Errors
+/// [`StoreError::Settings`] for an address with credentials, one that hands them out, or text
+/// that is none. It is not repeated.
+fn check_endpoints() -> Result<bool, StoreError> {
+    let mut plain = false;
+    for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"] {
+        let Ok(text) = std::env::var(variable) else { continue };
+        plain |= is_plain(&text).map_err(|problem| StoreError::Settings {
+            place: variable.to_owned(),
+            problem: problem.to_owned(),
+        })?;
+    }
+    Ok(plain)
+}
+
+fn is_plain(text: &str) -> Result<bool, &'static str> {
+    let url = Url::parse(text).map_err(|_| "it is no URL such as https://host")?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("it is no URL such as https://host");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("it holds credentials; set AWS_ACCESS_KEY_ID instead");
+    }
+    if url.host_str().is_none_or(refused_host) {
+        return Err("its host hands out credentials of this machine and is no store");
+    }
+    Ok(url.scheme() == "http")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plain;
+
+    #[test]
+    fn an_endpoint_is_a_plain_address_of_a_store() {
+        assert_eq!(is_plain("http://127.0.0.1:9000"), Ok(true));
+        assert_eq!(is_plain("https://minio.example"), Ok(false));
+        for refused in
+            ["minio", "data:,x", "http://key:secret@minio", "http://169.254.169.254", "ftp://x"]
+        {
+            let problem = is_plain(refused).unwrap_err();
+            assert!(!problem.contains("secret"), "{problem}");
+        }
+    }
+}
