@@ -169,9 +169,15 @@ impl Spans {
                 let outer = outer.extensions();
                 let outer = outer.get::<Open>()?;
                 let context = TraceContext { span: self.fresh_span(), ..outer.context };
-                Some((context, outer.context.span.to_vec(), Arc::clone(&outer.tree)))
+                // By the clock of the span that it is within: the wall clock may be set in
+                // between, and a step would seem to outlast its attempt.
+                let begun_ns = match (values.start_ns, outer.values.start_ns) {
+                    (None, None) => outer.at(begun),
+                    _ => begun_ns,
+                };
+                Some((context, outer.context.span.to_vec(), Arc::clone(&outer.tree), begun_ns))
             })
-            .map(|(context, parent, tree)| Open {
+            .map(|(context, parent, tree, begun_ns)| Open {
                 context,
                 parent,
                 tree,
@@ -244,21 +250,24 @@ where
 }
 
 impl Open {
+    /// A moment after it was begun, in nanoseconds since 1970.
+    fn at(&self, moment: Instant) -> u64 {
+        let since = moment.saturating_duration_since(self.begun).as_nanos();
+        self.begun_ns.saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
+    }
+
     /// The span as OTLP has it.
     fn end(self, name: &str) -> Span {
-        let Self { context, parent, begun_ns, begun, entered, mut values, .. } = self;
-        let after = |moment: Instant| {
-            let since = moment.saturating_duration_since(begun).as_nanos();
-            begun_ns.saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
-        };
-        let (start, end) = match (values.start_ns, entered.first, entered.last_left) {
+        let Entered { first, last_left, total, .. } = self.entered;
+        let (start, end) = match (self.values.start_ns, first, last_left) {
             // Begun before it was made, so only the wall clock knows how long ago.
             (Some(start), ..) => (start, nanoseconds(Timestamp::now()).max(start)),
-            (None, Some(first), Some(last)) => (after(first), after(last)),
-            _ => (begun_ns, after(Instant::now())),
+            (None, Some(first), Some(last)) => (self.at(first), self.at(last)),
+            _ => (self.begun_ns, self.at(Instant::now())),
         };
+        let Self { context, parent, mut values, .. } = self;
         if values.busy {
-            let busy_ms = entered.total.as_secs_f64() * 1e3;
+            let busy_ms = total.as_secs_f64() * 1e3;
             values.add("busy_ms", Value::DoubleValue(busy_ms));
         }
         let status =
