@@ -39,6 +39,7 @@ pub mod collecting;
 pub mod verifying;
 pub mod error;
 mod bucket;
+mod endpoint;
 mod exit;
 #[cfg(any(test, feature = "testing"))]
 pub mod faulty;

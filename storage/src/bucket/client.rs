@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nightshift_core::model::refused_host;
 use nightshift_core::place::BucketPlace;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredentialProvider};
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
-use reqwest::Url;
 
 use super::profile::Profile;
+use crate::endpoint::{self, Fault};
 use crate::error::StoreError;
 
 /// The patient client's further tries for one request, which ride out some 20 seconds.
@@ -81,43 +80,20 @@ fn request_max() -> Result<Duration, StoreError> {
 /// that is none. It is not repeated.
 fn check_endpoints() -> Result<bool, StoreError> {
     let mut plain = false;
-    for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"] {
+    for variable in endpoint::VARIABLES {
         let Ok(text) = std::env::var(variable) else { continue };
-        plain |= is_plain(&text).map_err(|problem| StoreError::Settings {
+        plain |= endpoint::is_plain(&text).map_err(|fault| StoreError::Settings {
             place: variable.to_owned(),
-            problem: problem.to_owned(),
+            problem: problem(fault).to_owned(),
         })?;
     }
     Ok(plain)
 }
 
-fn is_plain(text: &str) -> Result<bool, &'static str> {
-    let url = Url::parse(text).map_err(|_| "it is no URL such as https://host")?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err("it is no URL such as https://host");
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("it holds credentials; set AWS_ACCESS_KEY_ID instead");
-    }
-    if url.host_str().is_none_or(refused_host) {
-        return Err("its host hands out credentials of this machine and is no store");
-    }
-    Ok(url.scheme() == "http")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_plain;
-
-    #[test]
-    fn an_endpoint_is_a_plain_address_of_a_store() {
-        assert_eq!(is_plain("http://127.0.0.1:9000"), Ok(true));
-        assert_eq!(is_plain("https://minio.example"), Ok(false));
-        for refused in
-            ["minio", "data:,x", "http://key:secret@minio", "http://169.254.169.254", "ftp://x"]
-        {
-            let problem = is_plain(refused).unwrap_err();
-            assert!(!problem.contains("secret"), "{problem}");
-        }
+fn problem(fault: Fault) -> &'static str {
+    match fault {
+        Fault::NotUrl => "it is no URL such as https://host",
+        Fault::Credentials => "it holds credentials; set AWS_ACCESS_KEY_ID instead",
+        Fault::Host => "its host hands out credentials of this machine and is no store",
     }
 }

@@ -14,13 +14,13 @@ use object_store::path::Path as ObjectPath;
 use object_store::{
     ClientOptions, Error, GetOptions, GetRange, ObjectMeta, ObjectStore, RetryConfig,
 };
-use reqwest::Url;
 
 use super::ModelError;
-use super::http::{check_host, use_ring};
+use super::http::use_ring;
 use super::patience::{Asked, Tries, Trouble};
 use super::settings::ModelSettings;
 use super::source::{ENTRIES_MAX, Found, ModelSource, Opened, Wanted, model_files};
+use crate::endpoint::{self, Fault};
 use crate::error::Cause;
 
 const PERMISSION: &str = "the AWS credentials need s3:ListBucket of the bucket and s3:GetObject of the prefix (s3:GetObjectVersion where it keeps versions)";
@@ -81,7 +81,7 @@ pub(super) fn pinned(
         ..RetryConfig::default()
     };
     let mut client = ClientOptions::new().with_timeout_disabled().with_read_timeout(SILENCE_MAX);
-    for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"] {
+    for variable in endpoint::VARIABLES {
         if let Some(plain) = plain_endpoint(variable)? {
             client = client.with_allow_http(plain);
         }
@@ -102,13 +102,15 @@ pub(super) fn pinned(
 /// Whether the endpoint that `variable` names, if it does, is reached without TLS.
 fn plain_endpoint(variable: &'static str) -> Result<Option<bool>, ModelError> {
     let Ok(text) = std::env::var(variable) else { return Ok(None) };
-    let wrong = |problem: String| ModelError::Setting { variable, problem };
-    let url = Url::parse(&text).map_err(|_| wrong("is not a URL such as https://host".into()))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("holds credentials; set AWS_ACCESS_KEY_ID instead".into()));
-    }
-    check_host(&url).map_err(|problem| wrong(format!("cannot be used: {problem}")))?;
-    Ok(Some(url.scheme() == "http"))
+    let problem = |fault| match fault {
+        Fault::NotUrl => "is not a URL such as https://host",
+        Fault::Credentials => "holds credentials; set AWS_ACCESS_KEY_ID instead",
+        Fault::Host => {
+            "cannot be used: its host hands out credentials of this machine and is never asked for a model"
+        }
+    };
+    let wrong = |fault| ModelError::Setting { variable, problem: problem(fault).to_owned() };
+    endpoint::is_plain(&text).map(Some).map_err(wrong)
 }
 
 /// The name of an object below `prefix`.
