@@ -135,10 +135,12 @@ impl TextEngine {
         if let Some(at) = texts.iter().position(|texts| texts.is_null(row)) {
             return Err(reject(at, RejectReason::MissingValue, "there is no text"));
         }
-        let text = |texts: &ArrayRef| texts.as_string::<i64>().value(row).to_owned();
+        fn at(texts: &ArrayRef, row: usize) -> &str {
+            texts.as_string::<i64>().value(row)
+        }
         let tokens = match texts {
-            [query, texts] => self.tokens.of_pair(&text(query), &text(texts)),
-            _ => self.tokens.of(&texts.first().map(text).unwrap_or_default()),
+            [query, texts] => self.tokens.of_pair(at(query, row), at(texts, row)),
+            _ => self.tokens.of(texts.first().map_or("", |texts| at(texts, row))),
         };
         // Of a pair the text is named: queries are short.
         tokens.map_err(|problem| reject(texts.len() - 1, RejectReason::BadValue, &problem))

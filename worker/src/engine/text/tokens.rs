@@ -1,5 +1,7 @@
 //! Text to tokens, as the model's `tokenizer.json` says.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use tokenizers::{
     EncodeInput, Encoding, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy,
@@ -88,16 +90,24 @@ impl Tokens {
     /// Of two that are both too long each gets half of the room, and an odd token goes to the one
     /// that is longer, as far as it was looked at.
     pub(super) fn of_pair(&self, query: &str, text: &str) -> Result<Sequence, String> {
-        let pair = (self.looked_at(query)?, self.looked_at(text)?);
+        let pair = (self.looked_at(query)?.0, self.looked_at(text)?.0);
         self.sequence(&self.encoded(pair)?)
     }
 
     /// The tokens of `text`, with the prompt before it and cut to what the model takes; an error
     /// in the tokenizer's words.
     pub(super) fn of(&self, text: &str) -> Result<Sequence, String> {
-        let text = format!("{}{text}", self.prompt);
-        let text = if self.lower_case { text.to_lowercase() } else { text };
-        self.sequence(&self.encoded(self.looked_at(&text)?)?)
+        let mut text = Cow::Borrowed(text);
+        if !self.prompt.is_empty() {
+            text = Cow::Owned(format!("{}{text}", self.prompt));
+        }
+        if self.lower_case {
+            text = Cow::Owned(text.to_lowercase());
+        }
+        match self.looked_at(&text)? {
+            (_, Some(encoded)) => self.sequence(&encoded),
+            (whole, None) => self.sequence(&self.encoded(whole)?),
+        }
     }
 
     fn encoded<'s>(&self, input: impl Into<EncodeInput<'s>>) -> Result<Encoding, String> {
@@ -115,17 +125,20 @@ impl Tokens {
         Ok(Sequence { ids, segments: encoded.get_type_ids().to_vec(), is_cut })
     }
 
-    /// As much of `text` as matters: of a long one only the beginning, if that has tokens enough.
+    /// As much of `text` as matters, and its tokens where they had to be looked at: of a long one
+    /// only the beginning, if that has tokens enough.
     /// Its end is where the tokenizer would part words anyway, so the tokens before it are the
     /// same.
-    fn looked_at<'t>(&self, text: &'t str) -> Result<&'t str, String> {
+    fn looked_at<'t>(&self, text: &'t str) -> Result<(&'t str, Option<Encoding>), String> {
         let mut looked = self.max_tokens * BYTES_PER_TOKEN;
         loop {
             let begin = beginning(text, looked);
-            let is_enough =
-                begin.len() == text.len() || !self.encoded(begin)?.get_overflowing().is_empty();
-            if is_enough {
-                return Ok(begin);
+            if begin.len() == text.len() {
+                return Ok((text, None));
+            }
+            let encoded = self.encoded(begin)?;
+            if !encoded.get_overflowing().is_empty() {
+                return Ok((begin, Some(encoded)));
             }
             looked *= 4;
         }
