@@ -40,7 +40,7 @@ pub const RETRY_AFTER_MAX_MS: u32 = 60_000;
 pub const TTL_MAX_MS: u32 = 600_000;
 /// Most leases in one heartbeat or release: 15 times what one call can grant.
 pub const LEASES_MAX: usize = 1_000;
-/// Largest batch size, in rows or tokens: beyond it a learned size says nothing about memory.
+/// Largest batch size, in rows: beyond it a learned size says nothing about memory.
 pub const BATCH_SIZE_MAX: u32 = 1 << 24;
 
 /// Longest spec in bytes: a spec with a large pod template is under 20 KiB.

@@ -85,7 +85,7 @@ text_name! {
     TraceParent, traceparent
 }
 
-/// A batch size that an attempt has learned, in the unit of its task: rows or tokens.
+/// A batch size that an attempt has learned, in rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BatchSize(NonZeroU32);
 

@@ -91,8 +91,8 @@ pub struct Grant {
     /// W3C traceparent of the run's span, version 00; empty where nothing is traced.
     #[prost(string, tag = "8")]
     pub traceparent: ::prost::alloc::string::String,
-    /// Batch size that attempts of this run have learned, in the unit of the task: rows for `tabular`
-    /// and `onnx`, tokens for the text tasks. 0 where nothing has been learned; at most 16,777,216.
+    /// Batch size that attempts of this run have learned, in rows. 0 where nothing has been learned; at
+    /// most 16,777,216.
     #[prost(uint32, tag = "9")]
     pub batch_size: u32,
     /// Whether another worker holds a lease of the same shard and is slow. The first record wins, and
