@@ -11,10 +11,16 @@ use thiserror::Error;
 
 use crate::model::refused_host;
 
+mod kind;
+
+pub use kind::BucketKind;
+
 /// Longest place in bytes; Linux's `PATH_MAX`, and more than the 1,024 of a key.
 const PLACE_MAX_BYTES: usize = 4096;
 /// Longest prefix, so that every name below it still fits into the 1,024 bytes of a key.
 const PREFIX_MAX_BYTES: usize = 700;
+/// Schemes of Azure that name the account, too.
+const ACCOUNT_SCHEMES: [&str; 6] = ["abfs", "abfss", "adl", "azure", "wasb", "wasbs"];
 
 /// A place that a spec may name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,9 +31,11 @@ pub enum Place {
     Bucket(BucketPlace),
 }
 
-/// `s3://bucket/prefix`.
+/// `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BucketPlace {
+    /// The store that has the bucket.
+    pub kind: BucketKind,
     /// The bucket.
     pub bucket: String,
     /// What keys begin with, without slashes at its ends; empty for the whole bucket.
@@ -55,21 +63,37 @@ pub enum InvalidPlace {
     /// Data instead of a place.
     #[error("a `data:` URL holds data and is no place")]
     Data,
+    /// An account beside the container, as Hadoop and Spark write it.
+    #[error("`{scheme}://` names an account, which is a setting of the process")]
+    Account {
+        /// Its scheme.
+        scheme: String,
+    },
     /// A name and a password, or a signature.
     #[error("it holds credentials, which would be stored in every plan")]
-    Credentials,
+    Credentials {
+        /// The store; S3 where none is known.
+        kind: BucketKind,
+    },
     /// There is no bucket between the slashes.
-    #[error("it names no bucket")]
-    NoBucket,
+    #[error("it names no {}", .kind.bucket())]
+    NoBucket {
+        /// The store.
+        kind: BucketKind,
+    },
     /// The bucket has a name that no bucket has.
-    #[error("`{bucket}` is no name of a bucket")]
+    #[error("`{bucket}` is no name of a {}", .kind.bucket())]
     Bucket {
+        /// The store.
+        kind: BucketKind,
         /// The name.
         bucket: String,
     },
     /// The bucket is an address that hands out credentials.
     #[error("`{bucket}` hands out credentials of a machine and is no bucket")]
     Metadata {
+        /// The store.
+        kind: BucketKind,
         /// The address.
         bucket: String,
     },
@@ -85,15 +109,21 @@ impl InvalidPlace {
             Self::Empty | Self::Data => "name a path, or s3://bucket/prefix",
             Self::TooLong => "shorten it",
             Self::Control => "remove the line break, tab or other control character",
-            Self::Scheme { .. } => "name a path, file:///… or s3://bucket/prefix",
-            Self::Credentials => {
-                "remove them, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for the process"
+            Self::Scheme { .. } => {
+                "name a path, file:///…, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
             }
-            Self::NoBucket => "write s3://bucket/prefix, as in s3://lake/predictions",
-            Self::Bucket { .. } => "a bucket has 3 to 63 small letters, digits, dots and `-`",
-            Self::Metadata { .. } => {
-                "name a bucket, and set AWS_ENDPOINT_URL where the store is not AWS"
+            Self::Account { .. } => {
+                "write az://container/prefix, and set AZURE_STORAGE_ACCOUNT_NAME for the process"
             }
+            Self::Credentials { kind } => kind.instead_of_credentials(),
+            Self::NoBucket { kind } => kind.shape(),
+            Self::Bucket { kind, .. } => kind.names(),
+            Self::Metadata { kind, .. } => match kind {
+                BucketKind::S3 => {
+                    "name a bucket, and set AWS_ENDPOINT_URL where the store is not AWS"
+                }
+                kind => kind.shape(),
+            },
             Self::Prefix => "write the prefix as in s3://lake/a/b",
         }
     }
@@ -124,12 +154,17 @@ impl FromStr for Place {
             return Err(InvalidPlace::Data);
         }
         match text.split_once("://") {
-            Some(("s3" | "s3a", rest)) => bucket_place(rest).map(Self::Bucket),
             Some(("file", _)) | None => Ok(Self::Volume(text.to_owned())),
             Some((scheme, rest)) if is_scheme(scheme) => {
+                if let Some(kind) = BucketKind::of_scheme(scheme) {
+                    return bucket_place(kind, rest).map(Self::Bucket);
+                }
+                if ACCOUNT_SCHEMES.contains(&scheme) {
+                    return Err(InvalidPlace::Account { scheme: clip(scheme) });
+                }
                 let authority = rest.split('/').next().unwrap_or_default();
                 if authority.contains('@') {
-                    return Err(InvalidPlace::Credentials);
+                    return Err(InvalidPlace::Credentials { kind: BucketKind::S3 });
                 }
                 Err(InvalidPlace::Scheme { scheme: clip(scheme) })
             }
@@ -138,27 +173,24 @@ impl FromStr for Place {
     }
 }
 
-fn bucket_place(rest: &str) -> Result<BucketPlace, InvalidPlace> {
+fn bucket_place(kind: BucketKind, rest: &str) -> Result<BucketPlace, InvalidPlace> {
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    // A `?` in a key is rare, and a signed URL is not; patterns of input have their own check.
-    let signed = ["X-Amz-Signature", "X-Amz-Credential", "AWSAccessKeyId"];
-    if bucket.contains('@') || signed.iter().any(|word| prefix.contains(word)) {
-        return Err(InvalidPlace::Credentials);
+    if bucket.contains('@') || kind.is_signed(prefix) || kind.is_signed(bucket) {
+        return Err(InvalidPlace::Credentials { kind });
     }
     if bucket.is_empty() {
-        return Err(InvalidPlace::NoBucket);
+        return Err(InvalidPlace::NoBucket { kind });
     }
     let host = bucket.rsplit_once(':').map_or(bucket, |(host, _)| host);
     if refused_host(host) {
-        return Err(InvalidPlace::Metadata { bucket: clip(bucket) });
+        return Err(InvalidPlace::Metadata { kind, bucket: clip(bucket) });
     }
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-._".contains(c);
     if !(3..=63).contains(&bucket.len())
-        || !bucket.chars().all(plain)
+        || !bucket.chars().all(|c| kind.allows(c))
         || bucket.contains("..")
         || bucket.parse::<IpAddr>().is_ok()
     {
-        return Err(InvalidPlace::Bucket { bucket: clip(bucket) });
+        return Err(InvalidPlace::Bucket { kind, bucket: clip(bucket) });
     }
     let prefix = prefix.trim_matches('/');
     if prefix.len() > PREFIX_MAX_BYTES {
@@ -168,7 +200,7 @@ fn bucket_place(rest: &str) -> Result<BucketPlace, InvalidPlace> {
     if !prefix.is_empty() && (prefix.split('/').any(odd) || prefix.contains(['#', '\\'])) {
         return Err(InvalidPlace::Prefix);
     }
-    Ok(BucketPlace { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
+    Ok(BucketPlace { kind, bucket: bucket.to_owned(), prefix: prefix.to_owned() })
 }
 
 /// RFC 3986, section 3.1.
@@ -193,78 +225,14 @@ impl fmt::Display for Place {
 
 impl fmt::Display for BucketPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { bucket, prefix } = self;
+        let Self { kind, bucket, prefix } = self;
+        let scheme = kind.scheme();
         match prefix.as_str() {
-            "" => write!(f, "s3://{bucket}"),
-            prefix => write!(f, "s3://{bucket}/{prefix}"),
+            "" => write!(f, "{scheme}://{bucket}"),
+            prefix => write!(f, "{scheme}://{bucket}/{prefix}"),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_place_is_a_path_or_a_prefix_of_a_bucket() {
-        let bucket = |text: &str| match text.parse() {
-            Ok(Place::Bucket(BucketPlace { bucket, prefix })) => (bucket, prefix),
-            other => panic!("{text}: {other:?}"),
-        };
-        assert_eq!(bucket("s3://lake/out"), ("lake".to_owned(), "out".to_owned()));
-        assert_eq!(bucket("s3a://lake/a/b/"), ("lake".to_owned(), "a/b".to_owned()));
-        assert_eq!(bucket("s3://lake"), ("lake".to_owned(), String::new()));
-        assert_eq!(bucket("s3://lake/d=*/?.csv"), ("lake".to_owned(), "d=*/?.csv".to_owned()));
-        for path in ["out", "/data/out", "file:///data/out", "odd name://x"] {
-            assert_eq!(path.parse(), Ok(Place::Volume(path.to_owned())), "{path}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_place_is_told_why() {
-        for (text, wanted) in [
-            ("", InvalidPlace::Empty),
-            ("s3://", InvalidPlace::NoBucket),
-            ("s3:///key", InvalidPlace::NoBucket),
-            ("s3://key:secret@lake/out", InvalidPlace::Credentials),
-            ("https://key:secret@host/out", InvalidPlace::Credentials),
-            ("s3://lake/o?X-Amz-Signature=1", InvalidPlace::Credentials),
-            ("data:text/csv,a", InvalidPlace::Data),
-            ("DATA:;base64,eA==", InvalidPlace::Data),
-            ("gs://lake/out", InvalidPlace::Scheme { scheme: "gs".to_owned() }),
-            ("s3://lake/a//b", InvalidPlace::Prefix),
-            ("s3://lake/../b", InvalidPlace::Prefix),
-            ("s3://lake/a\nb", InvalidPlace::Control),
-            ("s3://10.0.0.1/x", InvalidPlace::Bucket { bucket: "10.0.0.1".to_owned() }),
-            ("s3://La/x", InvalidPlace::Bucket { bucket: "La".to_owned() }),
-            (
-                "s3://169.254.169.254/latest",
-                InvalidPlace::Metadata { bucket: "169.254.169.254".to_owned() },
-            ),
-        ] {
-            assert_eq!(text.parse::<Place>(), Err(wanted), "{text}");
-        }
-    }
-
-    #[test]
-    fn no_message_repeats_a_credential() {
-        for text in
-            ["s3://AKIA:canary@lake/x", "gs://u:canary@h/x", "s3://lake/canary?AWSAccessKeyId"]
-        {
-            let error = text.parse::<Place>().unwrap_err();
-            let told = format!("{error} {error:?} {}", error.remedy());
-            assert!(!told.contains("canary"), "{told}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_shown_is_the_same_place(text in "(s3://)?[a-z0-9./=*-]{0,40}") {
-            if let Ok(place) = text.parse::<Place>() {
-                prop_assert_eq!(place.to_string().parse(), Ok(place));
-            }
-        }
-    }
-}
+mod tests;

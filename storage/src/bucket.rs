@@ -1,4 +1,5 @@
-//! A prefix of an S3 bucket as an object store: what the root and the input of a run may lie in.
+//! A prefix of a bucket as an object store: what the root and the input of a run may lie in. The
+//! bucket is one of S3, of Google Cloud Storage, or a container of Azure.
 //!
 //! Two clients stand behind it. One tries again by itself, which is right for everything that may
 //! be repeated: reads, listings, copies, deletes and writes under a name that nobody else has. The
@@ -17,12 +18,12 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use nightshift_core::place::BucketPlace;
-use object_store::aws::AmazonS3;
 use object_store::path::Path as ObjectPath;
 use object_store::prefix::PrefixStore;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
+    ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
+    RenameOptions,
 };
 use tokio::runtime::Handle;
 
@@ -31,37 +32,46 @@ use crate::error::StoreError;
 mod client;
 mod plain;
 mod profile;
+mod rights;
 pub(crate) mod upload;
 mod uploads;
 
 pub(crate) use plain::is_no_bucket;
+use rights::Act;
+use uploads::Uploads;
 
 /// Times that a listing is taken up again where it broke off, without an object in between.
 const LISTING_TRIES: u32 = 6;
 /// Pause before that; it grows with each try.
 const LISTING_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a copy may take that the store makes beside its answer.
+const COPY_MAX: Duration = Duration::from_secs(600);
+const COPY_PAUSE: Duration = Duration::from_millis(200);
+
 /// A prefix of a bucket. Cheap to share behind an `Arc`.
 pub(crate) struct Bucket {
     place: BucketPlace,
-    client: AmazonS3,
-    patient: Arc<PrefixStore<AmazonS3>>,
-    single: PrefixStore<AmazonS3>,
+    uploads: Uploads,
+    patient: Arc<Below>,
+    single: Below,
     runtime: Handle,
 }
+
+type Below = PrefixStore<Arc<dyn ObjectStore>>;
 
 impl Bucket {
     /// The bucket at `place`, reached as the environment says. Asks nothing yet. What has to be
     /// waited for is done on the runtime that this is called on.
     ///
     /// # Errors
-    /// [`StoreError::Settings`] if the `AWS_` variables do not fit together.
+    /// [`StoreError::Settings`] if the variables of its store do not fit together.
     pub(crate) fn open(place: &BucketPlace) -> Result<Arc<Self>, StoreError> {
-        let (patient, single) = client::connect(place)?;
+        let client::Clients { patient, single, uploads } = client::connect(place)?;
         let below = |store| PrefixStore::new(store, ObjectPath::from(place.prefix.as_str()));
         Ok(Arc::new(Self {
             place: place.clone(),
-            client: patient.clone(),
+            uploads,
             patient: Arc::new(below(patient)),
             single: below(single),
             runtime: Handle::current(),
@@ -71,6 +81,30 @@ impl Bucket {
     /// Where it is.
     pub(crate) fn place(&self) -> &BucketPlace {
         &self.place
+    }
+
+    /// The error without what the client repeats.
+    fn plain(&self, error: Error, act: Act) -> Error {
+        plain::plain(error, self.place.kind, act)
+    }
+
+    /// Waits until a copy is whole that the store makes beside its answer.
+    async fn copied(&self, from: &ObjectPath, to: &ObjectPath) -> object_store::Result<()> {
+        let told = |source: &str| Error::Generic { store: "bucket", source: source.into() };
+        let whole = async {
+            loop {
+                match self.patient.head(to).await {
+                    Err(error) if plain::is_pending(&error) => tokio::time::sleep(COPY_PAUSE).await,
+                    looked => return looked,
+                }
+            }
+        };
+        let copy = tokio::time::timeout(COPY_MAX, whole).await;
+        let copy = copy.map_err(|_| told("the copy takes longer than 10 minutes"))??;
+        match copy.size == self.patient.head(from).await?.size {
+            true => Ok(()),
+            false => Err(told("the copy ended without all bytes")),
+        }
     }
 
     /// Does what has to be waited for on behalf of a thread that computes. Blocks.
@@ -106,12 +140,6 @@ impl fmt::Display for Bucket {
     }
 }
 
-const PUT: &str = "s3:PutObject";
-const GET: &str = "s3:GetObject (and s3:ListBucket, to be told that an object is missing)";
-const LIST: &str = "s3:ListBucket";
-const DELETE: &str = "s3:DeleteObject";
-const COPY: &str = "s3:GetObject and s3:PutObject";
-
 #[async_trait]
 impl ObjectStore for Bucket {
     async fn put_opts(
@@ -124,7 +152,7 @@ impl ObjectStore for Bucket {
             PutMode::Create => self.single.put_opts(location, payload, options).await,
             _ => self.patient.put_opts(location, payload, options).await,
         };
-        put.map_err(|error| plain::plain(error, PUT))
+        put.map_err(|error| self.plain(error, Act::Put))
     }
 
     async fn put_multipart_opts(
@@ -133,7 +161,7 @@ impl ObjectStore for Bucket {
         options: PutMultipartOptions,
     ) -> object_store::Result<Box<dyn MultipartUpload>> {
         let begun = self.patient.put_multipart_opts(location, options).await;
-        begun.map_err(|error| plain::plain(error, PUT))
+        begun.map_err(|error| self.plain(error, Act::Put))
     }
 
     async fn get_opts(
@@ -149,13 +177,14 @@ impl ObjectStore for Bucket {
             );
             found.payload = match payload {
                 object_store::GetResultPayload::Stream(bytes) => {
-                    let bytes = bytes.map_err(|error| plain::plain(error, GET));
+                    let kind = self.place.kind;
+                    let bytes = bytes.map_err(move |error| plain::plain(error, kind, Act::Get));
                     object_store::GetResultPayload::Stream(bytes.boxed())
                 }
                 other => other,
             };
         }
-        found.map_err(|error| plain::plain(error, GET))
+        found.map_err(|error| self.plain(error, Act::Get))
     }
 
     fn delete_stream(
@@ -163,14 +192,17 @@ impl ObjectStore for Bucket {
         locations: BoxStream<'static, object_store::Result<ObjectPath>>,
     ) -> BoxStream<'static, object_store::Result<ObjectPath>> {
         let deleted = self.patient.delete_stream(locations);
-        deleted.map_err(|error| plain::plain(error, DELETE)).boxed()
+        let kind = self.place.kind;
+        deleted.map_err(move |error| plain::plain(error, kind, Act::Delete)).boxed()
     }
 
     fn list(
         &self,
         prefix: Option<&ObjectPath>,
     ) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        resuming(Arc::clone(&self.patient), prefix.cloned())
+        let kind = self.place.kind;
+        let plain = move |error| plain::plain(error, kind, Act::List);
+        resuming(Arc::clone(&self.patient), prefix.cloned(), plain)
     }
 
     async fn list_with_delimiter(
@@ -178,7 +210,7 @@ impl ObjectStore for Bucket {
         prefix: Option<&ObjectPath>,
     ) -> object_store::Result<ListResult> {
         let listed = self.patient.list_with_delimiter(prefix).await;
-        listed.map_err(|error| plain::plain(error, LIST))
+        listed.map_err(|error| self.plain(error, Act::List))
     }
 
     async fn copy_opts(
@@ -187,8 +219,11 @@ impl ObjectStore for Bucket {
         to: &ObjectPath,
         options: CopyOptions,
     ) -> object_store::Result<()> {
-        let copied = self.patient.copy_opts(from, to, options).await;
-        copied.map_err(|error| plain::plain(error, COPY))
+        let mut copied = self.patient.copy_opts(from, to, options).await;
+        if copied.as_ref().is_err_and(|error| plain::is_pending(error)) {
+            copied = self.copied(from, to).await;
+        }
+        copied.map_err(|error| self.plain(error, Act::Copy))
     }
 
     async fn rename_opts(
@@ -198,7 +233,7 @@ impl ObjectStore for Bucket {
         options: RenameOptions,
     ) -> object_store::Result<()> {
         let renamed = self.patient.rename_opts(from, to, options).await;
-        renamed.map_err(|error| plain::plain(error, COPY))
+        renamed.map_err(|error| self.plain(error, Act::Copy))
     }
 }
 
@@ -206,6 +241,7 @@ impl ObjectStore for Bucket {
 fn resuming<S: ObjectStore>(
     store: Arc<S>,
     prefix: Option<ObjectPath>,
+    plain: impl Fn(Error) -> Error + Copy + Send + Sync + 'static,
 ) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
     let begin = move |store: &S, after: Option<&ObjectPath>| match after {
         None => store.list(prefix.as_ref()),
@@ -213,7 +249,7 @@ fn resuming<S: ObjectStore>(
     };
     let listing = begin(&store, None);
     let state = (store, begin, listing, None::<ObjectPath>, 0_u32);
-    stream::try_unfold(state, |(store, begin, mut listing, mut last, mut failed)| async move {
+    stream::try_unfold(state, move |(store, begin, mut listing, mut last, mut failed)| async move {
         loop {
             match listing.next().await {
                 None => return Ok(None),
@@ -223,12 +259,9 @@ fn resuming<S: ObjectStore>(
                 }
                 Some(Err(error)) => {
                     failed += 1;
-                    let may_pass = matches!(error, Error::Generic { .. });
-                    let error = plain::plain(error, LIST);
-                    if failed >= LISTING_TRIES
-                        || !may_pass
-                        || matches!(error, Error::Unauthenticated { .. })
-                    {
+                    let error = plain(error);
+                    let may_pass = matches!(error, Error::Generic { .. }) && !is_no_bucket(&error);
+                    if failed >= LISTING_TRIES || !may_pass {
                         return Err(error);
                     }
                     tokio::time::sleep(LISTING_PAUSE * failed).await;

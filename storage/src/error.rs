@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use nightshift_core::ids::{RunId, ShardIndex, SpecName};
-use nightshift_core::place::InvalidPlace;
+use nightshift_core::place::{BucketKind, InvalidPlace};
 use nightshift_core::settle::Denial;
 use thiserror::Error;
 
@@ -59,7 +59,9 @@ pub enum StoreError {
     },
     /// There is no such bucket.
     #[error(
-        "there is no bucket for {place}; make it, or correct the name, AWS_REGION or AWS_ENDPOINT_URL"
+        "there is no {} for {place}; make it, or correct the name, or one of {}",
+        kind_of_place(place).bucket(),
+        kind_of_place(place).whereabouts()
     )]
     NoBucket {
         /// The place in it.
@@ -247,6 +249,10 @@ pub enum StoreError {
         /// The visible object.
         visible: String,
     },
+}
+
+fn kind_of_place(place: &str) -> BucketKind {
+    BucketKind::of(place).unwrap_or(BucketKind::S3)
 }
 
 /// The underlying failure of a store operation.

@@ -20,7 +20,7 @@ pub enum Location {
     Bucket(BucketPlace),
 }
 
-/// Where `uri` is: a path, a `file://` URI, or `s3://bucket/prefix`.
+/// Where `uri` is: a path, a `file://` URI, or the prefix of a bucket, as `s3://bucket/prefix`.
 ///
 /// # Errors
 /// [`StoreError::Place`] for credentials, data and addresses that are no place,
@@ -30,8 +30,9 @@ pub fn locate(uri: &str) -> Result<Location, StoreError> {
         Ok(Place::Bucket(place)) => Ok(Location::Bucket(place)),
         Err(
             source @ (InvalidPlace::Data
-            | InvalidPlace::Credentials
-            | InvalidPlace::NoBucket
+            | InvalidPlace::Account { .. }
+            | InvalidPlace::Credentials { .. }
+            | InvalidPlace::NoBucket { .. }
             | InvalidPlace::Bucket { .. }
             | InvalidPlace::Metadata { .. }
             | InvalidPlace::Prefix),

@@ -1,15 +1,22 @@
-//! Clients of a bucket, as the environment says: the usual variables and files of AWS.
+//! Clients of a bucket, as the environment says: the usual variables and files of its store.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use nightshift_core::place::BucketPlace;
-use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredentialProvider};
-use object_store::{BackoffConfig, ClientOptions, RetryConfig};
+use nightshift_core::place::{BucketKind, BucketPlace};
+use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 
-use super::profile::Profile;
+use super::plain;
+use super::uploads::Uploads;
 use crate::endpoint::{self, Fault};
 use crate::error::StoreError;
+
+mod azure;
+mod copies;
+mod gcs;
+mod s3;
+
+pub(super) use copies::PENDING;
 
 /// The patient client's further tries for one request, which ride out some 20 seconds.
 const RETRIES: usize = 8;
@@ -26,37 +33,55 @@ const REQUEST_MAX: Duration = Duration::from_secs(30);
 /// Seconds of [`REQUEST_MAX`] for who knows better: a slow line, or a test.
 const REQUEST_MAX_VARIABLE: &str = "NIGHTSHIFT_STORE_TIMEOUT";
 
-/// A client that tries again by itself, and one that never does.
-pub(super) fn connect(place: &BucketPlace) -> Result<(AmazonS3, AmazonS3), StoreError> {
-    let plain = check_endpoints()?;
-    let options = ClientOptions::new()
-        .with_allow_http(plain)
-        .with_connect_timeout(CONNECT_MAX)
-        .with_timeout(request_max()?);
-    let base = || {
-        crate::model::use_ring();
-        AmazonS3Builder::from_env()
-            .with_bucket_name(&place.bucket)
-            .with_client_options(options.clone())
-            // Every store has the delete of one object, not every one that of many.
-            .with_disable_bulk_delete(true)
-    };
-    let settings = |error: object_store::Error| StoreError::Settings {
-        place: place.to_string(),
-        problem: super::plain::text(&error),
-    };
-    let credentials: AwsCredentialProvider = match Profile::from_env() {
-        Some(profile) => Arc::new(profile),
-        None => {
-            let built = base().with_retry(retry(CREDENTIAL_RETRIES)).build().map_err(settings)?;
-            Arc::clone(built.credentials())
-        }
-    };
-    let client = |retries| {
-        let credentials = Arc::clone(&credentials);
-        base().with_credentials(credentials).with_retry(retry(retries)).build().map_err(settings)
-    };
-    Ok((client(RETRIES)?, client(0)?))
+/// What reaches a bucket.
+pub(super) struct Clients {
+    /// Tries again by itself.
+    pub(super) patient: Arc<dyn ObjectStore>,
+    /// Never does.
+    pub(super) single: Arc<dyn ObjectStore>,
+    /// How uploads are asked for that nobody finished.
+    pub(super) uploads: Uploads,
+}
+
+/// The clients of the bucket of `place`. They share their credentials.
+///
+/// # Errors
+/// [`StoreError::Settings`] if the variables of the store do not fit together.
+pub(super) fn connect(place: &BucketPlace) -> Result<Clients, StoreError> {
+    crate::model::use_ring();
+    let reached =
+        Reached { place, plain: check_endpoints(place.kind)?, request_max: request_max()? };
+    match place.kind {
+        BucketKind::S3 => s3::connect(&reached),
+        BucketKind::Gcs => gcs::connect(&reached),
+        BucketKind::Azure => azure::connect(&reached),
+    }
+}
+
+/// Which bucket is reached, and how.
+struct Reached<'a> {
+    place: &'a BucketPlace,
+    /// Without TLS.
+    plain: bool,
+    request_max: Duration,
+}
+
+impl Reached<'_> {
+    fn options(&self) -> ClientOptions {
+        ClientOptions::new()
+            .with_allow_http(self.plain)
+            .with_connect_timeout(CONNECT_MAX)
+            .with_timeout(self.request_max)
+    }
+
+    /// What the client says of its settings.
+    fn settings(&self, error: &object_store::Error) -> StoreError {
+        self.problem(plain::text(error))
+    }
+
+    fn problem(&self, problem: String) -> StoreError {
+        StoreError::Settings { place: self.place.to_string(), problem }
+    }
 }
 
 fn retry(max_retries: usize) -> RetryConfig {
@@ -78,22 +103,26 @@ fn request_max() -> Result<Duration, StoreError> {
 /// # Errors
 /// [`StoreError::Settings`] for an address with credentials, one that hands them out, or text
 /// that is none. It is not repeated.
-fn check_endpoints() -> Result<bool, StoreError> {
+fn check_endpoints(kind: BucketKind) -> Result<bool, StoreError> {
     let mut plain = false;
-    for variable in endpoint::VARIABLES {
+    for &variable in endpoint::variables(kind) {
         let Ok(text) = std::env::var(variable) else { continue };
-        plain |= endpoint::is_plain(&text).map_err(|fault| StoreError::Settings {
-            place: variable.to_owned(),
-            problem: problem(fault).to_owned(),
+        plain |= endpoint::is_plain(&endpoint::full(variable, text)).map_err(|fault| {
+            let problem = problem(kind, fault);
+            StoreError::Settings { place: variable.to_owned(), problem }
         })?;
     }
     Ok(plain)
 }
 
-fn problem(fault: Fault) -> &'static str {
+fn problem(kind: BucketKind, fault: Fault) -> String {
     match fault {
-        Fault::NotUrl => "it is no URL such as https://host",
-        Fault::Credentials => "it holds credentials; set AWS_ACCESS_KEY_ID instead",
-        Fault::Host => "its host hands out credentials of this machine and is no store",
+        Fault::NotUrl => "it is no URL such as https://host".to_owned(),
+        Fault::Credentials => {
+            let variables = kind.identity();
+            let instead = variables.split(' ').next().unwrap_or_default();
+            format!("it holds credentials; set {instead} instead")
+        }
+        Fault::Host => "its host hands out credentials of this machine and is no store".to_owned(),
     }
 }

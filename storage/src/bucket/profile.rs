@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
+use nightshift_core::place::BucketKind;
 use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
 
@@ -72,7 +73,7 @@ impl CredentialProvider for Profile {
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
         self.read().ok_or_else(|| {
             let text = format!("{} has no keys of profile {}", self.file.display(), self.name);
-            Told::Silent { text }.into_store()
+            Told::Silent { text }.into_store(BucketKind::S3)
         })
     }
 }

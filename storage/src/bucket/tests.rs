@@ -16,7 +16,10 @@ async fn store(objects: u32) -> InMemory {
 async fn a_listing_that_breaks_off_goes_on_where_it_was() {
     let faulty = Faulty::new(Arc::new(store(20).await)).with_broken_listings(12);
     let listed: Vec<ObjectMeta> =
-        resuming(Arc::new(faulty), Some(ObjectPath::from("a"))).try_collect().await.unwrap();
+        resuming(Arc::new(faulty), Some(ObjectPath::from("a")), |error| error)
+            .try_collect()
+            .await
+            .unwrap();
     let names: Vec<String> = listed.iter().map(|meta| meta.location.to_string()).collect();
     let wanted: Vec<String> = (0..20).map(|object| format!("a/{object:03}")).collect();
     assert_eq!(names, wanted);
@@ -25,6 +28,7 @@ async fn a_listing_that_breaks_off_goes_on_where_it_was() {
 #[tokio::test]
 async fn a_listing_that_brings_nothing_is_given_up() {
     let faulty = Faulty::new(Arc::new(InMemory::new())).with_broken_listings(u32::MAX);
-    let listed: Result<Vec<ObjectMeta>, _> = resuming(Arc::new(faulty), None).try_collect().await;
+    let listed: Result<Vec<ObjectMeta>, _> =
+        resuming(Arc::new(faulty), None, |error| error).try_collect().await;
     assert!(listed.is_err());
 }

@@ -14,12 +14,14 @@ use object_store::{
     MultipartUpload, ObjectStore, ObjectStoreExt, PutOptions, PutPayload, UploadPart,
 };
 
-use super::{Bucket, PUT, plain};
+use super::rights::Act;
+use super::{Bucket, plain};
 use crate::error::StoreError;
 
 /// Bytes of a part, and of an object that takes one request. S3 asks for 5 MiB at least.
 const PART_BYTES: usize = 8 << 20;
-/// Largest object that S3 copies in one request, which is how it gets its visible name.
+/// Largest object that S3 copies in one request, which is how it gets its visible name. The
+/// other stores would copy larger ones; one limit is easier to know.
 pub(crate) const OBJECT_BYTES_MAX: u64 = 5 << 30;
 
 type Sending = std::sync::mpsc::Receiver<object_store::Result<()>>;
@@ -98,7 +100,7 @@ impl Upload {
     fn arrived(&mut self) -> io::Result<()> {
         let Some(sending) = self.sending.take() else { return Ok(()) };
         let arrived = sending.recv().unwrap_or_else(|_| gone());
-        arrived.map_err(|error| into_io(plain::plain(error, PUT)))
+        arrived.map_err(|error| into_io(self.bucket.plain(error, Act::Put)))
     }
 }
 
@@ -109,8 +111,9 @@ impl Ended {
     /// What the store says; the object may have its name all the same.
     pub(crate) async fn place(self) -> Result<(), StoreError> {
         let mut upload = self.0;
+        let bucket = Arc::clone(&upload.bucket);
         let failed = |key: &ObjectPath, error| {
-            StoreError::from_store("stage", key, plain::plain(error, PUT))
+            StoreError::from_store("stage", key, bucket.plain(error, Act::Put))
         };
         let (key, size_bytes) = (upload.key.clone(), upload.size_bytes);
         let rest = std::mem::take(&mut upload.buffer);
@@ -176,7 +179,7 @@ impl std::fmt::Debug for Ended {
 /// The runtime ends, and with it whatever was asked of it.
 fn gone<T>() -> object_store::Result<T> {
     let source = "the process ends".into();
-    Err(object_store::Error::Generic { store: "S3", source })
+    Err(object_store::Error::Generic { store: "bucket", source })
 }
 
 fn into_io(error: object_store::Error) -> io::Error {

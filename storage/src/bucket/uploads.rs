@@ -1,17 +1,20 @@
 //! Uploads that nobody finished: parts without a name, which cost money until they are removed.
 //!
-//! The client has no call that lists them, so the request is signed by it and made here. A store
-//! that does not know the request has none to tell of.
+//! The client has no call that lists them, so the request is made here: S3 and Google Cloud
+//! Storage answer it alike. A store that does not know the request has none to tell of.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
+use object_store::aws::AmazonS3;
+use object_store::gcp::GoogleCloudStorage;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path as ObjectPath;
 use object_store::signer::{SignedUrlOptions, Signer};
-use reqwest::Method;
+use reqwest::{Method, Url};
 
 use super::Bucket;
+use super::rights::Act;
 use crate::error::StoreError;
 
 /// How long the signed request may be used.
@@ -28,6 +31,24 @@ pub(crate) struct Unfinished {
     pub(crate) begun: Timestamp,
 }
 
+/// How uploads are asked for that nobody finished.
+pub(super) enum Uploads {
+    /// By a request that the client signs.
+    S3(AmazonS3),
+    /// By a request with the client's token.
+    Gcs(GcsUploads),
+    /// The store forgets them by itself: Azure keeps blocks without a name for a week, and has no
+    /// list of them.
+    Expire,
+}
+
+/// What the uploads of a bucket of Google Cloud Storage are asked for by.
+pub(super) struct GcsUploads {
+    pub(super) client: GoogleCloudStorage,
+    /// Of the bucket.
+    pub(super) url: String,
+}
+
 impl Bucket {
     /// Uploads below this place that nobody finished; none where the store does not tell.
     pub(crate) async fn unfinished(&self) -> Vec<Unfinished> {
@@ -40,12 +61,23 @@ impl Bucket {
     async fn ask_unfinished(&self) -> Option<String> {
         let prefix = format!("{}/", self.place.prefix);
         let prefix = if prefix == "/" { "" } else { prefix.as_str() };
-        let options = SignedUrlOptions::default().with_query([("uploads", ""), ("prefix", prefix)]);
-        let root = ObjectPath::default();
-        let url = self.client.signed_url_opts(Method::GET, &root, SIGNED_FOR, &options);
-        let url = url.await.ok()?;
         let client = reqwest::Client::builder().timeout(SIGNED_FOR).build().ok()?;
-        let mut answer = client.get(url).send().await.ok()?;
+        let query = [("uploads", ""), ("prefix", prefix)];
+        let request = match &self.uploads {
+            Uploads::S3(store) => {
+                let options = SignedUrlOptions::default().with_query(query);
+                let root = ObjectPath::default();
+                let url = store.signed_url_opts(Method::GET, &root, SIGNED_FOR, &options);
+                client.get(url.await.ok()?)
+            }
+            Uploads::Gcs(GcsUploads { client: store, url }) => {
+                let token = store.credentials().get_credential().await.ok()?;
+                let url = Url::parse_with_params(url, query).ok()?;
+                client.get(url).bearer_auth(&token.bearer)
+            }
+            Uploads::Expire => return None,
+        };
+        let mut answer = request.send().await.ok()?;
         if !answer.status().is_success() {
             tracing::debug!(status = %answer.status(), "the store does not list uploads");
             return None;
@@ -66,12 +98,19 @@ impl Bucket {
     /// What the store says.
     pub(crate) async fn abort(&self, upload: &Unfinished) -> Result<(), StoreError> {
         let failed = |error| {
-            let error = super::plain::plain(error, "s3:AbortMultipartUpload");
+            let error = self.plain(error, Act::Abort);
             StoreError::from_store("abort the upload of", &upload.key, error)
         };
         let key = ObjectPath::parse(&upload.key)
             .map_err(|source| failed(object_store::Error::InvalidPath { source }))?;
-        match self.client.abort_multipart(&key, &upload.id).await {
+        let aborted = match &self.uploads {
+            Uploads::S3(store) => store.abort_multipart(&key, &upload.id).await,
+            Uploads::Gcs(GcsUploads { client, .. }) => {
+                client.abort_multipart(&key, &upload.id).await
+            }
+            Uploads::Expire => Ok(()),
+        };
+        match aborted {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(failed(error)),
         }

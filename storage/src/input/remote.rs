@@ -15,6 +15,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use nightshift_core::place::BucketKind;
 use nightshift_core::plan::Pin;
 use object_store::path::Path as ObjectPath;
 use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
@@ -234,7 +235,7 @@ impl Fetcher {
             let error = match got.await {
                 Ok(bytes) if bytes.len() as u64 == end - start => return Ok(bytes),
                 Ok(bytes) => Error::Generic {
-                    store: "S3",
+                    store: "bucket",
                     source: format!("{} bytes came instead of {}", bytes.len(), end - start).into(),
                 },
                 Err(error) => error,
@@ -337,7 +338,9 @@ pub(super) fn failed(uri: &str, error: Error) -> InputError {
         |nearby: &str| InputError::Missing { pattern: uri.to_owned(), nearby: nearby.to_owned() };
     match &error {
         error if is_no_bucket(error) => {
-            missing("there is no such bucket; check its name, AWS_REGION and AWS_ENDPOINT_URL")
+            let kind = BucketKind::of(uri).unwrap_or(BucketKind::S3);
+            let (bucket, whereabouts) = (kind.bucket(), kind.whereabouts());
+            missing(&format!("there is no such {bucket}; check its name, {whereabouts}"))
         }
         Error::NotFound { .. } => missing("there is no such object; check the key"),
         _ => {
@@ -358,7 +361,7 @@ fn kind_of(error: &Error) -> io::ErrorKind {
 }
 
 pub(super) fn ended<T>() -> object_store::Result<T> {
-    Err(Error::Generic { store: "S3", source: "the process ends".into() })
+    Err(Error::Generic { store: "bucket", source: "the process ends".into() })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -35,7 +35,7 @@ pub(super) struct Shared {
 
 struct Remote {
     runtime: Runtime,
-    buckets: BTreeMap<String, Arc<Bucket>>,
+    buckets: BTreeMap<BucketPlace, Arc<Bucket>>,
 }
 
 impl Inputs {
@@ -90,17 +90,17 @@ impl Inputs {
                 none.insert(Remote { runtime, buckets: BTreeMap::new() })
             }
         };
-        if let Some(bucket) = remote.buckets.get(&place.bucket) {
+        let whole = BucketPlace { prefix: String::new(), ..place.clone() };
+        if let Some(bucket) = remote.buckets.get(&whole) {
             return Ok(Arc::clone(bucket));
         }
-        let whole = BucketPlace { bucket: place.bucket.clone(), prefix: String::new() };
         let bucket = {
             let _entered = remote.runtime.enter();
             Bucket::open(&whole).map_err(|error| {
                 failed(io::Error::new(io::ErrorKind::InvalidInput, chain(&error)))
             })?
         };
-        remote.buckets.insert(place.bucket.clone(), Arc::clone(&bucket));
+        remote.buckets.insert(whole, Arc::clone(&bucket));
         Ok(bucket)
     }
 }

@@ -2,6 +2,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use nightshift_core::place::BucketKind;
+
 use super::*;
 
 #[test]
@@ -41,12 +43,18 @@ proptest! {
 
 #[test]
 fn a_bucket_is_a_location_and_a_credential_is_not_repeated() {
-    let place = BucketPlace { bucket: "lake".to_owned(), prefix: "out".to_owned() };
-    assert_eq!(locate("s3://lake/out/").unwrap(), Location::Bucket(place));
+    let place =
+        BucketPlace { kind: BucketKind::Gcs, bucket: "lake".to_owned(), prefix: "out".to_owned() };
+    assert_eq!(locate("gs://lake/out/").unwrap(), Location::Bucket(place));
     assert_eq!(locate("/data").unwrap(), Location::Volume("/data".into()));
-    for refused in ["s3://AK:canary@lake/x", "data:text/csv,canary", "gs://u:canary@lake/x"] {
+    for refused in [
+        "s3://AK:canary@lake/x",
+        "data:text/csv,canary",
+        "gs://u:canary@lake/x",
+        "abfss://u@canary/x",
+    ] {
         let told = locate(refused).unwrap_err().to_string();
         assert!(!told.contains("canary"), "{told}");
     }
-    assert!(matches!(locate("gs://lake/x"), Err(StoreError::UnsupportedScheme { .. })));
+    assert!(matches!(locate("hdfs://lake/x"), Err(StoreError::UnsupportedScheme { .. })));
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
 use nightshift_core::model::{ObjectVersion, PinnedModel, S3Prefix};
+use nightshift_core::place::BucketKind;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path as ObjectPath;
 use object_store::{
@@ -81,7 +82,7 @@ pub(super) fn pinned(
         ..RetryConfig::default()
     };
     let mut client = ClientOptions::new().with_timeout_disabled().with_read_timeout(SILENCE_MAX);
-    for variable in endpoint::VARIABLES {
+    for &variable in endpoint::variables(BucketKind::S3) {
         if let Some(plain) = plain_endpoint(variable)? {
             client = client.with_allow_http(plain);
         }

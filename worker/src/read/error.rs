@@ -3,6 +3,7 @@
 use std::io;
 
 use arrow::error::ArrowError;
+use nightshift_core::place::BucketKind;
 use nightshift_core::plan::Pin;
 use nightshift_storage::input::{InputError, describe};
 use thiserror::Error;
@@ -142,7 +143,8 @@ impl ReadError {
             Self::Changed { .. } => ErrorClass::Changed,
             Self::Missing { .. } => ErrorClass::Missing,
             Self::Io { uri, source }
-                if uri.starts_with("s3://") && source.kind() == io::ErrorKind::PermissionDenied =>
+                if BucketKind::of(uri).is_some()
+                    && source.kind() == io::ErrorKind::PermissionDenied =>
             {
                 ErrorClass::Denied
             }

@@ -31,10 +31,12 @@ pub(super) fn list(
         .map(|step| Segment::parse(step))
         .collect::<Result<_, _>>()
         .map_err(invalid)?;
-    let base = ObjectPath::parse(fixed.join("/")).map_err(|_| invalid("its key is none of S3"))?;
+    let base =
+        ObjectPath::parse(fixed.join("/")).map_err(|_| invalid("its key is none of an object"))?;
     let bucket = inputs.bucket(pattern, place)?;
     let store = Arc::clone(&bucket);
-    let head = format!("s3://{}/", place.bucket);
+    let whole = BucketPlace { prefix: String::new(), ..place.clone() };
+    let head = format!("{whole}/");
     let listing = async move {
         let mut listed = Listed::default();
         if segments.is_empty() && !base.as_ref().is_empty() {
