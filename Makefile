@@ -10,6 +10,8 @@ SCHEDULES ?= 5000
 VENV    := .venv
 # MLflow and moto need other versions of packages than the rest.
 STORES  := .venv-stores
+# The emulator of Azure, in JavaScript.
+AZURITE := .azurite
 # Given to cargo so that procedural macros, which it loads, are not linked statically.
 STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 NIGHTSHIFT := target/release/nightshift
@@ -60,6 +62,7 @@ tools: ## Install what the tests need, where it is missing
 	@test -x $(STORES)/bin/python || $(PYTHON) -m venv $(STORES)
 	@cmp -s tests/stores/requirements.txt $(STORES)/installed.txt || \
 		{ $(STORES)/bin/pip install --quiet -r tests/stores/requirements.txt && cp tests/stores/requirements.txt $(STORES)/installed.txt; }
+	@tests/install-azurite.sh $(AZURITE)
 
 fmt:
 	$(CARGO) fmt --all --check

@@ -7,7 +7,8 @@
 //!
 //! A test of coordinator and workers has them in a [`cluster`], and looks into a
 //! [`coordinator`] by [`grpc`] and [`http`]. Models come from a [`hub`] of our own, from a real MLflow
-//! [`registry`] and from [`s3`] as moto plays it, where wanted by way of [`s3_faults`]. A [`hook`] is whom a run tells of itself, a
+//! [`registry`] and from [`s3`] as moto plays it, where wanted by way of [`s3_faults`]. Other stores
+//! are each a [`bucket_server`]. A [`hook`] is whom a run tells of itself, a
 //! [`collector`] who gets its traces.
 #![allow(
     clippy::unwrap_used,
@@ -18,6 +19,7 @@
 
 pub mod bench;
 pub mod binaries;
+pub mod bucket_server;
 pub mod cluster;
 pub mod collector;
 pub mod coordinator;

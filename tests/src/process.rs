@@ -54,13 +54,14 @@ impl Program {
         let mut command = Command::new(path.as_ref());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         for (name, _) in std::env::vars_os() {
-            let prefixes = ["NIGHTSHIFT_", "OTEL_", "HF_", "MLFLOW_", "AWS_"];
+            let prefixes = ["NIGHTSHIFT_", "OTEL_", "HF_", "MLFLOW_", "AWS_", "GOOGLE_", "AZ"];
             let starts = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
             if name.to_str().is_some_and(starts) {
                 command.env_remove(name);
             }
         }
-        for name in ["MODEL_VERSION", "SHARD_INDEX", "NUM_SHARDS", "JOB_COMPLETION_INDEX"] {
+        let names = ["MODEL_VERSION", "SHARD_INDEX", "NUM_SHARDS", "JOB_COMPLETION_INDEX"];
+        for name in names.into_iter().chain(["STORAGE_EMULATOR_HOST", "IDENTITY_ENDPOINT"]) {
             command.env_remove(name);
         }
         Self(command)

@@ -16,6 +16,9 @@ use crate::s3::S3;
 /// How long a request hangs that gets no answer; longer than the clients of tests wait.
 const HANG: Duration = Duration::from_secs(10);
 
+/// Headers that make a create conditional, in S3 and Azure, and in Google Cloud Storage.
+const CONDITIONS: [&str; 2] = ["if-none-match", "x-goog-if-generation-match"];
+
 /// One request.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -48,6 +51,8 @@ pub enum Fault {
     StaleListing,
     /// Its condition is lost on the way.
     Unconditional,
+    /// A copy of Azure that is made, and not told to be whole.
+    PendingCopy,
 }
 
 /// Says what becomes of a request.
@@ -69,17 +74,20 @@ pub struct Faults {
 impl Request {
     /// Whether it is a create on condition that there is nothing.
     pub fn is_conditional_create(&self) -> bool {
-        self.method == "PUT" && self.header("if-none-match").is_some()
+        self.method == "PUT" && CONDITIONS.iter().any(|name| self.header(name).is_some())
     }
 
     /// Whether it lists.
     pub fn is_listing(&self) -> bool {
-        self.method == "GET" && self.target.contains("list-type=2")
+        self.method == "GET"
+            && ["list-type=2", "comp=list"].iter().any(|word| self.target.contains(word))
     }
 
     /// Whether it is a copy.
     pub fn is_copy(&self) -> bool {
-        self.header("x-amz-copy-source").is_some()
+        ["x-amz-copy-source", "x-goog-copy-source", "x-ms-copy-source"]
+            .iter()
+            .any(|name| self.header(name).is_some())
     }
 
     fn header(&self, name: &str) -> Option<&str> {
@@ -91,7 +99,12 @@ impl Request {
 impl Faults {
     /// A proxy in front of `s3` that follows `rule`.
     pub fn start(s3: &S3, rule: Rule) -> Self {
-        let target: SocketAddr = s3.url().strip_prefix("http://").unwrap().parse().unwrap();
+        Self::before(&s3.url(), rule)
+    }
+
+    /// A proxy in front of the store at `url` that follows `rule`.
+    pub fn before(url: &str, rule: Rule) -> Self {
+        let target: SocketAddr = url.strip_prefix("http://").unwrap().parse().unwrap();
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = socket.local_addr().unwrap();
         let (seen, ends) = (Arc::<Seen>::default(), Arc::new(AtomicBool::new(false)));
@@ -118,9 +131,14 @@ impl Faults {
     }
 
     /// A proxy that spoils `percent` of all requests, each in one of the ways that fit it.
-    pub fn at(s3: &S3, percent: u64, mut random: Random) -> Self {
-        Self::start(
-            s3,
+    pub fn at(s3: &S3, percent: u64, random: Random) -> Self {
+        Self::at_url(&s3.url(), percent, random)
+    }
+
+    /// The same, in front of the store at `url`.
+    pub fn at_url(url: &str, percent: u64, mut random: Random) -> Self {
+        Self::before(
+            url,
             Box::new(move |request| {
                 if random.number() % 100 >= percent {
                     return None;
@@ -200,7 +218,8 @@ fn serve(client: TcpStream, target: SocketAddr, rule: &Mutex<Rule>, seen: &Seen)
         Some(Fault::HangsBefore) => return hang(&mut reader),
         Some(Fault::ResetBefore) => return Ok(()),
         Some(Fault::Unconditional) => {
-            request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("if-none-match"));
+            let is_one = |name: &str| CONDITIONS.iter().any(|one| name.eq_ignore_ascii_case(one));
+            request.headers.retain(|(name, _)| !is_one(name));
         }
         _ => {}
     }
@@ -214,6 +233,7 @@ fn serve(client: TcpStream, target: SocketAddr, rule: &Mutex<Rule>, seen: &Seen)
             answered.truncate(head + (answered.len() - head) / 2);
         }
         Some(Fault::StaleListing) => answered = without_last_object(answered),
+        Some(Fault::PendingCopy) => answered = pending(answered),
         _ => {}
     }
     client.write_all(&answered)
@@ -278,6 +298,13 @@ fn answer(request: &Request, status: u16, code: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// An answer about a copy as it was a moment ago.
+fn pending(answered: Vec<u8>) -> Vec<u8> {
+    let (done, pending) = (b"x-ms-copy-status: success", b"x-ms-copy-status: pending");
+    let Some(at) = find(&answered, done) else { return answered };
+    [&answered[..at], pending, &answered[at + done.len()..]].concat()
+}
+
 /// A listing as it was a moment ago.
 fn without_last_object(answered: Vec<u8>) -> Vec<u8> {
     let Some(at) = find(&answered, b"\r\n\r\n") else { return answered };
@@ -285,10 +312,12 @@ fn without_last_object(answered: Vec<u8>) -> Vec<u8> {
     let (Ok(head), Ok(body)) = (std::str::from_utf8(head), std::str::from_utf8(body)) else {
         return answered;
     };
-    let (Some(from), Some(to)) = (body.rfind("<Contents>"), body.rfind("</Contents>")) else {
-        return answered;
-    };
-    let body = format!("{}{}", &body[..from], &body[to + "</Contents>".len()..]);
+    let last = ["Contents", "Blob"].into_iter().find_map(|name| {
+        let (begin, end) = (format!("<{name}>"), format!("</{name}>"));
+        Some((body.rfind(&begin)?, body.rfind(&end)? + end.len()))
+    });
+    let Some((from, to)) = last else { return answered };
+    let body = format!("{}{}", &body[..from], &body[to..]);
     let lines = head.lines().filter(|line| !line.is_empty());
     let lines = lines.filter(|line| !line.to_ascii_lowercase().starts_with("content-length:"));
     let head: String = lines.map(|line| format!("{line}\r\n")).collect();
