@@ -113,10 +113,7 @@ impl BucketServer {
         assert_eq!(self.kind, Kind::Gcs);
         let file = file.to_str().unwrap();
         stores_script("gcs_key.py", [self.url().as_str(), file]);
-        vec![
-            ("GOOGLE_BASE_URL", self.url()),
-            ("GOOGLE_APPLICATION_CREDENTIALS", file.to_owned()),
-        ]
+        vec![("GOOGLE_BASE_URL", self.url()), ("GOOGLE_APPLICATION_CREDENTIALS", file.to_owned())]
     }
 
     /// What no output and no message may hold.
@@ -138,6 +135,14 @@ impl BucketServer {
     #[track_caller]
     pub fn put(&self, bucket: &str, prefix: &str, folder: &Path) {
         self.move_files("put", bucket, prefix, folder);
+    }
+
+    /// Begins an upload, some time ago, that nobody finishes. Of Google only.
+    #[track_caller]
+    pub fn begin_upload(&self, bucket: &str, key: &str, seconds_ago: u64) {
+        assert_eq!(self.kind, Kind::Gcs);
+        let (url, ago) = (self.url(), seconds_ago.to_string());
+        stores_script(self.kind.script(), ["begin", &url, &self.pass, bucket, key, &ago]);
     }
 
     #[track_caller]

@@ -3,7 +3,7 @@
 No emulator of it that the registries have knows its XML interface, which is the one that the client
 speaks: gcp-storage-emulator has the JSON interface alone. So this keeps objects in memory as the
 documentation of the XML interface says, for what is asked of it here and no more: objects with
-generations and ETags, `x-goog-if-generation-match`, `If-Match`, ranges, listings in pages, copies,
+generations and ETags, `x-goog-if-generation-match`, `If-Match`, ranges, listings in pages (folders all on the first), copies,
 uploads in parts and their list. It is no proof of what Google does. Who has not TOKEN, nor signs as
 the account whose key `gcs_key.py` made, is refused, and one request is decided at a time.
 """
@@ -131,7 +131,9 @@ class Handler(BaseHTTPRequestHandler):
             return self.list_uploads(bucket, query) if "uploads" in query else self.list(objects, query)
         if self.command == "POST" and "uploads" in query:
             upload_id = f"upload-{next(generations)}"
-            uploads[upload_id] = Upload(bucket, key)
+            upload = uploads[upload_id] = Upload(bucket, key)
+            # For the tests alone: an upload that was begun long ago.
+            upload.at -= int(self.headers.get("x-tests-seconds-ago") or 0)
             body = f"<Bucket>{bucket}</Bucket><Key>{escape(key)}</Key><UploadId>{upload_id}</UploadId>"
             return 200, xml("InitiateMultipartUploadResult", body), {}
         if "uploadId" in query:
@@ -194,9 +196,16 @@ class Handler(BaseHTTPRequestHandler):
         after = max(query.get("start-after", ""), query.get("continuation-token", ""))
         page = int(query.get("max-keys", PAGE))
         keys = [key for key in sorted(objects) if key.startswith(prefix) and key > after]
+        folders = set()
         if delimiter:
-            raise Refused(501, "NotImplemented")
+            rest = lambda key: key[len(prefix) :].partition(delimiter)
+            folders = {f"{prefix}{rest(key)[0]}{delimiter}" for key in keys if rest(key)[1]}
+            keys = [key for key in keys if not rest(key)[1]]
         body = "".join(
+            f"<CommonPrefixes><Prefix>{escape(folder)}</Prefix></CommonPrefixes>"
+            for folder in sorted(folders)
+        )
+        body += "".join(
             f"<Contents><Key>{escape(key)}</Key><Generation>{objects[key].generation}</Generation>"
             f"<LastModified>{stamp(objects[key].at)}</LastModified>"
             f"<ETag>{escape(objects[key].etag)}</ETag><Size>{len(objects[key].data)}</Size></Contents>"

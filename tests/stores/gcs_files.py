@@ -1,7 +1,8 @@
 """Moves files between a folder and the double of Google Cloud Storage, for tests:
 gcs_files.py put|fetch ENDPOINT TOKEN BUCKET PREFIX FOLDER
+gcs_files.py begin ENDPOINT TOKEN BUCKET KEY SECONDS_AGO
 
-`fetch` prints how many uploads of the bucket were begun and not finished.
+`begin` begins an upload that nobody finishes. `fetch` prints how many uploads of the bucket were begun and not finished.
 """
 
 import pathlib
@@ -14,14 +15,16 @@ _, what, endpoint, token, bucket, prefix, folder = sys.argv
 SPACE = "{http://doc.s3.amazonaws.com/2006-03-01}"
 
 
-def ask(method, path, data=None, **query):
+def ask(method, path, data=None, headers={}, **query):
     url = f"{endpoint}/{bucket}{path}?{urlencode(query)}"
-    headers = {"Authorization": f"Bearer {token}"}
+    headers = {"Authorization": f"Bearer {token}"} | headers
     with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method)) as answer:
         return answer.read()
 
 
-if what == "put":
+if what == "begin":
+    ask("POST", "/" + quote(prefix, safe=""), headers={"x-tests-seconds-ago": folder}, uploads="")
+elif what == "put":
     ask("PUT", "")
     for file in pathlib.Path(folder).rglob("*"):
         if file.is_file():

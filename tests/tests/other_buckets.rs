@@ -192,6 +192,22 @@ fn what_another_generation_replaced_is_collected() {
 }
 
 #[test]
+fn an_upload_that_nobody_finished_is_collected_after_a_day() {
+    let lake = Lake::parquet(Kind::Gcs);
+    let direct = lake.direct();
+    lake.run(&direct).run().expect(0);
+    for (prefix, seconds_ago) in [("out", 60), ("out", 2 * 86_400), ("elsewhere", 2 * 86_400)] {
+        lake.server.begin_upload("lake", &format!("{prefix}/a&b"), seconds_ago);
+    }
+    assert_eq!(lake.audit().1, 3);
+    lake.command("gc", &direct).run().expect(0);
+    assert_eq!(lake.audit().1, 3, "only looked");
+    let collected = lake.command("gc", &direct).arg("--delete").run().expect(0);
+    lake.assert_said_no_secret(&collected);
+    assert_eq!(lake.audit().1, 2, "{collected}");
+}
+
+#[test]
 fn workers_of_a_coordinator_share_a_bucket_and_one_may_die() {
     for kind in KINDS {
         let Lake { server, bench, .. } = Lake::parquet(kind);
