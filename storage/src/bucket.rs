@@ -220,7 +220,7 @@ impl ObjectStore for Bucket {
         options: CopyOptions,
     ) -> object_store::Result<()> {
         let mut copied = self.patient.copy_opts(from, to, options).await;
-        if copied.as_ref().is_err_and(|error| plain::is_pending(error)) {
+        if copied.as_ref().is_err_and(plain::is_pending) {
             copied = self.copied(from, to).await;
         }
         copied.map_err(|error| self.plain(error, Act::Copy))

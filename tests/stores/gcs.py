@@ -3,9 +3,10 @@
 No emulator of it that the registries have knows its XML interface, which is the one that the client
 speaks: gcp-storage-emulator has the JSON interface alone. So this keeps objects in memory as the
 documentation of the XML interface says, for what is asked of it here and no more: objects with
-generations and ETags, `x-goog-if-generation-match`, `If-Match`, ranges, listings in pages (folders all on the first), copies,
-uploads in parts and their list. It is no proof of what Google does. Who has not TOKEN, nor signs as
-the account whose key `gcs_key.py` made, is refused, and one request is decided at a time.
+generations and ETags, `x-goog-if-generation-match`, `If-Match`, ranges, listings in pages (folders
+all on the first), copies, uploads in parts and their list. It is no proof of what Google does. Who
+has not TOKEN, nor signs as the account whose key `gcs_key.py` made, is refused, and one request is
+decided at a time.
 """
 
 import base64

@@ -2,7 +2,8 @@
 gcs_files.py put|fetch ENDPOINT TOKEN BUCKET PREFIX FOLDER
 gcs_files.py begin ENDPOINT TOKEN BUCKET KEY SECONDS_AGO
 
-`begin` begins an upload that nobody finishes. `fetch` prints how many uploads of the bucket were begun and not finished.
+`begin` begins an upload that nobody finishes. `fetch` prints how many uploads of the bucket were
+begun and not finished.
 """
 
 import pathlib

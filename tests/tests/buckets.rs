@@ -294,7 +294,7 @@ fn places_that_are_none_are_refused_before_anything_is_asked() {
         ("s3://169.254.169.254/out", 78, "hands out credentials"),
         ("data:text/csv,canary-secret", 78, "`data:` URL"),
         ("s3:///out", 78, "it names no bucket"),
-        ("gs://lake/out", 78, "is not supported by this build"),
+        ("hdfs://lake/out", 78, "is not supported by this build"),
     ] {
         let text = in_bucket(&SpecText::default()).replace("s3://lake/out", output);
         lake.bench.write_spec(&text);

@@ -433,6 +433,12 @@ fn settings_that_do_not_fit_are_told_by_name_and_never_repeated() {
     for (kind, variable, value, words) in [
         (Kind::Gcs, "GOOGLE_BASE_URL", "http://user:canary-key@h", "GOOGLE_BASE_URL"),
         (Kind::Gcs, "GOOGLE_BASE_URL", "http://169.254.169.254", "hands out credentials"),
+        (
+            Kind::Gcs,
+            "GOOGLE_SERVICE_ACCOUNT_KEY",
+            "\"canary-key\"",
+            "not those of a service account",
+        ),
         (Kind::Azure, "AZURITE_BLOB_STORAGE_URL", "canary-key", "it is no URL"),
         (Kind::Azure, "AZURE_STORAGE_ACCOUNT_KEY", "canary-key?", "settings of the store"),
     ] {

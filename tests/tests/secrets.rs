@@ -31,12 +31,16 @@ const HOOK_SECRET: &str = "whsec_Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXI=";
 /// Part of a webhook's path, which is often as good as a password.
 const HOOK_PATH: &str = "canaryhookpath91";
 const ROW: &str = "canaryrowvalue55";
-const TOKENS: [(&str, &str); 6] = [
+const TOKENS: [(&str, &str); 10] = [
     ("HF_TOKEN", "hf_canarytoken31"),
     ("MLFLOW_TRACKING_TOKEN", "canarymlflow42"),
     ("AWS_ACCESS_KEY_ID", "CANARYACCESSKEY8"),
     ("AWS_SECRET_ACCESS_KEY", "canarys3secret66"),
     ("AWS_SESSION_TOKEN", "canarys3session9"),
+    ("GOOGLE_BEARER_TOKEN", "canarygoogletoken12"),
+    ("GOOGLE_SERVICE_ACCOUNT_KEY", "canarygooglekey57"),
+    ("AZURE_STORAGE_ACCOUNT_KEY", "canaryazurekey83"),
+    ("AZURE_STORAGE_SAS_TOKEN", "sv=2021-12-02&sig=canaryazuresig24"),
     ("NIGHTSHIFT_TEST_SECRET", HOOK_SECRET),
 ];
 

@@ -10,9 +10,11 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use super::{CREDENTIAL_RETRIES, Clients, RETRIES, Reached, retry};
 use crate::bucket::uploads::{GcsUploads, Uploads};
 use crate::endpoint;
-use crate::error::StoreError;
+use crate::error::{StoreError, chain};
 
 const ADDRESS: &str = "https://storage.googleapis.com";
+const NOT_UNDERSTOOD: &str =
+    "the credentials are not those of a service account or of a user, which are all that is known";
 /// Another address, for a proxy or a private endpoint.
 const ADDRESS_VARIABLE: &str = "GOOGLE_BASE_URL";
 
@@ -36,7 +38,13 @@ pub(super) fn connect(reached: &Reached<'_>) -> Result<Clients, StoreError> {
             .with_bucket_name(&reached.place.bucket)
             .with_client_options(reached.options())
     };
-    let settings = |error| reached.settings(&error);
+    let settings = |error: object_store::Error| {
+        // The parser would repeat what it does not understand, and that may be a key.
+        match chain(&error).contains("Unable to decode") {
+            true => reached.problem(NOT_UNDERSTOOD.to_owned()),
+            false => reached.settings(&error),
+        }
+    };
     let built = base().with_retry(retry(CREDENTIAL_RETRIES)).build().map_err(settings)?;
     let credentials = Arc::clone(built.credentials());
     let client = |retries| {
