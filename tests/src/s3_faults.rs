@@ -49,7 +49,8 @@ pub enum Fault {
     StaleListing,
     /// The answer to a read says that it is of another version than was asked for.
     OtherVersion,
-    /// It is answered as STS answers who shows a token: with keys that are called as the token.
+    /// It is answered as the agent of a node answers a pod that shows its token: with keys that
+    /// are called as the token.
     HandsOutKeys,
     /// Its condition is lost on the way, of a create or of a read.
     Unconditional,

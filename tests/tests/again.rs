@@ -27,9 +27,12 @@ fn a_second_run_says_done_and_does_no_inference(place: &Place) {
     assert_eq!(computed(&first).len(), SHARDS);
     let before = bench.contents();
     let second = bench.run().run().expect(0);
-    assert!(second.stdout.contains("1 of 1 date was done already"), "{second}");
     assert!(computed(&second).is_empty(), "{second}");
-    assert!(bench.contents() == before, "a run of what is done writes something");
+    // A listing that is a moment old may hide the final: then every record is looked at again.
+    if !place.is_faulty() {
+        assert!(second.stdout.contains("1 of 1 date was done already"), "{second}");
+        assert!(bench.contents() == before, "a run of what is done writes something");
+    }
 }
 
 fn forcing_makes_a_new_generation_that_inherits_nothing(place: &Place) {

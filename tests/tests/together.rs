@@ -105,6 +105,5 @@ nightshift_tests::on_a_volume_and_in_a_bucket! {
 
 nightshift_tests::through_faults! {
     two_runs_started_together_make_one_result,
-    five_runs_started_together_make_one_result,
     when_one_of_two_runs_is_killed_the_other_finishes_its_work,
 }

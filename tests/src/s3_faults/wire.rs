@@ -115,17 +115,23 @@ fn answer(request: &Request, status: u16, code: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// What STS answers who shows a token: keys that are called as the token, soon to be asked for anew.
+/// What the agent of a node answers a pod that shows its token: keys that are called as the token,
+/// soon to be asked for anew.
 fn keys(request: &Request) -> Vec<u8> {
-    let (_, token) = request.target.split_once("WebIdentityToken=").unwrap();
-    let token = token.split('&').next().unwrap();
+    let token = request.header("authorization").unwrap_or_default();
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(1);
-    let body = format!(
-        "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>{token}</AccessKeyId><SecretAccessKey>canary-secret</SecretAccessKey><SessionToken>canary-session</SessionToken><Expiration>{soon}</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
-    );
+    let body = serde_json::json!({
+        "AccessKeyId": token,
+        "SecretAccessKey": "canary-secret",
+        "Token": "canary-session",
+        "Expiration": soon.to_string(),
+    });
+    let body = body.to_string();
     let length = body.len();
-    format!("HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
-        .into_bytes()
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
+    .into_bytes()
 }
 
 /// An answer that says it is of another version of the object.
