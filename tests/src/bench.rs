@@ -173,6 +173,25 @@ impl Bench {
         }
     }
 
+    /// What is in a file or an object of this name in the output root.
+    pub fn read(&self, name: &str) -> Option<Vec<u8>> {
+        match &self.lake {
+            Some(lake) => lake.s3().object(BUCKET, &format!("out/{name}")),
+            None => fs::read(self.path("out").join(name)).ok(),
+        }
+    }
+
+    /// How many records `run` has, without a copy of them.
+    pub fn records(&self, run: &str) -> usize {
+        match &self.lake {
+            Some(lake) => {
+                let prefix = format!("out/_nightshift/v1/runs/{run}/records/");
+                lake.s3().list(BUCKET, &prefix).len()
+            }
+            None => crate::store::recorded(&self.path("out"), run).len(),
+        }
+    }
+
     /// The bucket, if input and output lie in one.
     pub fn lake(&self) -> Option<&Lake> {
         self.lake.as_ref()

@@ -271,14 +271,15 @@ impl Cluster {
     /// Waits until `run` has at least so many records.
     pub fn wait_for_records(&self, run: &str, records: usize) {
         wait_for(&format!("{records} records of {run}"), || {
-            (store::recorded(&self.output(), run).len() >= records).then_some(())
+            (self.bench.records(run) >= records).then_some(())
         });
     }
 
     /// Waits for the final of a generation.
     pub fn wait_for_final(&self, partition: &str, generation: u32) -> Value {
+        let name = format!("_nightshift/v1/finals/{partition}/g{generation}.json");
         wait_for(&format!("the final of {partition}"), || {
-            store::verdict(&self.output(), partition, generation)
+            self.bench.read(&name).map(|text| serde_json::from_slice(&text).unwrap())
         })
     }
 

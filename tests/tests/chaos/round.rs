@@ -109,8 +109,7 @@ impl Round {
     }
 
     fn records(&self) -> usize {
-        let output = self.cluster.output();
-        self.runs.iter().map(|run| store::recorded(&output, run).len()).sum()
+        self.runs.iter().map(|run| self.cluster.bench().records(run)).sum()
     }
 
     fn is_over(&self) -> bool {

@@ -27,8 +27,10 @@ fn is_visible(cluster: &Cluster) -> bool {
 fn what_passes_becomes_visible_and_the_canary_goes_first(place: &Place) {
     let mut cluster = under_way(place, "{ rows: equal, canary: true }");
     succeeds(&mut cluster, SHARDS);
-    let granted = cluster.events("inference started");
-    assert_eq!(granted.len() as u64, SHARDS);
+    let started = cluster.started(RUN);
+    assert_eq!(started.len() as u64, SHARDS);
+    // In a bucket a shard may be slow, and be tried by another worker too.
+    assert!(place.is_bucket() || started.values().all(|&times| times == 1), "{started:?}");
     // Two workers have a log each; the one that scored the canary did nothing before it.
     let canary = SHARDS as u32 / 2;
     let first_of_both: Vec<u32> = cluster

@@ -22,8 +22,9 @@ const ATTEMPT: &str = "01M84SFFT7KEZSEZRF0DGT3MCA";
 fn a_coordinator_that_was_killed_goes_on_where_it_was(place: &Place) {
     const SHARDS: u64 = 40;
     let mut cluster = under_way(place, SHARDS, SMALL, Duration::from_secs(1));
+    let speed = place.size("200", "80");
     for _ in 0..2 {
-        cluster.add(cluster.worker().args(["--max-rows-per-second", "200"]));
+        cluster.add(cluster.worker().args(["--max-rows-per-second", speed]));
     }
     cluster.wait_for_records(RUN, 10);
     cluster.coordinator().kill();
