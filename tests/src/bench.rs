@@ -7,12 +7,20 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use crate::place::{BUCKET, Lake};
 use crate::process::Program;
+use crate::tools::Audit;
 
-/// A temporary folder that holds everything of one test; gone when the test passes or fails.
+/// Processes that may give up one after the other, as pods may that are started again, where
+/// a store spoils requests.
+const TRIES: usize = 6;
+
+/// A temporary folder that holds everything of one test; gone when the test passes or fails. Its
+/// input and its output may lie in a bucket instead; then the folder has copies of both.
 #[derive(Debug)]
 pub struct Bench {
     folder: TempDir,
+    lake: Option<Lake>,
 }
 
 /// Paths with the bytes of files.
@@ -81,7 +89,12 @@ impl Bench {
     /// An empty folder.
     pub fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("nightshift-test-").tempdir().unwrap();
-        Self { folder }
+        Self { folder, lake: None }
+    }
+
+    /// An empty folder, with input and output in a bucket.
+    pub(crate) fn in_lake(lake: Lake) -> Self {
+        Self { lake: Some(lake), ..Self::new() }
     }
 
     /// A folder with `spec` as its spec, and `rows` flights in `file` below the folder `in`.
@@ -95,13 +108,17 @@ impl Bench {
     /// A folder with `spec`, whose input has a `{date}`, and `rows` flights for each date.
     pub fn dated(spec: &SpecText, dates: &[&str], rows: u64) -> Self {
         let bench = Self::new();
+        bench.write_dated(spec, dates, rows);
+        bench
+    }
+
+    pub(crate) fn write_dated(&self, spec: &SpecText, dates: &[&str], rows: u64) {
         let input = "in/date={date}/*.parquet".to_owned();
-        bench.write_spec(&SpecText { input, ..spec.clone() }.yaml());
+        self.write_spec(&SpecText { input, ..spec.clone() }.yaml());
         for date in dates {
             let file = format!("in/date={date}/flights.parquet");
-            crate::flights::write(&bench.path(&file), rows);
+            crate::flights::write(&self.path(&file), rows);
         }
-        bench
     }
 
     /// A path in the folder.
@@ -111,7 +128,10 @@ impl Bench {
 
     /// Writes the spec.
     pub fn write_spec(&self, text: &str) {
-        fs::write(self.spec(), text).unwrap();
+        match &self.lake {
+            Some(_) => fs::write(self.spec(), Lake::rewrite(text)).unwrap(),
+            None => fs::write(self.spec(), text).unwrap(),
+        }
     }
 
     /// The spec file.
@@ -119,14 +139,92 @@ impl Bench {
         self.path("spec.yaml")
     }
 
-    /// The output root.
+    /// The output root; of a bucket a copy as it is now.
     pub fn output(&self) -> PathBuf {
-        self.path("out")
+        let folder = self.path("out");
+        if let Some(lake) = &self.lake {
+            lake.take_output(&folder);
+        }
+        folder
+    }
+
+    /// Where the output root is, as `--output` names it.
+    pub fn output_place(&self) -> String {
+        match &self.lake {
+            Some(_) => format!("s3://{BUCKET}/out"),
+            None => self.path("out").display().to_string(),
+        }
+    }
+
+    /// Makes the output what the test has made of [`Bench::output`].
+    pub fn change_output(&self, change: impl FnOnce(&Path)) {
+        let folder = self.output();
+        change(&folder);
+        if let Some(lake) = &self.lake {
+            lake.put_output(&folder);
+        }
+    }
+
+    /// Whether there is a file or an object of this name in the output root.
+    pub fn has(&self, name: &str) -> bool {
+        match &self.lake {
+            Some(lake) => lake.s3().has(BUCKET, &format!("out/{name}")),
+            None => self.path("out").join(name).is_file(),
+        }
+    }
+
+    /// What is in a file or an object of this name in the output root.
+    pub fn read(&self, name: &str) -> Option<Vec<u8>> {
+        match &self.lake {
+            Some(lake) => lake.s3().object(BUCKET, &format!("out/{name}")),
+            None => fs::read(self.path("out").join(name)).ok(),
+        }
+    }
+
+    /// How many records `run` has, without a copy of them.
+    pub fn records(&self, run: &str) -> usize {
+        match &self.lake {
+            Some(lake) => {
+                let prefix = format!("out/_nightshift/v1/runs/{run}/records/");
+                lake.s3().list(BUCKET, &prefix).len()
+            }
+            None => crate::store::recorded(&self.path("out"), run).len(),
+        }
+    }
+
+    /// The bucket, if input and output lie in one.
+    pub fn lake(&self) -> Option<&Lake> {
+        self.lake.as_ref()
+    }
+
+    /// Puts what has changed of the input where programs read it. Whoever starts a program by
+    /// [`Bench::command`] need not.
+    pub fn put_input(&self) {
+        if let Some(lake) = &self.lake {
+            lake.put_input(&self.path("in"));
+        }
+    }
+
+    /// What programs of this bench find in their environment.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        self.lake.as_ref().map(Lake::environment).unwrap_or_default()
+    }
+
+    /// The program with what it needs to reach input and output, and the patience of a pod that is
+    /// started again where requests are spoiled.
+    pub fn equipped(&self, program: Program) -> Program {
+        self.put_input();
+        let environment = self.environment().into_iter();
+        let program = environment.fold(program, |program, (name, value)| program.env(name, value));
+        match self.lake.as_ref().and_then(Lake::faults) {
+            Some(_) => program.with_tries(TRIES),
+            None => program,
+        }
     }
 
     /// `nightshift COMMAND SPEC` on this bench.
     pub fn command(&self, command: &str) -> Program {
-        Program::nightshift().arg(command).arg(self.spec())
+        self.equipped(Program::nightshift().arg(command).arg(self.spec()))
     }
 
     /// `nightshift run` on this bench, with a log of every shard on standard error.
@@ -134,8 +232,25 @@ impl Bench {
         self.command("run").args(["--workers", "2"]).logged()
     }
 
+    /// A question to the auditor about the output.
+    pub fn auditor(&self) -> Audit {
+        let audit = Audit::of(&self.output());
+        match &self.lake {
+            Some(_) => audit.copy(&format!("s3://{BUCKET}/in"), &self.path("in")),
+            None => audit,
+        }
+    }
+
+    /// Has the auditor judge the output; fails unless it finds nothing, and `runs` runs. Gives its
+    /// counts.
+    #[track_caller]
+    pub fn audit(&self, runs: u32) -> serde_json::Value {
+        self.auditor().runs(runs).passes()
+    }
+
     /// Everything in the folder: each path with its bytes, a folder without any.
     pub fn contents(&self) -> Contents {
+        self.output();
         let mut found = Contents::new();
         gather(self.folder.path(), &mut found);
         found

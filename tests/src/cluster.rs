@@ -56,7 +56,9 @@ pub struct Cluster {
 impl Cluster {
     /// A coordinator that is ready, over the spec of `bench`. There is no worker yet.
     pub fn start(bench: Bench, setting: Setting) -> Self {
-        Self::start_with(bench, setting, Vec::new())
+        bench.put_input();
+        let environment = bench.environment();
+        Self::start_with(bench, setting, environment)
     }
 
     /// As [`start`](Self::start), with variables that coordinators and workers find.
@@ -268,17 +270,16 @@ impl Cluster {
 
     /// Waits until `run` has at least so many records.
     pub fn wait_for_records(&self, run: &str, records: usize) {
-        let output = self.output();
         wait_for(&format!("{records} records of {run}"), || {
-            (store::recorded(&output, run).len() >= records).then_some(())
+            (self.bench.records(run) >= records).then_some(())
         });
     }
 
     /// Waits for the final of a generation.
     pub fn wait_for_final(&self, partition: &str, generation: u32) -> Value {
-        let output = self.output();
+        let name = format!("_nightshift/v1/finals/{partition}/g{generation}.json");
         wait_for(&format!("the final of {partition}"), || {
-            store::verdict(&output, partition, generation)
+            self.bench.read(&name).map(|text| serde_json::from_slice(&text).unwrap())
         })
     }
 
@@ -288,20 +289,21 @@ impl Cluster {
             "all" => "all".to_owned(),
             date => format!("date={date}"),
         };
-        let marker = self.output().join(folder).join(format!("gen={generation}/_SUCCESS"));
-        wait_for("the marker", || marker.is_file().then_some(()));
+        let marker = format!("{folder}/gen={generation}/_SUCCESS");
+        wait_for("the marker", || self.bench.has(&marker).then_some(()));
     }
 
     /// An audit of the output, which also compares with what earlier audits saw.
     pub fn auditor(&self) -> Audit {
-        Audit::of(&self.output()).memory(&self.bench.path("seen.json"))
+        self.bench.auditor().memory(&self.bench.path("seen.json"))
     }
 
     /// Fails unless every commit that a worker said it won is the record of its shard.
     pub fn assert_commits_kept(&self) {
         let commits = self.events("shard committed").into_iter().filter(|event| event.won);
+        let output = self.output();
         for commit in commits {
-            let record = store::record(&self.output(), &commit.run, commit.shard);
+            let record = store::record(&output, &commit.run, commit.shard);
             let record = record.unwrap_or_else(|| panic!("there is no record for {commit:?}"));
             assert_eq!(record["attempt"].as_str(), commit.attempt.as_deref(), "{commit:?}");
         }

@@ -8,8 +8,8 @@
 //! A test of coordinator and workers has them in a [`cluster`], and looks into a
 //! [`coordinator`] by [`grpc`] and [`http`]. Models come from a [`hub`] of our own, from a real MLflow
 //! [`registry`] and from [`s3`] as moto plays it, where wanted by way of [`s3_faults`]. Other stores
-//! are each a [`bucket_server`]. A [`hook`] is whom a run tells of itself, a
-//! [`collector`] who gets its traces.
+//! are each a [`bucket_server`]; a [`mod@place`] says where input and output lie. A [`hook`] is whom a
+//! run tells of itself, a [`collector`] who gets its traces.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -32,6 +32,7 @@ pub mod http2;
 pub mod hub;
 pub mod kubernetes;
 pub mod log;
+pub mod place;
 pub mod ports;
 pub mod process;
 pub mod prometheus;
@@ -41,6 +42,7 @@ pub mod refusal;
 pub mod registry;
 pub mod s3;
 pub mod s3_faults;
+pub mod s3_listing;
 pub mod server;
 pub mod store;
 pub mod terminal;

@@ -15,7 +15,11 @@ use crate::waiting::wait_for;
 
 /// A program that is to be started, with the settings of this machine's user taken away.
 #[derive(Debug)]
-pub struct Program(Command);
+pub struct Program(Command, Tries);
+
+/// How often a program is run at most.
+#[derive(Debug, Clone, Copy)]
+struct Tries(usize);
 
 /// A program that runs. When it is dropped it is killed.
 #[derive(Debug)]
@@ -64,7 +68,7 @@ impl Program {
         for name in names.into_iter().chain(["STORAGE_EMULATOR_HOST", "IDENTITY_ENDPOINT"]) {
             command.env_remove(name);
         }
-        Self(command)
+        Self(command, Tries(1))
     }
 
     /// The `nightshift` command.
@@ -125,7 +129,7 @@ impl Program {
     pub fn wrapped<A: AsRef<OsStr>>(self, wrapper: impl IntoIterator<Item = A>) -> Self {
         let mut words = wrapper.into_iter();
         let program = words.next().unwrap();
-        let mut outer = Self::new(Path::new(program.as_ref())).args(words);
+        let mut outer = Self::new(Path::new(program.as_ref())).args(words).with_tries(self.1.0);
         outer.0.arg(self.0.get_program()).args(self.0.get_args());
         for (name, value) in self.0.get_envs() {
             if let Some(value) = value {
@@ -135,8 +139,19 @@ impl Program {
         outer
     }
 
+    /// Has [`Program::run`] try so many times in all, while it says that it was given up.
+    #[must_use]
+    pub fn with_tries(mut self, tries: usize) -> Self {
+        self.1 = Tries(tries);
+        self
+    }
+
     /// Starts it.
     pub fn start(mut self) -> Running {
+        self.begin()
+    }
+
+    fn begin(&mut self) -> Running {
         let name = format!("{:?}", self.0).replace('"', "");
         let started = Instant::now();
         let mut child = self.0.spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -145,9 +160,20 @@ impl Program {
         Running { child, name, started, stdout, stderr }
     }
 
-    /// Runs it to its end.
-    pub fn run(self) -> Finished {
-        self.start().finish()
+    /// Runs it to its end. Of several tries, standard error is what all have said.
+    pub fn run(mut self) -> Finished {
+        let Tries(tries) = self.1;
+        let mut said = String::new();
+        for left in (0..tries).rev() {
+            let mut done = self.begin().finish();
+            let given_up = matches!(done.code(), Some(69 | 73 | 74 | 75));
+            said.push_str(&done.stderr);
+            if left == 0 || !given_up {
+                done.stderr = said;
+                return done;
+            }
+        }
+        panic!("{:?}: not one try", self.0)
     }
 }
 

@@ -3,18 +3,19 @@
 //! Each request is decided by itself: it is passed on, answered in the server's place, or passed
 //! on and its answer spoiled. A [`Rule`] says what becomes of which requests.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use crate::random::Random;
 use crate::s3::S3;
 
-/// How long a request hangs that gets no answer; longer than the clients of tests wait.
-const HANG: Duration = Duration::from_secs(10);
+mod kinds;
+mod wire;
+
+pub use kinds::Kind;
+pub(crate) use wire::read_request;
 
 /// Headers that make a create conditional, in S3 and Azure, and in Google Cloud Storage.
 const CONDITIONS: [&str; 2] = ["if-none-match", "x-goog-if-generation-match"];
@@ -49,7 +50,12 @@ pub enum Fault {
     ShortRead,
     /// A listing does not have its last object yet.
     StaleListing,
-    /// Its condition is lost on the way.
+    /// The answer to a read says that it is of another version than was asked for.
+    OtherVersion,
+    /// It is answered as the agent of a node answers a pod that shows its token: with keys that
+    /// are called as the token.
+    HandsOutKeys,
+    /// Its condition is lost on the way, of a create or of a read.
     Unconditional,
     /// A copy of Azure that is made, and not told to be whole.
     PendingCopy,
@@ -81,6 +87,27 @@ impl Request {
     pub fn is_listing(&self) -> bool {
         self.method == "GET"
             && ["list-type=2", "comp=list"].iter().any(|word| self.target.contains(word))
+    }
+
+    /// Whether it lists input: what comes a moment late to that is not planned, and no fault.
+    pub fn is_input_listing(&self) -> bool {
+        self.is_listing() && self.target.contains("prefix=in")
+    }
+
+    /// Whether it makes one object of the parts of an upload.
+    pub fn completes_upload(&self) -> bool {
+        self.method == "POST" && self.target.contains("uploadId=")
+    }
+
+    /// Whether it reads one version of an object.
+    pub fn is_pinned_read(&self) -> bool {
+        self.method == "GET" && self.header("if-match").is_some()
+    }
+
+    /// The name of the key that it is signed with.
+    pub fn key_id(&self) -> Option<&str> {
+        let (_, rest) = self.header("authorization")?.split_once("Credential=")?;
+        rest.split('/').next()
     }
 
     /// Whether it is a copy.
@@ -118,7 +145,7 @@ impl Faults {
                 let (rule, seen) = (Arc::clone(&rule), Arc::clone(&sees));
                 // A client that goes away is no concern of the proxy.
                 std::thread::spawn(move || {
-                    let _ = serve(client, target, &rule, &seen);
+                    let _ = wire::serve(client, target, &rule, &seen);
                 });
             }
         });
@@ -132,21 +159,22 @@ impl Faults {
 
     /// A proxy that spoils `percent` of all requests, each in one of the ways that fit it.
     pub fn at(s3: &S3, percent: u64, random: Random) -> Self {
-        Self::at_url(&s3.url(), percent, random)
+        Self::among(s3, percent, random, |_, _| true)
     }
 
     /// The same, in front of the store at `url`.
-    pub fn at_url(url: &str, percent: u64, mut random: Random) -> Self {
-        Self::before(
-            url,
-            Box::new(move |request| {
-                if random.number() % 100 >= percent {
-                    return None;
-                }
-                let faults = faults_for(request);
-                Some(faults[(random.number() % faults.len() as u64) as usize])
-            }),
-        )
+    pub fn at_url(url: &str, percent: u64, random: Random) -> Self {
+        Self::before(url, spoiling(percent, random, |_, _| true))
+    }
+
+    /// A proxy that spoils `percent` of the requests that can be spoiled in a wanted way.
+    pub fn among(
+        s3: &S3,
+        percent: u64,
+        random: Random,
+        is_wanted: impl Fn(Kind, &Request) -> bool + Send + 'static,
+    ) -> Self {
+        Self::start(s3, spoiling(percent, random, is_wanted))
     }
 
     /// Where it is called.
@@ -165,167 +193,20 @@ impl Faults {
     }
 }
 
-/// The ways in which stores are known to spoil a request of its kind.
-fn faults_for(request: &Request) -> Vec<Fault> {
-    let mut faults = vec![
-        Fault::Refused(429, "SlowDown"),
-        Fault::Refused(500, "InternalError"),
-        Fault::Refused(503, "SlowDown"),
-        Fault::HangsBefore,
-        Fault::HangsAfter,
-        Fault::ResetBefore,
-        Fault::ResetAfter,
-        Fault::Denies(500, "InternalError"),
-    ];
-    if request.is_conditional_create() {
-        faults.extend([
-            Fault::Refused(409, "ConditionalRequestConflict"),
-            Fault::Refused(412, "PreconditionFailed"),
-            Fault::Refused(304, "NotModified"),
-            Fault::Denies(412, "PreconditionFailed"),
-            Fault::Denies(409, "ConditionalRequestConflict"),
-        ]);
-    }
-    if request.is_copy() || request.is_listing() {
-        faults.push(Fault::Refused(200, "InternalError"));
-    }
-    if request.is_listing() {
-        faults.push(Fault::StaleListing);
-    }
-    if request.method == "GET" {
-        faults.push(Fault::ShortRead);
-        if request.header("if-match").is_some() {
-            faults.push(Fault::Refused(412, "PreconditionFailed"));
+/// Spoils `percent` of the requests that can be spoiled in a wanted way.
+fn spoiling(
+    percent: u64,
+    mut random: Random,
+    is_wanted: impl Fn(Kind, &Request) -> bool + Send + 'static,
+) -> Rule {
+    Box::new(move |request| {
+        let fitting = Kind::PASSING.into_iter().filter(|kind| is_wanted(*kind, request));
+        let faults: Vec<Fault> = fitting.flat_map(|kind| kind.faults(request)).collect();
+        if faults.is_empty() || random.below(100) >= percent {
+            return None;
         }
-    }
-    faults
-}
-
-fn serve(client: TcpStream, target: SocketAddr, rule: &Mutex<Rule>, seen: &Seen) -> io::Result<()> {
-    let mut reader = BufReader::new(client.try_clone()?);
-    let Some(mut request) = read_request(&mut reader)? else { return Ok(()) };
-    let fault = {
-        let fault = (rule.lock().unwrap())(&request);
-        let told = (request.method.clone(), request.target.clone(), fault);
-        seen.lock().unwrap().push(told);
-        fault
-    };
-    let mut client = client;
-    match fault {
-        Some(Fault::Refused(status, code)) => {
-            return client.write_all(&answer(&request, status, code));
-        }
-        Some(Fault::HangsBefore) => return hang(&mut reader),
-        Some(Fault::ResetBefore) => return Ok(()),
-        Some(Fault::Unconditional) => {
-            let is_one = |name: &str| CONDITIONS.iter().any(|one| name.eq_ignore_ascii_case(one));
-            request.headers.retain(|(name, _)| !is_one(name));
-        }
-        _ => {}
-    }
-    let mut answered = forward(&request, target)?;
-    match fault {
-        Some(Fault::Denies(status, code)) => answered = answer(&request, status, code),
-        Some(Fault::HangsAfter) => return hang(&mut reader),
-        Some(Fault::ResetAfter) => return Ok(()),
-        Some(Fault::ShortRead) => {
-            let head = find(&answered, b"\r\n\r\n").map_or(answered.len(), |at| at + 4);
-            answered.truncate(head + (answered.len() - head) / 2);
-        }
-        Some(Fault::StaleListing) => answered = without_last_object(answered),
-        Some(Fault::PendingCopy) => answered = pending(answered),
-        _ => {}
-    }
-    client.write_all(&answered)
-}
-
-/// Nobody answers until the client has had enough.
-fn hang(reader: &mut BufReader<TcpStream>) -> io::Result<()> {
-    reader.get_ref().set_read_timeout(Some(HANG))?;
-    let _ = reader.read(&mut [0; 1]);
-    Ok(())
-}
-
-fn read_request(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
-    let mut line = String::new();
-    if reader.read_line(&mut line)? == 0 {
-        return Ok(None);
-    }
-    let mut words = line.split_whitespace().map(str::to_owned);
-    let (Some(method), Some(target)) = (words.next(), words.next()) else { return Ok(None) };
-    let mut headers = Vec::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        match line.trim_end().split_once(':') {
-            Some((name, value)) => headers.push((name.to_owned(), value.trim().to_owned())),
-            None => break,
-        }
-    }
-    let mut request = Request { method, target, headers, body: Vec::new() };
-    let length = request.header("content-length").map_or(0, |length| length.parse().unwrap());
-    request.body.resize(length, 0);
-    reader.read_exact(&mut request.body)?;
-    Ok(Some(request))
-}
-
-/// Passes a request on, over a connection of its own; gives the bytes of the answer.
-fn forward(request: &Request, target: SocketAddr) -> io::Result<Vec<u8>> {
-    let mut server = TcpStream::connect(target)?;
-    let mut head = format!("{} {} HTTP/1.1\r\n", request.method, request.target);
-    for (name, value) in &request.headers {
-        if !name.eq_ignore_ascii_case("connection") {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-    }
-    head.push_str("Connection: close\r\n\r\n");
-    server.write_all(head.as_bytes())?;
-    server.write_all(&request.body)?;
-    let mut answered = Vec::new();
-    server.read_to_end(&mut answered)?;
-    Ok(answered)
-}
-
-fn answer(request: &Request, status: u16, code: &str) -> Vec<u8> {
-    let body = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>as told</Message><AWSAccessKeyId>canary-key</AWSAccessKeyId></Error>"
-    );
-    let body = if request.method == "HEAD" || status == 304 { "" } else { &body };
-    let length = body.len();
-    format!(
-        "HTTP/1.1 {status} {code}\r\nContent-Type: application/xml\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    )
-    .into_bytes()
-}
-
-/// An answer about a copy as it was a moment ago.
-fn pending(answered: Vec<u8>) -> Vec<u8> {
-    let (done, pending) = (b"x-ms-copy-status: success", b"x-ms-copy-status: pending");
-    let Some(at) = find(&answered, done) else { return answered };
-    [&answered[..at], pending, &answered[at + done.len()..]].concat()
-}
-
-/// A listing as it was a moment ago.
-fn without_last_object(answered: Vec<u8>) -> Vec<u8> {
-    let Some(at) = find(&answered, b"\r\n\r\n") else { return answered };
-    let (head, body) = answered.split_at(at + 4);
-    let (Ok(head), Ok(body)) = (std::str::from_utf8(head), std::str::from_utf8(body)) else {
-        return answered;
-    };
-    let last = ["Contents", "Blob"].into_iter().find_map(|name| {
-        let (begin, end) = (format!("<{name}>"), format!("</{name}>"));
-        Some((body.rfind(&begin)?, body.rfind(&end)? + end.len()))
-    });
-    let Some((from, to)) = last else { return answered };
-    let body = format!("{}{}", &body[..from], &body[to..]);
-    let lines = head.lines().filter(|line| !line.is_empty());
-    let lines = lines.filter(|line| !line.to_ascii_lowercase().starts_with("content-length:"));
-    let head: String = lines.map(|line| format!("{line}\r\n")).collect();
-    format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
-}
-
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
+        Some(*random.one_of(&faults))
+    })
 }
 
 impl Drop for Faults {

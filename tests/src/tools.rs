@@ -48,6 +48,20 @@ pub fn script<A: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = A
     serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{error}: {done}"))
 }
 
+/// The exit code and the peak of memory of a command, with variables of its environment.
+#[track_caller]
+pub fn measure<A: AsRef<OsStr>>(
+    words: impl IntoIterator<Item = A>,
+    environment: &[(&'static str, String)],
+) -> Value {
+    let script = repository().join("tests/read/peak.py");
+    let program = Program::new(python()).arg(script).args(words);
+    let program =
+        environment.iter().fold(program, |program, (name, value)| program.env(name, value));
+    let done = program.run();
+    serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{error}: {done}"))
+}
+
 /// The `kubectl` on the path.
 #[track_caller]
 pub fn kubectl() -> Program {
@@ -88,6 +102,7 @@ pub struct Audit(Program);
 
 impl Audit {
     /// With this column as the identity of a row.
+    #[must_use]
     pub fn id(self, column: &str) -> Self {
         Self(self.0.args(["--id", column]))
     }

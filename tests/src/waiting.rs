@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// that needs this long has a process that hangs.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Time between two looks.
+/// Time between two looks; a look that takes long is taken less often.
 const GLANCE: Duration = Duration::from_millis(1);
 
 /// As [`wait_for`], with a probe that waits itself, such as for an answer.
@@ -27,10 +27,11 @@ pub async fn wait_until<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>
 pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
+        let looked = Instant::now();
         if let Some(found) = probe() {
             return found;
         }
         assert!(started.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain: {what}");
-        std::thread::sleep(GLANCE);
+        std::thread::sleep(GLANCE.max(looked.elapsed() * 2));
     }
 }

@@ -12,17 +12,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nightshift_tests::bench::{Bench, SpecText};
+use nightshift_tests::place::Place;
 use nightshift_tests::process::Program;
 use nightshift_tests::random::Random;
-use nightshift_tests::tools::Audit;
-use nightshift_tests::{store, tools};
+use nightshift_tests::store;
 use serde_json::Value;
 
 /// Keeps as little as can be: one success, and no grace.
 const RETENTION: &str = "  retention: { succeeded: 1, failed: 0, superseded: 0s }\n";
 
-fn bench(spec: &SpecText, file: &str, rows: u64) -> Bench {
-    let bench = Bench::with(spec, file, rows);
+fn bench(place: &Place, spec: &SpecText, file: &str, rows: u64) -> Bench {
+    let bench = place.with(spec, file, rows);
     bench.write_spec(&(spec.yaml() + RETENTION));
     bench
 }
@@ -32,11 +32,11 @@ fn json(program: Program) -> Value {
     serde_json::from_str(&done.stdout).unwrap()
 }
 
-#[test]
-fn a_collector_killed_at_any_moment_goes_on_where_it_stood() {
+fn a_collector_killed_at_any_moment_goes_on_where_it_stood(place: &Place) {
     let mut random = Random::for_test("a_collector_killed_at_any_moment");
-    let spec = SpecText { sharding: "count: 100".to_owned(), ..SpecText::default() };
-    let bench = bench(&spec, "flights.parquet", 5_000);
+    let shards = place.size(100, 20);
+    let spec = SpecText { sharding: format!("count: {shards}"), ..SpecText::default() };
+    let bench = bench(place, &spec, "flights.parquet", shards * 50);
     bench.run().run().expect(0);
     for _ in 0..2 {
         bench.run().arg("--force").run().expect(0);
@@ -46,8 +46,9 @@ fn a_collector_killed_at_any_moment_goes_on_where_it_stood() {
     let memory = bench.path("memory.json");
     let started = Instant::now();
     let mut kills_on_the_way = 0;
-    let bound = Duration::from_millis(400);
-    for _ in 0..12 {
+    // A bucket is asked to remove one object after the other.
+    let bound = place.size(Duration::from_millis(400), Duration::from_millis(900));
+    for _ in 0..place.size(12, 6) {
         let delay = random.up_to(bound);
         let begun = Instant::now();
         let mut collector = bench.command("gc").arg("--delete").start();
@@ -56,16 +57,15 @@ fn a_collector_killed_at_any_moment_goes_on_where_it_stood() {
             std::thread::sleep(Duration::from_micros(200));
         }
         kills_on_the_way += u32::from(collector.kill().was_killed());
-        Audit::of(&bench.output()).runs(3).memory(&memory).open().passes();
+        bench.auditor().runs(3).memory(&memory).open().passes();
     }
     bench.command("gc").arg("--delete").run().expect(0);
-    let counts = Audit::of(&bench.output()).runs(3).memory(&memory).passes();
+    let counts = bench.auditor().runs(3).memory(&memory).passes();
     assert_eq!(counts["removed"], 2, "{counts}");
-    eprintln!("{kills_on_the_way} of 12 collectors were killed, {:?}", started.elapsed());
+    eprintln!("{kills_on_the_way} collectors were killed, {:?}", started.elapsed());
     assert!(kills_on_the_way > 0, "no kill fell within a collection");
-    assert!(
-        !bench.output().join("all/gen=1").exists() && bench.output().join("all/gen=3").exists()
-    );
+    let output = bench.output();
+    assert!(!output.join("all/gen=1").exists() && output.join("all/gen=3").exists());
     let again = bench.command("gc").arg("--delete").run().expect(0);
     assert_eq!(again.stdout, "nothing has had its time\n");
     // The date is done all the same.
@@ -83,10 +83,9 @@ impl Drop for Over<'_> {
 }
 
 /// Partial runs, runs that inherit from them, and forced ones, with collectors all the while.
-#[test]
-fn runs_beside_collectors_lose_nothing() {
+fn runs_beside_collectors_lose_nothing(place: &Place) {
     let spec = SpecText { rejects: Some("{ min: 0, max_ratio: 0 }"), ..SpecText::default() };
-    let bench = bench(&spec, "flights.csv", 2_000);
+    let bench = bench(place, &spec, "flights.csv", 2_000);
     let input = bench.path("in/flights.csv");
     let good = fs::read_to_string(&input).unwrap();
     let mut lines: Vec<&str> = good.lines().collect();
@@ -98,6 +97,7 @@ fn runs_beside_collectors_lose_nothing() {
     let write = |text: &str| {
         fs::write(&input, text).unwrap();
         File::options().write(true).open(&input).unwrap().set_modified(written_at).unwrap();
+        bench.put_input();
     };
     // The first run makes the output, without which a collector has nothing to look at.
     write(&bad);
@@ -127,15 +127,16 @@ fn runs_beside_collectors_lose_nothing() {
     });
     bench.command("gc").arg("--delete").run().expect(0);
     let last = store::verdict(&bench.output(), "all", 6).unwrap();
-    assert_eq!((&last["state"], &last["totals"]["inherited"]), (&"succeeded".into(), &9.into()));
-    let counts = tools::audit(&bench.output(), 6);
+    // In a bucket, bytes that were damaged and are restored are another object.
+    let inherited = place.size(9, 0).into();
+    assert_eq!((&last["state"], &last["totals"]["inherited"]), (&"succeeded".into(), &inherited));
+    let counts = bench.audit(6);
     assert_eq!(counts["removed"], 5, "{counts}");
     bench.command("verify").run().expect(0);
 }
 
-#[test]
-fn a_removed_generation_is_told_from_a_damaged_one() {
-    let bench = bench(&SpecText::default(), "flights.parquet", 1_000);
+fn a_removed_generation_is_told_from_a_damaged_one(place: &Place) {
+    let bench = bench(place, &SpecText::default(), "flights.parquet", 1_000);
     bench.run().run().expect(0);
     bench.run().arg("--force").run().expect(0);
     bench.command("gc").arg("--delete").run().expect(0);
@@ -143,17 +144,16 @@ fn a_removed_generation_is_told_from_a_damaged_one() {
     assert!(removed.stdout.contains("removed by gc"), "{removed}");
     let both = bench.command("verify").args(["--run", "flights-all-g2", "--inputs"]);
     assert_eq!(json(both)[0]["inputs"], 1);
-    fs::remove_file(bench.output().join("all/gen=2/part-00001-of-00005.parquet")).unwrap();
+    let part = "all/gen=2/part-00001-of-00005.parquet";
+    bench.change_output(|output| fs::remove_file(output.join(part)).unwrap());
     let damaged = bench.command("verify").args(["--run", "flights-all-g2"]).run().expect(65);
     assert!(damaged.stdout.contains("does not exist"), "{damaged}");
     bench.command("verify").args(["--run", "flights-all-g7"]).run().expect(66);
+    // Other bytes, and another time.
     let input = bench.path("in/flights.parquet");
-    File::options()
-        .write(true)
-        .open(&input)
-        .unwrap()
-        .set_modified(std::time::SystemTime::UNIX_EPOCH)
-        .unwrap();
+    nightshift_tests::flights::write(&input, 1_001);
+    let written_at = std::time::SystemTime::UNIX_EPOCH;
+    File::options().write(true).open(&input).unwrap().set_modified(written_at).unwrap();
     let changed = bench.command("verify").args(["--run", "flights-all-g1", "--inputs"]).run();
     let changed = changed.expect(65);
     assert!(changed.stdout.contains("has changed: planned as"), "{changed}");
@@ -161,7 +161,7 @@ fn a_removed_generation_is_told_from_a_damaged_one() {
 
 #[test]
 fn who_may_not_delete_is_told_and_another_spec_is_refused() {
-    let bench = bench(&SpecText::default(), "flights.parquet", 400);
+    let bench = bench(&Place::Volume, &SpecText::default(), "flights.parquet", 400);
     bench.command("gc").run().expect(78);
     bench.run().run().expect(0);
     let text = fs::read_to_string(bench.spec()).unwrap();
@@ -179,11 +179,10 @@ fn who_may_not_delete_is_told_and_another_spec_is_refused() {
     assert!(bench.contents() == before, "something was removed");
 }
 
-#[test]
-fn a_replayed_shard_is_the_same_bytes() {
+fn a_replayed_shard_is_the_same_bytes(place: &Place) {
     for format in ["parquet", "jsonl"] {
         let spec = SpecText { format, ..SpecText::default() };
-        let bench = bench(&spec, "flights.parquet", 1_000);
+        let bench = bench(place, &spec, "flights.parquet", 1_000);
         bench.run().run().expect(0);
         let before = bench.contents();
         let sampled = json(bench.command("replay").args(["flights-all-g1", "--sample", "3"]));
@@ -193,18 +192,22 @@ fn a_replayed_shard_is_the_same_bytes() {
         assert!(bench.contents() == before, "a replay writes something");
 
         // A record that names another digest: the rows are the same, and the bytes are not.
-        let record = bench.output().join("_nightshift/v1/runs/flights-all-g1/records/0000001.json");
-        let mut text: Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
-        text["verdict"]["committed"]["output"]["sha256"] = "0".repeat(64).into();
-        fs::write(&record, text.to_string()).unwrap();
+        bench.change_output(|output| {
+            let record = output.join("_nightshift/v1/runs/flights-all-g1/records/0000001.json");
+            let mut text: Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+            text["verdict"]["committed"]["output"]["sha256"] = "0".repeat(64).into();
+            fs::write(&record, text.to_string()).unwrap();
+        });
         let close = json(bench.command("replay").args(["flights-all-g1", "--shard", "1"]));
         let one = &close["shards"][0];
         assert_eq!((&one["outcome"], &one["rows_differing"]), (&"close".into(), &0.into()));
 
         // Another shard's rows in its place are noticed.
-        let part = |n| bench.output().join(format!("all/gen=1/part-0000{n}-of-00005.{format}"));
-        fs::copy(part(2), bench.path("other")).unwrap();
-        fs::rename(bench.path("other"), part(1)).unwrap();
+        bench.change_output(|output| {
+            let part = |n| output.join(format!("all/gen=1/part-0000{n}-of-00005.{format}"));
+            fs::copy(part(2), bench.path("other")).unwrap();
+            fs::rename(bench.path("other"), part(1)).unwrap();
+        });
         let other = bench.command("replay").args(["flights-all-g1", "--shard", "1"]).run();
         assert!(other.expect(65).stdout.contains("DIFFERENT"));
     }
@@ -212,7 +215,7 @@ fn a_replayed_shard_is_the_same_bytes() {
 
 #[test]
 fn a_shard_that_cannot_be_replayed_says_why() {
-    let bench = bench(&SpecText::default(), "flights.parquet", 1_000);
+    let bench = bench(&Place::Volume, &SpecText::default(), "flights.parquet", 1_000);
     bench.run().run().expect(0);
     let replay = || bench.command("replay").args(["flights-all-g1", "--shard", "0"]);
     bench.command("replay").arg("flights-all-g1").run().expect(64);
@@ -238,4 +241,17 @@ fn a_shard_that_cannot_be_replayed_says_why() {
     assert!(changed.stderr.contains("planned as"), "{changed}");
     fs::remove_file(&input).unwrap();
     replay().run().expect(66);
+}
+
+nightshift_tests::on_a_volume_and_in_a_bucket! {
+    a_collector_killed_at_any_moment_goes_on_where_it_stood,
+    runs_beside_collectors_lose_nothing,
+    a_removed_generation_is_told_from_a_damaged_one,
+    a_replayed_shard_is_the_same_bytes,
+}
+
+nightshift_tests::through_faults! {
+    a_collector_killed_at_any_moment_goes_on_where_it_stood,
+    runs_beside_collectors_lose_nothing,
+    a_removed_generation_is_told_from_a_damaged_one,
 }

@@ -10,9 +10,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nightshift_tests::bench::{Bench, SpecText};
-use nightshift_tests::process::Program;
-use nightshift_tests::{binaries, store, tools};
+use nightshift_tests::bench::SpecText;
+use nightshift_tests::place::Place;
+use nightshift_tests::store;
 
 /// One way to damage the output of a run of five shards.
 struct Damage {
@@ -88,18 +88,16 @@ const DAMAGES: [Damage; 6] = [
     },
 ];
 
-#[test]
-fn damaged_output_is_found_out() {
-    for Damage { name, verified, inflict } in DAMAGES {
+fn damaged_output_is_found_out(place: &Place) {
+    // In a bucket, half of them.
+    for Damage { name, verified, inflict } in DAMAGES.into_iter().step_by(place.size(1, 2)) {
         let spec = SpecText { format: "csv", ..SpecText::default() };
-        let bench = Bench::with(&spec, "flights.parquet", 1_000);
+        let bench = place.with(&spec, "flights.parquet", 1_000);
         bench.run().run().expect(0);
-        tools::audit(&bench.output(), 1);
+        bench.audit(1);
         bench.command("verify").run().expect(0);
-        inflict(&bench.output());
-        let auditor = binaries::repository().join("tests/audit/audit.py");
-        let audited = Program::new(tools::python()).arg(auditor).arg(bench.output()).run();
-        assert_eq!(audited.code(), Some(1), "{name}: {audited}");
+        bench.change_output(inflict);
+        bench.auditor().fails();
         let verify = bench.command("verify").run();
         eprintln!(
             "{name}: verify exits {:?}: {}",
@@ -110,4 +108,8 @@ fn damaged_output_is_found_out() {
             assert_eq!(verify.code(), Some(65), "{name}: {verify}");
         }
     }
+}
+
+nightshift_tests::on_a_volume_and_in_a_bucket! {
+    damaged_output_is_found_out,
 }

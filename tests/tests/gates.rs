@@ -10,6 +10,7 @@ use std::fs;
 use std::time::Duration;
 
 use nightshift_tests::bench::{Bench, SpecText};
+use nightshift_tests::place::Place;
 use nightshift_tests::process::Program;
 use nightshift_tests::random::Random;
 use nightshift_tests::waiting::wait_for;
@@ -18,18 +19,26 @@ use serde_json::Value;
 
 const ROWS: u64 = 2_000;
 const SHARDS: usize = 100;
+/// The same in a bucket.
+const SHARDS_IN_BUCKET: usize = 20;
 /// A gate that every run passes.
 const OPEN: &str = "{ rows: equal }";
 /// A gate that none passes: there is no such column.
 const CLOSED: &str = "{ columns: { mood: { max_null_ratio: 0 } } }";
 /// Rounds of a test that kills; more than one has to hit the moment that it is about.
 const ROUNDS: usize = 12;
+/// The same in a bucket, where the moment is longer.
+const ROUNDS_IN_BUCKET: usize = 2;
 /// The longest a killed process may have gone on after what is waited for.
 const LATE_MAX: Duration = Duration::from_millis(12);
 
-fn bench(gates: &str) -> Bench {
-    let spec = SpecText { sharding: format!("count: {SHARDS}"), ..SpecText::default() };
-    let bench = Bench::with(&spec, "flights.parquet", ROWS);
+fn shards(place: &Place) -> usize {
+    place.size(SHARDS, SHARDS_IN_BUCKET)
+}
+
+fn bench(place: &Place, gates: &str) -> Bench {
+    let spec = SpecText { sharding: format!("count: {}", shards(place)), ..SpecText::default() };
+    let bench = place.with(&spec, "flights.parquet", ROWS);
     bench.write_spec(&format!("{}  gates: {gates}\n", spec.yaml()));
     bench
 }
@@ -42,17 +51,16 @@ fn visible(bench: &Bench) -> Vec<String> {
 
 fn judge(bench: &Bench, command: &str) -> Program {
     let program = Program::nightshift().args([command, "all"]).arg(bench.spec());
-    program.args(["--reason", "looked at it"])
+    bench.equipped(program.args(["--reason", "looked at it"]))
 }
 
-#[test]
-fn a_withheld_date_waits_for_a_person_and_costs_nothing_meanwhile() {
-    let bench = bench(CLOSED);
+fn a_withheld_date_waits_for_a_person_and_costs_nothing_meanwhile(place: &Place) {
+    let bench = bench(place, CLOSED);
     let first = bench.run().run().expect(65);
     assert!(first.stdout.contains("withheld"), "{first}");
     assert!(first.stderr.contains("no numeric column `mood`"), "{first}");
     assert!(visible(&bench).is_empty());
-    tools::audit(&bench.output(), 1);
+    bench.audit(1);
     bench.command("verify").run().expect(0);
     let before = bench.contents();
     let again = bench.run().run().expect(65);
@@ -61,9 +69,9 @@ fn a_withheld_date_waits_for_a_person_and_costs_nothing_meanwhile() {
         let shown = bench.command(command).run().expect(0);
         assert!(shown.stdout.contains(says), "{shown}");
     }
-    let output = bench.output().display().to_string();
+    let output = bench.output_place();
     let why = Program::nightshift().args(["why", "flights-all-g1", "--output", &output]);
-    let why = why.run().expect(0);
+    let why = bench.equipped(why).run().expect(0);
     assert!(why.stdout.contains("waits for a person"), "{why}");
     let tick = bench.command("backfill").run().expect(0);
     assert!(tick.stdout.contains("a gate withholds g1"), "{tick}");
@@ -71,8 +79,8 @@ fn a_withheld_date_waits_for_a_person_and_costs_nothing_meanwhile() {
 
     let approved = judge(&bench, "approve").run().expect(0);
     assert!(approved.stdout.contains("flights-all-g1 is approved"), "{approved}");
-    assert_eq!(visible(&bench).len(), SHARDS + 1);
-    tools::audit(&bench.output(), 1);
+    assert_eq!(visible(&bench).len(), shards(place) + 1);
+    bench.audit(1);
     bench.command("verify").run().expect(0);
     let refused = judge(&bench, "reject").run().expect(65);
     assert!(refused.stderr.contains("the first decision counts"), "{refused}");
@@ -82,9 +90,8 @@ fn a_withheld_date_waits_for_a_person_and_costs_nothing_meanwhile() {
     assert!(tick.stdout.contains("1 of 1"), "{tick}");
 }
 
-#[test]
-fn a_rejected_date_is_not_run_again_unless_somebody_asks() {
-    let bench = bench(CLOSED);
+fn a_rejected_date_is_not_run_again_unless_somebody_asks(place: &Place) {
+    let bench = bench(place, CLOSED);
     bench.run().run().expect(65);
     judge(&bench, "reject").run().expect(0);
     let again = bench.run().run().expect(65);
@@ -92,10 +99,10 @@ fn a_rejected_date_is_not_run_again_unless_somebody_asks() {
     assert!(log::started(&again.stderr).is_empty(), "{again}");
     assert!(visible(&bench).is_empty());
     judge(&bench, "approve").run().expect(65);
-    tools::audit(&bench.output(), 1);
+    bench.audit(1);
     let forced = bench.run().arg("--force").run().expect(65);
-    assert_eq!(log::started(&forced.stderr).len(), SHARDS);
-    tools::audit(&bench.output(), 2);
+    assert_eq!(log::started(&forced.stderr).len(), shards(place));
+    bench.audit(2);
 }
 
 #[test]
@@ -123,61 +130,53 @@ fn a_date_is_compared_with_the_accepted_one_before_it() {
 }
 
 /// The worst moment for a gate: readers must not see a part for good.
-#[test]
-fn a_kill_between_the_verdict_and_the_files_is_made_good() {
+fn a_kill_between_the_verdict_and_the_files_is_made_good(place: &Place) {
     let mut random = Random::for_test("a_kill_between_the_verdict_and_the_files");
     let mut between = 0;
-    for _ in 0..ROUNDS {
-        let bench = bench(OPEN);
-        let verdict = bench.output().join("_nightshift/v1/finals/all/g1.json");
-        between += killed_after(&bench, bench.run(), &verdict, &mut random);
+    for _ in 0..place.size(ROUNDS, ROUNDS_IN_BUCKET) {
+        let bench = bench(place, OPEN);
+        let verdict = "_nightshift/v1/finals/all/g1.json";
+        between += killed_after(&bench, bench.run(), verdict, &mut random);
         let next = bench.run().run().expect(0);
         assert!(log::started(&next.stderr).is_empty(), "{next}");
-        assert_eq!(visible(&bench).len(), SHARDS + 1);
-        tools::audit(&bench.output(), 1);
+        assert_eq!(visible(&bench).len(), shards(place) + 1);
+        bench.audit(1);
     }
     assert!(between > 0, "no kill fell between the final and _SUCCESS");
 }
 
-#[test]
-fn a_kill_between_the_approval_and_the_files_is_made_good() {
+fn a_kill_between_the_approval_and_the_files_is_made_good(place: &Place) {
     let mut random = Random::for_test("a_kill_between_the_approval_and_the_files");
     let mut between = 0;
-    for round in 0..ROUNDS {
-        let bench = bench(CLOSED);
+    for round in 0..place.size(ROUNDS, ROUNDS_IN_BUCKET) {
+        let bench = bench(place, CLOSED);
         bench.run().run().expect(65);
-        let approval = bench.output().join("_nightshift/v1/approvals/all/g1.json");
-        between += killed_after(&bench, judge(&bench, "approve"), &approval, &mut random);
+        let approval = "_nightshift/v1/approvals/all/g1.json";
+        between += killed_after(&bench, judge(&bench, "approve"), approval, &mut random);
         // Whoever comes next: the person again, or the next run.
         if round % 2 == 0 { judge(&bench, "approve") } else { bench.run() }.run().expect(0);
-        assert_eq!(visible(&bench).len(), SHARDS + 1);
-        tools::audit(&bench.output(), 1);
+        assert_eq!(visible(&bench).len(), shards(place) + 1);
+        bench.audit(1);
     }
     assert!(between > 0, "no kill fell between the approval and _SUCCESS");
 }
 
 /// Kills a program a moment after a document is there; 1 if it had not marked the success yet.
-fn killed_after(
-    bench: &Bench,
-    program: Program,
-    document: &std::path::Path,
-    random: &mut Random,
-) -> usize {
+fn killed_after(bench: &Bench, program: Program, document: &str, random: &mut Random) -> usize {
     let late = random.up_to(LATE_MAX);
     let mut running = program.start();
-    wait_for("the document", || (document.is_file() || running.has_ended()).then_some(()));
+    wait_for("the document", || (bench.has(document) || running.has_ended()).then_some(()));
     let started = std::time::Instant::now();
     // Not a sleep before a check: the moment of the kill is what the test varies.
     while started.elapsed() < late && !running.has_ended() {
         std::thread::sleep(Duration::from_micros(100));
     }
     running.kill();
-    usize::from(!bench.output().join("all/gen=1/_SUCCESS").is_file())
+    usize::from(!bench.has("all/gen=1/_SUCCESS"))
 }
 
-#[test]
-fn of_people_who_decide_at_the_same_time_one_is_heard() {
-    let bench = bench(CLOSED);
+fn of_people_who_decide_at_the_same_time_one_is_heard(place: &Place) {
+    let bench = bench(place, CLOSED);
     bench.run().run().expect(65);
     let commands = ["approve", "reject", "approve", "reject", "approve", "reject"];
     let running: Vec<_> = commands.map(|command| judge(&bench, command).start()).into();
@@ -192,15 +191,14 @@ fn of_people_who_decide_at_the_same_time_one_is_heard() {
         assert_eq!(code, Some(if *command == won { 0 } else { 65 }), "{process}");
     }
     assert_eq!(visible(&bench).is_empty(), won == "reject");
-    tools::audit(&bench.output(), 1);
+    bench.audit(1);
 }
 
-#[test]
-fn when_the_canary_fails_no_other_shard_is_scored() {
-    let bench = bench("{ columns: { mood: { max_null_ratio: 0 } }, canary: true }");
+fn when_the_canary_fails_no_other_shard_is_scored(place: &Place) {
+    let bench = bench(place, "{ columns: { mood: { max_null_ratio: 0 } }, canary: true }");
     let failed = bench.run().run().expect(65);
     let started: Vec<u32> = log::started(&failed.stderr).into_keys().collect();
-    assert_eq!(started, [SHARDS as u32 / 2], "{failed}");
+    assert_eq!(started, [shards(place) as u32 / 2], "{failed}");
     assert!(
         failed.stderr.contains("failed the gate: the output has no numeric column"),
         "{failed}"
@@ -209,12 +207,12 @@ fn when_the_canary_fails_no_other_shard_is_scored() {
     assert_eq!(verdict["state"], "partial");
     assert_eq!(verdict["quarantined"][0]["reason"], "canary_failed");
     assert!(visible(&bench).is_empty());
-    tools::audit(&bench.output(), 1);
+    bench.audit(1);
 }
 
 #[test]
 fn when_the_canary_passes_the_others_follow() {
-    let bench = bench("{ rows: equal, canary: true }");
+    let bench = bench(&Place::Volume, "{ rows: equal, canary: true }");
     let done = bench.run().run().expect(0);
     let started = log::started(&done.stderr);
     assert_eq!(started.len(), SHARDS, "{done}");
@@ -225,9 +223,24 @@ fn when_the_canary_passes_the_others_follow() {
 
 #[test]
 fn processes_without_an_order_have_no_canary() {
-    let bench = bench("{ canary: true }");
+    let bench = bench(&Place::Volume, "{ canary: true }");
     let worker = Program::worker().arg("--spec").arg(bench.spec());
     let refused = worker.args(["--shard-index", "0", "--num-shards", "2"]).run().expect(78);
     assert!(refused.stderr.contains("spec.gates.canary"), "{refused}");
     assert!(!bench.output().exists(), "nothing is written");
+}
+
+nightshift_tests::on_a_volume_and_in_a_bucket! {
+    a_withheld_date_waits_for_a_person_and_costs_nothing_meanwhile,
+    a_rejected_date_is_not_run_again_unless_somebody_asks,
+    a_kill_between_the_verdict_and_the_files_is_made_good,
+    a_kill_between_the_approval_and_the_files_is_made_good,
+    of_people_who_decide_at_the_same_time_one_is_heard,
+    when_the_canary_fails_no_other_shard_is_scored,
+}
+
+nightshift_tests::through_faults! {
+    a_withheld_date_waits_for_a_person_and_costs_nothing_meanwhile,
+    a_kill_between_the_approval_and_the_files_is_made_good,
+    of_people_who_decide_at_the_same_time_one_is_heard,
 }

@@ -7,6 +7,7 @@
 )]
 
 use nightshift_tests::bench::{Bench, SpecText};
+use nightshift_tests::place::Place;
 use nightshift_tests::process::{Program, Running};
 use nightshift_tests::{log, store, tools};
 
@@ -18,7 +19,8 @@ const RUN: &str = "flights-all-g1";
 
 fn worker(bench: &Bench) -> Program {
     let shards = SHARDS.to_string();
-    Program::worker().arg("--spec").arg(bench.spec()).args(["--num-shards", &shards]).logged()
+    let worker = Program::worker().arg("--spec").arg(bench.spec());
+    bench.equipped(worker.args(["--num-shards", &shards]).logged())
 }
 
 fn shard(bench: &Bench, index: u32) -> Program {
@@ -38,9 +40,8 @@ fn run_all(bench: &Bench, indexes: impl IntoIterator<Item = u32>) {
     }
 }
 
-#[test]
-fn whoever_sees_the_last_record_makes_the_verdict() {
-    let bench = Bench::with(&SpecText::default(), "flights.parquet", ROWS);
+fn whoever_sees_the_last_record_makes_the_verdict(place: &Place) {
+    let bench = place.with(&SpecText::default(), "flights.parquet", ROWS);
     run_all(&bench, (1..SHARDS).rev());
     assert_eq!(store::recorded(&bench.output(), RUN).len(), SHARDS as usize - 1);
     assert_eq!(store::finals(&bench.output(), "all"), 0, "one shard is undecided");
@@ -53,25 +54,23 @@ fn whoever_sees_the_last_record_makes_the_verdict() {
     let repeated = shard(&bench, 3).run().expect(0);
     assert!(log::started(&repeated.stderr).is_empty(), "{repeated}");
 
-    let counts = tools::audit(&bench.output(), 1);
+    let counts = bench.audit(1);
     assert_eq!((&counts["rows_out"], &counts["shards"]), (&ROWS.into(), &SHARDS.into()));
     bench.command("verify").run().expect(0);
 }
 
-#[test]
-fn indexes_that_all_start_at_once_make_one_verdict() {
-    let bench = Bench::with(&SpecText::default(), "flights.parquet", ROWS);
+fn indexes_that_all_start_at_once_make_one_verdict(place: &Place) {
+    let bench = place.with(&SpecText::default(), "flights.parquet", ROWS);
     let running: Vec<Running> = (0..SHARDS).map(|index| shard(&bench, index).start()).collect();
     for process in running {
         process.finish().expect(0);
     }
     assert_eq!(store::finals(&bench.output(), "all"), 1);
-    tools::audit(&bench.output(), 1);
+    bench.audit(1);
 }
 
-#[test]
-fn a_killed_index_can_be_run_again() {
-    let bench = Bench::with(&SpecText::default(), "flights.parquet", ROWS);
+fn a_killed_index_can_be_run_again(place: &Place) {
+    let bench = place.with(&SpecText::default(), "flights.parquet", ROWS);
     let mut process = shard(&bench, 5).start();
     process.wait_until_said("the start of inference", |said| {
         log::count(said, "inference started") > 0
@@ -82,7 +81,7 @@ fn a_killed_index_can_be_run_again() {
         (0..SHARDS).filter(|index| !store::recorded(&bench.output(), RUN).contains(index)),
     );
     assert_eq!(store::finals(&bench.output(), "all"), 1);
-    tools::audit(&bench.output(), 1);
+    bench.audit(1);
 }
 
 #[test]
@@ -115,4 +114,16 @@ fn one_file_becomes_another() {
         assert_eq!((&facts["rows"], &facts["ids_in_order"]), (&500.into(), &true.into()), "{name}");
         assert_eq!(facts["null_scores"], 0, "{name}");
     }
+}
+
+nightshift_tests::on_a_volume_and_in_a_bucket! {
+    whoever_sees_the_last_record_makes_the_verdict,
+    indexes_that_all_start_at_once_make_one_verdict,
+    a_killed_index_can_be_run_again,
+}
+
+nightshift_tests::through_faults! {
+    whoever_sees_the_last_record_makes_the_verdict,
+    indexes_that_all_start_at_once_make_one_verdict,
+    a_killed_index_can_be_run_again,
 }

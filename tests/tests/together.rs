@@ -9,26 +9,27 @@
 use std::collections::BTreeSet;
 
 use nightshift_tests::bench::{Bench, SpecText};
+use nightshift_tests::place::Place;
 use nightshift_tests::process::{Finished, Running};
-use nightshift_tests::{log, store, tools};
+use nightshift_tests::{log, store};
 use rustix::process::Signal;
 
 const ROWS: u64 = 12_000;
 const SHARDS: u32 = 60;
 const RUN: &str = "flights-all-g1";
 
-fn bench() -> Bench {
+fn bench(place: &Place) -> Bench {
     let spec = SpecText { sharding: format!("count: {SHARDS}"), ..SpecText::default() };
-    Bench::with(&spec, "flights.parquet", ROWS)
+    place.with(&spec, "flights.parquet", ROWS)
 }
 
 /// Starts `processes` runs at once; all succeed, and together they do what one would have done.
-fn all_at_once(processes: usize) {
-    let bench = bench();
+fn all_at_once(place: &Place, processes: usize) {
+    let bench = bench(place);
     let running: Vec<Running> = (0..processes).map(|_| bench.run().start()).collect();
     let ended: Vec<Finished> =
         running.into_iter().map(|process| process.finish().expect(0)).collect();
-    let counts = tools::audit(&bench.output(), 1);
+    let counts = bench.audit(1);
     assert_eq!((&counts["rows_out"], &counts["shards"]), (&ROWS.into(), &SHARDS.into()));
     assert_eq!(store::finals(&bench.output(), "all"), 1);
     let mut winners = BTreeSet::new();
@@ -41,31 +42,28 @@ fn all_at_once(processes: usize) {
     bench.command("verify").run().expect(0);
 }
 
-#[test]
-fn two_runs_started_together_make_one_result() {
-    all_at_once(2);
+fn two_runs_started_together_make_one_result(place: &Place) {
+    all_at_once(place, 2);
 }
 
-#[test]
-fn five_runs_started_together_make_one_result() {
-    all_at_once(5);
+fn five_runs_started_together_make_one_result(place: &Place) {
+    all_at_once(place, 5);
 }
 
-#[test]
-fn when_one_of_two_runs_is_killed_the_other_finishes_its_work() {
-    let bench = bench();
+fn when_one_of_two_runs_is_killed_the_other_finishes_its_work(place: &Place) {
+    let bench = bench(place);
     let mut first = bench.run().start();
     let second = bench.run().start();
     first.wait_until_said("the first commit", |said| log::count(said, "shard committed") > 0);
     first.kill();
     second.finish().expect(0);
     assert_eq!(store::finals(&bench.output(), "all"), 1);
-    tools::audit(&bench.output(), 1);
+    bench.audit(1);
 }
 
 /// A signal in the middle of a run drains it; the next run continues and computes the rest only.
-fn drained_by(signal: Signal) {
-    let bench = bench();
+fn drained_by(place: &Place, signal: Signal) {
+    let bench = bench(place);
     // One thread, so that the signal falls well before the end.
     let mut process = bench.command("run").args(["--workers", "1"]).logged().start();
     process.wait_until_said("the first commit", |said| log::count(said, "shard committed") > 0);
@@ -80,21 +78,32 @@ fn drained_by(signal: Signal) {
     // one shard in the middle of its rows.
     let begun = log::started(&drained.stderr).len();
     assert!(begun - kept.len() <= 1, "{begun} shards begun, {} recorded: {drained}", kept.len());
-    tools::audit_open(&bench.output(), 1);
+    bench.auditor().runs(1).open().passes();
 
     let next = bench.run().run().expect(0);
     let computed: BTreeSet<u32> = log::started(&next.stderr).into_keys().collect();
     let wanted: BTreeSet<u32> = (0..SHARDS).filter(|shard| !kept.contains(shard)).collect();
     assert_eq!(computed, wanted);
-    tools::audit(&bench.output(), 1);
+    bench.audit(1);
 }
 
-#[test]
-fn sigterm_drains_and_the_next_run_continues() {
-    drained_by(Signal::TERM);
+fn sigterm_drains_and_the_next_run_continues(place: &Place) {
+    drained_by(place, Signal::TERM);
 }
 
-#[test]
-fn sigint_drains_and_the_next_run_continues() {
-    drained_by(Signal::INT);
+fn sigint_drains_and_the_next_run_continues(place: &Place) {
+    drained_by(place, Signal::INT);
+}
+
+nightshift_tests::on_a_volume_and_in_a_bucket! {
+    two_runs_started_together_make_one_result,
+    five_runs_started_together_make_one_result,
+    when_one_of_two_runs_is_killed_the_other_finishes_its_work,
+    sigterm_drains_and_the_next_run_continues,
+    sigint_drains_and_the_next_run_continues,
+}
+
+nightshift_tests::through_faults! {
+    two_runs_started_together_make_one_result,
+    when_one_of_two_runs_is_killed_the_other_finishes_its_work,
 }

@@ -231,7 +231,11 @@ impl Fetcher {
                 range: Some(GetRange::Bounded(start..end)),
                 ..GetOptions::default()
             };
-            let got = async { self.bucket.get_opts(&self.key, options).await?.bytes().await };
+            let got = async {
+                let found = self.bucket.get_opts(&self.key, options).await?;
+                self.check_version(&found.meta)?;
+                found.bytes().await
+            };
             let error = match got.await {
                 Ok(bytes) if bytes.len() as u64 == end - start => return Ok(bytes),
                 Ok(bytes) => Error::Generic {
@@ -255,6 +259,18 @@ impl Fetcher {
                 return Err(Refused { error, found: None });
             }
             tokio::time::sleep(FETCH_PAUSE * failed).await;
+        }
+    }
+
+    /// Not every store minds the condition of a read: what came must be of the version that was
+    /// opened.
+    fn check_version(&self, found: &ObjectMeta) -> object_store::Result<()> {
+        match (&self.etag, &found.e_tag) {
+            (Some(wanted), Some(other)) if wanted != other => Err(Error::Precondition {
+                path: self.key.to_string(),
+                source: "the store gave bytes of another version".into(),
+            }),
+            _ => Ok(()),
         }
     }
 }

@@ -1,14 +1,14 @@
 //! What is decided, and done.
 
-use nightshift_tests::bench::{Bench, SpecText};
-use nightshift_tests::{log, store, tools};
+use nightshift_tests::bench::SpecText;
+use nightshift_tests::place::Place;
+use nightshift_tests::{log, store};
 use serde_json::Value;
 
-use crate::scene::{DATES, ROWS, backfill, bench, decisions, results, said};
+use crate::scene::{DATES, ROWS, backfill, bench, bench_at, decisions, results, said};
 
-#[test]
-fn hour_after_hour_one_missing_date_is_done_and_then_nothing() {
-    let bench = bench(&[DATES[0], DATES[2]]);
+fn hour_after_hour_one_missing_date_is_done_and_then_nothing(place: &Place) {
+    let bench = bench_at(place, &[DATES[0], DATES[2]]);
     // Only the date whose turn it is has its input looked at.
     let first = backfill(&bench).run().expect(0);
     assert_eq!(results(&first), ["2013-01-01 succeeded"]);
@@ -24,24 +24,22 @@ fn hour_after_hour_one_missing_date_is_done_and_then_nothing() {
     nightshift_tests::flights::write(&bench.path("in/date=2013-01-02/f.parquet"), ROWS);
     assert_eq!(results(&backfill(&bench).run().expect(0)), ["2013-01-02 succeeded"]);
     assert!(results(&backfill(&bench).run().expect(0)).is_empty());
-    tools::audit(&bench.output(), 3);
+    bench.audit(3);
 }
 
-#[test]
-fn until_done_does_all_and_the_newest_comes_first_where_asked() {
-    let bench = bench(&DATES);
+fn until_done_does_all_and_the_newest_comes_first_where_asked(place: &Place) {
+    let bench = bench_at(place, &DATES);
     let newest = backfill(&bench).args(["--order", "newest", "--dry-run"]).run().expect(0);
     assert!(decisions(&newest).contains(&"2013-01-03 missing run".to_owned()), "{newest}");
     assert!(!bench.output().exists(), "a dry run writes nothing");
     let all = backfill(&bench).args(["--order", "newest", "--until-done"]).run().expect(0);
     let done = ["2013-01-03 succeeded", "2013-01-02 succeeded", "2013-01-01 succeeded"];
     assert_eq!(results(&all), done);
-    tools::audit(&bench.output(), 3);
+    bench.audit(3);
 }
 
-#[test]
-fn late_input_makes_a_date_stale_only_where_it_is_asked_for() {
-    let bench = bench(&DATES);
+fn late_input_makes_a_date_stale_only_where_it_is_asked_for(place: &Place) {
+    let bench = bench_at(place, &DATES);
     backfill(&bench).arg("--until-done").run().expect(0);
     nightshift_tests::flights::write(&bench.path("in/date=2013-01-02/late.parquet"), 10);
     for never in ["never", "on-model-change"] {
@@ -73,9 +71,8 @@ fn force_is_recorded_with_who_and_why() {
     bench.command("backfill").args(named).arg("--force").run().expect(64);
 }
 
-#[test]
-fn a_date_that_fails_is_tried_three_times_and_does_not_hold_up_the_others() {
-    let bench = Bench::new();
+fn a_date_that_fails_is_tried_three_times_and_does_not_hold_up_the_others(place: &Place) {
+    let bench = place.empty();
     let input = "in/date={date}/flights.csv".to_owned();
     let rejects = Some("{ min: 0, max_ratio: 0 }");
     bench.write_spec(&SpecText { input, rejects, ..SpecText::default() }.yaml());
@@ -99,12 +96,11 @@ fn a_date_that_fails_is_tried_three_times_and_does_not_hold_up_the_others() {
     assert!(decisions(&next).contains(&"2013-01-01 partial skip".to_owned()), "{next}");
     assert!(next.stderr.contains("no retries left"), "{next}");
     assert_eq!(store::finals(&bench.output(), "2013-01-01"), 3);
-    tools::audit(&bench.output(), 4);
+    bench.audit(4);
 }
 
-#[test]
-fn unreadable_input_is_told_and_does_not_hold_up_the_others() {
-    let bench = bench(&DATES);
+fn unreadable_input_is_told_and_does_not_hold_up_the_others(place: &Place) {
+    let bench = bench_at(place, &DATES);
     std::fs::write(bench.path("in/date=2013-01-01/flights.parquet"), b"PAR1 no more").unwrap();
     let found = backfill(&bench).run().expect(65);
     assert_eq!(results(&found), ["2013-01-02 succeeded"]);
@@ -121,4 +117,18 @@ fn people_read_a_table_that_fits() {
     assert!(told.stdout.contains("0 of 3 dates are done"), "{told}");
     assert!(told.stdout.lines().all(|line| line.chars().count() <= 80 || line.contains('/')));
     assert!(log::started(&told.stderr).is_empty(), "no log unless asked for");
+}
+
+nightshift_tests::on_a_volume_and_in_a_bucket! {
+    hour_after_hour_one_missing_date_is_done_and_then_nothing,
+    until_done_does_all_and_the_newest_comes_first_where_asked,
+    late_input_makes_a_date_stale_only_where_it_is_asked_for,
+    a_date_that_fails_is_tried_three_times_and_does_not_hold_up_the_others,
+    unreadable_input_is_told_and_does_not_hold_up_the_others,
+}
+
+nightshift_tests::through_faults! {
+    hour_after_hour_one_missing_date_is_done_and_then_nothing,
+    late_input_makes_a_date_stale_only_where_it_is_asked_for,
+    a_date_that_fails_is_tried_three_times_and_does_not_hold_up_the_others,
 }

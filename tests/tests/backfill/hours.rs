@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use nightshift_tests::bench::{Bench, SpecText};
 use nightshift_tests::binaries::example_model;
+use nightshift_tests::place::Place;
 use nightshift_tests::process::{Finished, Running};
 use nightshift_tests::random::Random;
 use nightshift_tests::redis::RedisServer;
-use nightshift_tests::tools::Audit;
 use nightshift_tests::{flights, log, store};
 use serde_json::Value;
 
@@ -85,16 +85,22 @@ struct Round {
     attempts: usize,
 }
 
-#[test]
-fn every_date_ends_with_one_current_generation_whatever_happens_by_the_hour() {
-    let test = "every_date_ends_with_one_current_generation_whatever_happens_by_the_hour";
-    let mut random = Random::for_test(test);
+fn every_date_ends_with_one_current_generation_whatever_happens_by_the_hour(place: &Place) {
+    let mut random = Random::for_test(
+        "every_date_ends_with_one_current_generation_whatever_happens_by_the_hour",
+    );
     let rounds = std::env::var(ROUNDS_VARIABLE).ok().map(|text| text.parse().unwrap());
     let mut faults: BTreeMap<Fault, u32> = BTreeMap::new();
-    for number in 0..rounds.unwrap_or(REPROCESS.len()) {
-        let mut round = Round::new(REPROCESS[number % REPROCESS.len()]);
+    for number in 0..rounds.unwrap_or(place.size(REPROCESS.len(), 1)) {
+        // The one round in a bucket has all that happens.
+        let at = REPROCESS.len() - 1 - number % REPROCESS.len();
+        let mut round = Round::new(place, REPROCESS[at]);
         for tick in 0..TICKS {
-            let fault = *random.one_of(&FAULTS);
+            let mut fault = *random.one_of(&FAULTS);
+            if place.is_bucket() && fault == Fault::StoreFails {
+                // That is what proxies are for.
+                fault = Fault::Nothing;
+            }
             *faults.entry(fault).or_default() += 1;
             round.hour(tick, fault, &mut random);
         }
@@ -107,9 +113,9 @@ fn every_date_ends_with_one_current_generation_whatever_happens_by_the_hour() {
 }
 
 impl Round {
-    fn new(reprocess: &'static str) -> Self {
+    fn new(place: &Place, reprocess: &'static str) -> Self {
         let dates: Vec<&str> = DATES.into_iter().filter(|date| *date != LATE.0).collect();
-        let bench = Bench::dated(&SpecText::default(), &dates, ROWS);
+        let bench = place.dated(&SpecText::default(), &dates, ROWS);
         let redis = RedisServer::start();
         redis.save_dump();
         let round = Self {
@@ -209,11 +215,12 @@ impl Round {
     /// did. Gives what they said.
     fn tick(&mut self, dates: usize, count: u64, mut kills: Option<&mut Random>) -> Vec<Finished> {
         let current = self.current();
+        let output = self.bench.output();
         let recorded: BTreeSet<(String, u32)> = self
             .plans()
             .into_keys()
             .flat_map(|run| {
-                let shards = store::recorded(&self.bench.output(), &run);
+                let shards = store::recorded(&output, &run);
                 shards.into_iter().map(move |shard| (run.clone(), shard))
             })
             .collect();
@@ -299,7 +306,7 @@ impl Round {
         }
         let runs = u32::try_from(self.plans().len()).unwrap();
         // Runs that were left because their model is gone stay open for good.
-        let audit = Audit::of(&self.bench.output()).runs(runs).open();
+        let audit = self.bench.auditor().runs(runs).open();
         let counts = audit.redis(self.redis.port()).passes();
         assert_eq!(counts["redis_dates"], DATES.len(), "the ledger has every date: {counts}");
     }
@@ -313,9 +320,10 @@ impl Round {
     /// What the generations of a date that succeeded were made from.
     fn succeeded(&self, date: &str) -> Vec<Made> {
         let of_date = self.plans().into_iter().filter(|(run, _)| date_of(run) == date);
+        let output = self.bench.output();
         let succeeded = |run: &str| {
             let generation = run.rsplit_once("-g").unwrap().1.parse().unwrap();
-            let verdict = store::verdict(&self.bench.output(), date, generation);
+            let verdict = store::verdict(&output, date, generation);
             verdict.is_some_and(|verdict| verdict["state"] == "succeeded")
         };
         of_date.filter(|(run, _)| succeeded(run)).map(|(_, made)| made).collect()
@@ -334,14 +342,15 @@ impl Round {
 
     /// What each run that has a plan is made from.
     fn plans(&self) -> BTreeMap<String, Made> {
-        let runs = self.bench.output().join("_nightshift/v1/runs");
+        let output = self.bench.output();
+        let runs = output.join("_nightshift/v1/runs");
         let plan = |run: String| {
             let text = fs::read(runs.join(&run).join("plan.json")).ok()?;
             let plan: Value = serde_json::from_slice(&text).unwrap();
             let model = plan["model"]["digest"].as_str().unwrap().to_owned();
             Some((run, (model, plan["inputs"].as_array().unwrap().len())))
         };
-        store::runs(&self.bench.output()).into_iter().filter_map(plan).collect()
+        store::runs(&output).into_iter().filter_map(plan).collect()
     }
 
     fn file(&self, date: &str, name: &str) -> PathBuf {
@@ -352,4 +361,8 @@ impl Round {
 /// The date of a run of the spec.
 fn date_of(run: &str) -> String {
     run.trim_start_matches("flights-").rsplit_once("-g").unwrap().0.to_owned()
+}
+
+nightshift_tests::on_a_volume_and_in_a_bucket! {
+    every_date_ends_with_one_current_generation_whatever_happens_by_the_hour,
 }

@@ -7,6 +7,7 @@
     reason = "a panic is how a test fails, in its functions too"
 )]
 
+mod buckets;
 mod coordinator;
 mod deciding;
 mod gaps;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use nightshift_core::ids::Partition;
 use nightshift_tests::bench::{Bench, SpecText};
+use nightshift_tests::place::Place;
 use nightshift_tests::process::{Finished, Program};
 use serde_json::Value;
 
@@ -19,12 +20,17 @@ pub(crate) const MANY_ROWS: u64 = 12_000;
 
 /// A folder with `ROWS` flights for each of `dates`.
 pub(crate) fn bench(dates: &[&str]) -> Bench {
-    Bench::dated(&SpecText::default(), dates, ROWS)
+    bench_at(&Place::Volume, dates)
 }
 
-/// A folder with `MANY_ROWS` flights for one date.
-pub(crate) fn long_bench(date: &str) -> Bench {
-    Bench::dated(&SpecText::default(), &[date], MANY_ROWS)
+/// The same at a place.
+pub(crate) fn bench_at(place: &Place, dates: &[&str]) -> Bench {
+    place.dated(&SpecText::default(), dates, ROWS)
+}
+
+/// A bench with `MANY_ROWS` flights for one date.
+pub(crate) fn long_bench(place: &Place, date: &str) -> Bench {
+    place.dated(&SpecText::default(), &[date], place.size(MANY_ROWS, MANY_ROWS / 3))
 }
 
 /// `nightshift backfill SPEC --dates RANGE` for scripts.

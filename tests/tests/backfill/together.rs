@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use nightshift_tests::place::Place;
 use nightshift_tests::process::{Finished, Running};
 use nightshift_tests::redis::RedisServer;
-use nightshift_tests::tools::Audit;
-use nightshift_tests::{log, store, tools};
+use nightshift_tests::{log, store};
 use rustix::process::Signal;
 
-use crate::scene::{ROWS, backfill_of, bench, long_bench, results};
+use crate::scene::{ROWS, backfill_of, bench_at, long_bench, results};
 
 const DATE: &str = "2013-01-01";
 /// Processes that are started in the same second.
@@ -16,8 +16,8 @@ const PROCESSES: usize = 10;
 
 /// Ten backfills with the same missing date, started in the same second, as people start them: one
 /// computes it, nine say who does or that it is done, all end with 0, and nothing is scored twice.
-fn ten_at_once(redis: Option<&RedisServer>) {
-    let bench = bench(&[DATE]);
+fn ten_at_once(place: &Place, redis: Option<&RedisServer>) {
+    let bench = bench_at(place, &[DATE]);
     let start = |_| {
         let flags = ["--date", DATE, "--workers", "1"];
         let process = bench.command("backfill").args(flags).logged();
@@ -47,7 +47,7 @@ fn ten_at_once(redis: Option<&RedisServer>) {
         assert!(!other.stdout.contains("succeeded"), "{other}");
     }
     assert_eq!(store::finals(&bench.output(), DATE), 1);
-    let audit = Audit::of(&bench.output()).runs(1);
+    let audit = bench.auditor().runs(1);
     let counts = match redis {
         Some(redis) => audit.redis(redis.port()).redis_complete().passes(),
         None => audit.passes(),
@@ -55,19 +55,16 @@ fn ten_at_once(redis: Option<&RedisServer>) {
     assert_eq!(counts["rows_out"], ROWS);
 }
 
-#[test]
-fn of_ten_that_start_together_one_works_without_redis() {
-    ten_at_once(None);
+fn of_ten_that_start_together_one_works_without_redis(place: &Place) {
+    ten_at_once(place, None);
 }
 
-#[test]
-fn of_ten_that_start_together_one_works_with_redis() {
-    ten_at_once(Some(&RedisServer::start()));
+fn of_ten_that_start_together_one_works_with_redis(place: &Place) {
+    ten_at_once(place, Some(&RedisServer::start()));
 }
 
-#[test]
-fn a_run_whose_process_was_killed_is_gone_on_with_by_the_next_tick() {
-    let bench = long_bench(DATE);
+fn a_run_whose_process_was_killed_is_gone_on_with_by_the_next_tick(place: &Place) {
+    let bench = long_bench(place, DATE);
     let mut first = backfill_of(&bench, DATE).logged().start();
     first.wait_until_said("the first commit", |said| log::count(said, "shard committed") > 0);
     first.kill();
@@ -75,12 +72,11 @@ fn a_run_whose_process_was_killed_is_gone_on_with_by_the_next_tick() {
     assert_eq!(results(&next), [format!("{DATE} succeeded")]);
     assert_eq!(store::finals(&bench.output(), DATE), 1);
     assert_eq!(store::runs(&bench.output()).len(), 1, "the run was joined, not doubled");
-    tools::audit(&bench.output(), 1);
+    bench.audit(1);
 }
 
-#[test]
-fn a_run_that_somebody_works_on_is_left_to_them_or_waited_for() {
-    let bench = long_bench(DATE);
+fn a_run_that_somebody_works_on_is_left_to_them_or_waited_for(place: &Place) {
+    let bench = long_bench(place, DATE);
     let mut first = backfill_of(&bench, DATE).logged().start();
     first.wait_until_said("the first shard", |said| log::count(said, "inference started") > 0);
     first.signal(Signal::STOP);
@@ -91,12 +87,11 @@ fn a_run_that_somebody_works_on_is_left_to_them_or_waited_for() {
     first.signal(Signal::CONT);
     first.finish().expect(0);
     assert_eq!(results(&waiting.finish().expect(0)), [format!("{DATE} succeeded")]);
-    tools::audit(&bench.output(), 1);
+    bench.audit(1);
 }
 
-#[test]
-fn a_run_of_another_host_is_joined_when_it_gives_no_sign_of_life() {
-    let bench = long_bench(DATE);
+fn a_run_of_another_host_is_joined_when_it_gives_no_sign_of_life(place: &Place) {
+    let bench = long_bench(place, DATE);
     let mut first = backfill_of(&bench, DATE).env("POD_NAME", "elsewhere").logged().start();
     first.wait_until_said("the first commit", |said| log::count(said, "shard committed") > 0);
     first.kill();
@@ -104,5 +99,17 @@ fn a_run_of_another_host_is_joined_when_it_gives_no_sign_of_life() {
     assert_eq!(results(&soon), [format!("{DATE} running")], "it may be alive");
     let later = backfill_of(&bench, DATE).args(["--join-after", "1ms"]).run().expect(0);
     assert_eq!(results(&later), [format!("{DATE} succeeded")]);
-    tools::audit(&bench.output(), 1);
+    bench.audit(1);
+}
+
+nightshift_tests::on_a_volume_and_in_a_bucket! {
+    of_ten_that_start_together_one_works_without_redis,
+    of_ten_that_start_together_one_works_with_redis,
+    a_run_whose_process_was_killed_is_gone_on_with_by_the_next_tick,
+    a_run_that_somebody_works_on_is_left_to_them_or_waited_for,
+    a_run_of_another_host_is_joined_when_it_gives_no_sign_of_life,
+}
+
+nightshift_tests::through_faults! {
+    a_run_whose_process_was_killed_is_gone_on_with_by_the_next_tick,
 }

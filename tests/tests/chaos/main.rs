@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
+use nightshift_tests::place::Place;
 use nightshift_tests::random::Random;
 
 use faults::Fault;
@@ -26,6 +27,8 @@ use round::{Done, Round};
 
 /// Rounds in the ordinary suite.
 const ROUNDS: u32 = 4;
+/// The same in a bucket.
+const ROUNDS_IN_BUCKET: u32 = 1;
 /// Rounds that may be added until every kind of fault has fired.
 const ROUNDS_MORE: u32 = 3;
 /// Environment variable with another number of rounds.
@@ -33,24 +36,37 @@ const ROUNDS_VARIABLE: &str = "NIGHTSHIFT_TEST_ROUNDS";
 
 #[test]
 fn chaos_breaks_no_promise() {
-    let mut random = Random::for_test("chaos_breaks_no_promise");
-    let rounds = std::env::var(ROUNDS_VARIABLE).map_or(ROUNDS, |text| text.parse().unwrap());
+    let summary = chaos("chaos_breaks_no_promise", &Place::Volume, ROUNDS, ROUNDS_MORE);
+    assert!(summary.seen_done > 0, "no audit has seen a shard in the ledger");
+    assert!(summary.missing().is_empty(), "these never fired: {:?}", summary.missing());
+}
+
+/// The same over a bucket whose store spoils requests on top of it all.
+#[test]
+fn chaos_breaks_no_promise_in_a_bucket() {
+    let test = "chaos_breaks_no_promise_in_a_bucket";
+    let summary = chaos(test, &Place::faulty(test), ROUNDS_IN_BUCKET, 0);
+    assert!(!summary.fired.is_empty(), "nothing went wrong");
+}
+
+fn chaos(test: &str, place: &Place, rounds: u32, more: u32) -> Summary {
+    let mut random = Random::for_test(test);
+    let rounds = std::env::var(ROUNDS_VARIABLE).map_or(rounds, |text| text.parse().unwrap());
     let mut deck = Deck::default();
     let mut summary = Summary::default();
     while summary.rounds < rounds
-        || (summary.rounds < rounds + ROUNDS_MORE && !summary.missing().is_empty())
+        || (summary.rounds < rounds + more && !summary.missing().is_empty())
     {
         let faults = deck.deal(&mut random);
         let words: Vec<String> = faults.iter().map(|fault| format!("{fault:?}")).collect();
         eprintln!("round {}: {}", summary.rounds + 1, words.join(", "));
         let started = Instant::now();
-        let done = Round::start(&mut random).play(&faults, &mut random);
+        let done = Round::start(place, &mut random).play(&faults, &mut random);
         deck.put_back(&done.too_late);
         summary.add(done, started.elapsed());
     }
     eprintln!("{}", summary.text());
-    assert!(summary.seen_done > 0, "no audit has seen a shard in the ledger");
-    assert!(summary.missing().is_empty(), "these never fired: {:?}", summary.missing());
+    summary
 }
 
 /// Kinds of faults in random order, each once before any comes again.

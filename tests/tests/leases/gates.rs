@@ -1,15 +1,16 @@
 //! Publish gates of a run whose shards are leased: the coordinator judges, workers publish nothing.
 
-use nightshift_tests::bench::{Bench, SpecText};
+use nightshift_tests::bench::SpecText;
 use nightshift_tests::cluster::{Cluster, Setting};
+use nightshift_tests::place::Place;
 
 use crate::{RUN, SMALL, succeeds};
 
 const SHARDS: u64 = 20;
 
-fn under_way(gates: &str) -> Cluster {
+fn under_way(place: &Place, gates: &str) -> Cluster {
     let spec = SpecText { sharding: format!("count: {SHARDS}"), ..SpecText::default() };
-    let bench = Bench::with(&spec, "flights.parquet", SHARDS * SMALL);
+    let bench = place.with(&spec, "flights.parquet", SHARDS * SMALL);
     bench.write_spec(&format!("{}  gates: {gates}\n", spec.yaml()));
     let mut cluster = Cluster::start(bench, Setting::default());
     assert_eq!(cluster.submit("all"), RUN);
@@ -23,12 +24,13 @@ fn is_visible(cluster: &Cluster) -> bool {
     cluster.output().join("all/gen=1").is_dir()
 }
 
-#[test]
-fn what_passes_becomes_visible_and_the_canary_goes_first() {
-    let mut cluster = under_way("{ rows: equal, canary: true }");
+fn what_passes_becomes_visible_and_the_canary_goes_first(place: &Place) {
+    let mut cluster = under_way(place, "{ rows: equal, canary: true }");
     succeeds(&mut cluster, SHARDS);
-    let granted = cluster.events("inference started");
-    assert_eq!(granted.len() as u64, SHARDS);
+    let started = cluster.started(RUN);
+    assert_eq!(started.len() as u64, SHARDS);
+    // In a bucket a shard may be slow, and be tried by another worker too.
+    assert!(place.is_bucket() || started.values().all(|&times| times == 1), "{started:?}");
     // Two workers have a log each; the one that scored the canary did nothing before it.
     let canary = SHARDS as u32 / 2;
     let first_of_both: Vec<u32> = cluster
@@ -42,9 +44,8 @@ fn what_passes_becomes_visible_and_the_canary_goes_first() {
     assert!(first_of_both.contains(&canary), "{first_of_both:?}");
 }
 
-#[test]
-fn a_canary_that_fails_ends_the_run_and_nothing_is_seen() {
-    let cluster = under_way("{ columns: { mood: { max_null_ratio: 0 } }, canary: true }");
+fn a_canary_that_fails_ends_the_run_and_nothing_is_seen(place: &Place) {
+    let cluster = under_way(place, "{ columns: { mood: { max_null_ratio: 0 } }, canary: true }");
     let verdict = cluster.wait_for_final("all", 1);
     assert_eq!(verdict["state"], "partial", "{verdict}");
     assert_eq!(verdict["totals"]["quarantined"], SHARDS - 1);
@@ -55,9 +56,8 @@ fn a_canary_that_fails_ends_the_run_and_nothing_is_seen() {
     cluster.auditor().runs(1).passes();
 }
 
-#[test]
-fn what_is_withheld_outlives_a_restart_and_is_published_after_an_approval() {
-    let mut cluster = under_way("{ columns: { mood: { max_null_ratio: 0 } } }");
+fn what_is_withheld_outlives_a_restart_and_is_published_after_an_approval(place: &Place) {
+    let mut cluster = under_way(place, "{ columns: { mood: { max_null_ratio: 0 } } }");
     let verdict = cluster.wait_for_final("all", 1);
     assert_eq!(verdict["state"], "succeeded", "{verdict}");
     cluster.coordinator().kill();
@@ -67,7 +67,18 @@ fn what_is_withheld_outlives_a_restart_and_is_published_after_an_approval() {
     cluster.auditor().runs(1).passes();
     let spec = cluster.bench().spec();
     let approve = nightshift_tests::process::Program::nightshift().args(["approve", RUN]);
-    approve.arg(spec).args(["--reason", "a test"]).run().expect(0);
+    let approve = approve.arg(spec).args(["--reason", "a test"]);
+    cluster.bench().equipped(approve).run().expect(0);
     cluster.wait_for_marker("all", 1);
     cluster.auditor().runs(1).passes();
+}
+
+nightshift_tests::on_a_volume_and_in_a_bucket! {
+    what_passes_becomes_visible_and_the_canary_goes_first,
+    a_canary_that_fails_ends_the_run_and_nothing_is_seen,
+    what_is_withheld_outlives_a_restart_and_is_published_after_an_approval,
+}
+
+nightshift_tests::through_faults! {
+    what_is_withheld_outlives_a_restart_and_is_published_after_an_approval,
 }

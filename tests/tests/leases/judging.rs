@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use nightshift_proto::wire::{JudgeRequest, JudgeResponse, Judgement, StartRequest};
 use nightshift_tests::bench::{Bench, SpecText};
 use nightshift_tests::cluster::{Cluster, Setting};
+use nightshift_tests::place::Place;
 use nightshift_tests::process::{Finished, Program};
 use nightshift_tests::random::Random;
 use nightshift_tests::waiting::wait_for;
@@ -19,13 +20,23 @@ use crate::{RUN, SMALL};
 const CLOSED: &str = "  gates: { columns: { mood: { max_null_ratio: 0 } } }\n";
 /// Shards of a run: publishing them takes long enough to be killed meanwhile.
 const SHARDS: u64 = 60;
+/// The same in a bucket.
+const SHARDS_IN_BUCKET: u64 = 15;
 const DATES: [&str; 6] =
     ["2013-01-01", "2013-01-02", "2013-01-03", "2013-01-04", "2013-01-05", "2013-01-06"];
 /// The longest that a killed coordinator may have gone on after its approval was there.
 const LATE_MAX: Duration = Duration::from_millis(12);
 
 fn spec() -> SpecText {
-    SpecText { sharding: format!("count: {SHARDS}"), ..SpecText::default() }
+    spec_at(&Place::Volume)
+}
+
+fn spec_at(place: &Place) -> SpecText {
+    SpecText { sharding: format!("count: {}", shards(place)), ..SpecText::default() }
+}
+
+fn shards(place: &Place) -> u64 {
+    place.size(SHARDS, SHARDS_IN_BUCKET)
 }
 
 /// A cluster over one partition, without a worker.
@@ -36,8 +47,8 @@ fn cluster() -> Cluster {
 }
 
 /// A cluster whose runs of `dates` have ended, all withheld.
-fn withheld(dates: &[&str]) -> Cluster {
-    let bench = Bench::dated(&spec(), dates, SHARDS * SMALL);
+fn withheld(place: &Place, dates: &[&str]) -> Cluster {
+    let bench = place.dated(&spec_at(place), dates, shards(place) * SMALL);
     let text = std::fs::read_to_string(bench.spec()).unwrap();
     bench.write_spec(&format!("{text}{CLOSED}"));
     let mut cluster = Cluster::start(bench, Setting::default());
@@ -92,9 +103,9 @@ fn through(cluster: &Cluster, command: &str, run: &str) -> Program {
 
 /// The same with the output at hand.
 fn beside(cluster: &Cluster, command: &str, run: &str) -> Program {
-    let output = cluster.output().display().to_string();
+    let output = cluster.bench().output_place();
     let words = [command, run, "--reason", "looked at it", "--output-format", "json"];
-    Program::nightshift().args(words).args(["--output", &output])
+    cluster.bench().equipped(Program::nightshift().args(words).args(["--output", &output]))
 }
 
 fn said(done: &Finished) -> Value {
@@ -210,9 +221,8 @@ fn a_decision_is_asked_of_a_withheld_run_alone_and_the_first_one_counts() {
     cluster.assert_sound();
 }
 
-#[test]
-fn of_ten_people_at_once_one_is_heard_wherever_they_ask() {
-    let mut cluster = withheld(&DATES[..3]);
+fn of_ten_people_at_once_one_is_heard_wherever_they_ask(place: &Place) {
+    let mut cluster = withheld(place, &DATES[..3]);
     let mut won = Vec::new();
     for date in &DATES[..3] {
         let run = run_of(date);
@@ -238,7 +248,7 @@ fn of_ten_people_at_once_one_is_heard_wherever_they_ask() {
             }
         }
         assert_eq!(first, 1, "{ended:?}");
-        let files = if winner == "approve" { SHARDS as usize + 1 } else { 0 };
+        let files = if winner == "approve" { shards(place) as usize + 1 } else { 0 };
         assert_eq!(visible(&cluster, &format!("date={date}")), files);
         // Whoever was faster, the coordinator has counted it: each was asked the winning word.
         won.push(winner);
@@ -249,18 +259,19 @@ fn of_ten_people_at_once_one_is_heard_wherever_they_ask() {
     cluster.assert_sound();
 }
 
-#[test]
-fn a_coordinator_killed_after_the_approval_publishes_it_when_it_is_back() {
+fn a_coordinator_killed_after_the_approval_publishes_it_when_it_is_back(place: &Place) {
     let mut random = Random::for_test("a_coordinator_killed_after_the_approval");
-    let mut cluster = withheld(&DATES);
+    let mut cluster = withheld(place, &DATES);
     let mut between = 0;
     for (round, date) in DATES.iter().enumerate() {
         let run = run_of(date);
         let mut asking = through(&cluster, "approve", &run).start();
-        let approval = cluster.output().join(format!("_nightshift/v1/approvals/{date}/g1.json"));
+        let approval = format!("_nightshift/v1/approvals/{date}/g1.json");
         wait_for("the approval", || {
-            assert!(!asking.has_ended() || approval.is_file(), "{}", asking.stderr_so_far());
-            approval.is_file().then_some(())
+            let ended = asking.has_ended();
+            let approved = cluster.bench().has(&approval);
+            assert!(!ended || approved, "{}", asking.stderr_so_far());
+            approved.then_some(())
         });
         let (late, noticed) = (random.up_to(LATE_MAX), Instant::now());
         // Not a sleep before a check: the moment of the kill is what the test varies.
@@ -268,8 +279,8 @@ fn a_coordinator_killed_after_the_approval_publishes_it_when_it_is_back() {
             std::thread::sleep(Duration::from_micros(100));
         }
         cluster.coordinator().kill();
-        let marker = cluster.output().join(format!("date={date}/gen=1/_SUCCESS"));
-        between += usize::from(!marker.is_file());
+        let marker = format!("date={date}/gen=1/_SUCCESS");
+        between += usize::from(!cluster.bench().has(&marker));
         // The next start alone, or the person who asks on.
         let asking = match round % 2 {
             0 => {
@@ -283,11 +294,11 @@ fn a_coordinator_killed_after_the_approval_publishes_it_when_it_is_back() {
             Some(asking) => {
                 let done = asking.finish().expect(0);
                 assert_eq!(said(&done)["approval"]["judgement"], "approved", "{done}");
-                assert!(marker.is_file(), "{done}");
+                assert!(cluster.bench().has(&marker), "{done}");
             }
             None => cluster.wait_for_marker(date, 1),
         }
-        assert_eq!(visible(&cluster, &format!("date={date}")), SHARDS as usize + 1);
+        assert_eq!(visible(&cluster, &format!("date={date}")), shards(place) as usize + 1);
         through(&cluster, "reject", &run).run().expect(65);
     }
     eprintln!("{between} of {} kills fell between the approval and _SUCCESS", DATES.len());
@@ -297,10 +308,9 @@ fn a_coordinator_killed_after_the_approval_publishes_it_when_it_is_back() {
     cluster.auditor().runs(DATES.len() as u32).passes();
 }
 
-#[test]
-fn a_decision_beside_the_coordinator_is_met_by_it() {
+fn a_decision_beside_the_coordinator_is_met_by_it(place: &Place) {
     let dates = &DATES[..2];
-    let mut cluster = withheld(dates);
+    let mut cluster = withheld(place, dates);
     beside(&cluster, "approve", &run_of(dates[0])).run().expect(0);
     beside(&cluster, "reject", &run_of(dates[1])).run().expect(0);
     // It finds out when it is asked to decide, also where it refuses to.
@@ -317,4 +327,10 @@ fn a_decision_beside_the_coordinator_is_met_by_it() {
     assert!(again.stdout.contains("was approved already"), "{again}");
     assert_counted(&mut cluster, 1.0, 1.0, 2.0);
     cluster.auditor().runs(2).passes();
+}
+
+nightshift_tests::on_a_volume_and_in_a_bucket! {
+    of_ten_people_at_once_one_is_heard_wherever_they_ask,
+    a_coordinator_killed_after_the_approval_publishes_it_when_it_is_back,
+    a_decision_beside_the_coordinator_is_met_by_it,
 }

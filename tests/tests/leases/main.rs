@@ -14,9 +14,10 @@ mod workers;
 
 use std::time::Duration;
 
-use nightshift_tests::bench::{Bench, SpecText};
+use nightshift_tests::bench::SpecText;
 use nightshift_tests::cluster::{Cluster, Setting};
 use nightshift_tests::log;
+use nightshift_tests::place::Place;
 use nightshift_tests::process::Running;
 
 /// The run of a spec without dates.
@@ -31,9 +32,9 @@ const SLOW: [&str; 2] = ["--max-rows-per-second", "2000"];
 const FOREVER: Duration = Duration::from_secs(600);
 
 /// A cluster over `shards` shards of `rows` rows each, under way, without a worker.
-fn under_way(shards: u64, rows: u64, lease_ttl: Duration) -> Cluster {
+fn under_way(place: &Place, shards: u64, rows: u64, lease_ttl: Duration) -> Cluster {
     let spec = SpecText { sharding: format!("count: {shards}"), ..SpecText::default() };
-    let bench = Bench::with(&spec, "flights.parquet", shards * rows);
+    let bench = place.with(&spec, "flights.parquet", shards * rows);
     let cluster = Cluster::start(bench, Setting { lease_ttl, ..Setting::default() });
     assert_eq!(cluster.submit("all"), RUN);
     cluster

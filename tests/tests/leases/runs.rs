@@ -9,6 +9,7 @@ use nightshift_proto::wire::{
 };
 use nightshift_tests::cluster::Cluster;
 use nightshift_tests::grpc::{scoring, shards, wish};
+use nightshift_tests::place::Place;
 use nightshift_tests::store;
 use nightshift_tests::waiting::wait_for;
 use rustix::process::Signal;
@@ -18,12 +19,12 @@ use crate::{FOREVER, LARGE, RUN, SMALL, add_scoring, succeeds, under_way};
 /// An attempt that nobody made.
 const ATTEMPT: &str = "01M84SFFT7KEZSEZRF0DGT3MCA";
 
-#[test]
-fn a_coordinator_that_was_killed_goes_on_where_it_was() {
+fn a_coordinator_that_was_killed_goes_on_where_it_was(place: &Place) {
     const SHARDS: u64 = 40;
-    let mut cluster = under_way(SHARDS, SMALL, Duration::from_secs(1));
+    let mut cluster = under_way(place, SHARDS, SMALL, Duration::from_secs(1));
+    let speed = place.size("200", "80");
     for _ in 0..2 {
-        cluster.add(cluster.worker().args(["--max-rows-per-second", "200"]));
+        cluster.add(cluster.worker().args(["--max-rows-per-second", speed]));
     }
     cluster.wait_for_records(RUN, 10);
     cluster.coordinator().kill();
@@ -45,9 +46,8 @@ fn a_coordinator_that_was_killed_goes_on_where_it_was() {
     assert!(again.is_empty(), "{again:?} had a record and were computed again");
 }
 
-#[test]
-fn a_shard_that_is_being_scored_when_the_coordinator_dies_is_adopted() {
-    let mut cluster = under_way(1, LARGE, FOREVER);
+fn a_shard_that_is_being_scored_when_the_coordinator_dies_is_adopted(place: &Place) {
+    let mut cluster = under_way(place, 1, LARGE, FOREVER);
     add_scoring(&mut cluster);
     cluster.coordinator().kill();
     assert!(store::recorded(&cluster.output(), RUN).is_empty());
@@ -60,7 +60,7 @@ fn a_shard_that_is_being_scored_when_the_coordinator_dies_is_adopted() {
 
 #[test]
 fn a_coordinator_told_to_end_does_and_the_next_goes_on() {
-    let mut cluster = under_way(1, LARGE, FOREVER);
+    let mut cluster = under_way(&Place::Volume, 1, LARGE, FOREVER);
     let worker = add_scoring(&mut cluster);
     cluster.coordinator().terminate().expect(0);
     assert!(!cluster.workers()[worker].has_ended(), "the worker ended with its coordinator");
@@ -69,10 +69,9 @@ fn a_coordinator_told_to_end_does_and_the_next_goes_on() {
     assert_eq!(cluster.started(RUN)[&0], 1);
 }
 
-#[test]
-fn two_coordinators_over_one_run_make_one_result() {
+fn two_coordinators_over_one_run_make_one_result(place: &Place) {
     const SHARDS: u64 = 30;
-    let mut cluster = under_way(SHARDS, SMALL, Duration::from_secs(1));
+    let mut cluster = under_way(place, SHARDS, SMALL, Duration::from_secs(1));
     let slow = ["--max-rows-per-second", "200"];
     cluster.add(cluster.worker().args(slow));
     cluster.wait_for_records(RUN, 3);
@@ -109,9 +108,8 @@ fn fail(cluster: &mut Cluster, class: FailureClass, batch_size: u32) {
     client.report(report).unwrap();
 }
 
-#[test]
-fn a_fault_of_the_configuration_ends_the_run_at_once() {
-    let mut cluster = under_way(10, SMALL, FOREVER);
+fn a_fault_of_the_configuration_ends_the_run_at_once(place: &Place) {
+    let mut cluster = under_way(place, 10, SMALL, FOREVER);
     fail(&mut cluster, FailureClass::Config, 0);
     let verdict = cluster.wait_for_final("all", 1);
     assert_eq!(verdict["state"], "failed", "{verdict}");
@@ -120,9 +118,8 @@ fn a_fault_of_the_configuration_ends_the_run_at_once() {
     cluster.auditor().runs(1).passes();
 }
 
-#[test]
-fn bad_rows_cost_their_own_shard_only() {
-    let mut cluster = under_way(10, SMALL, FOREVER);
+fn bad_rows_cost_their_own_shard_only(place: &Place) {
+    let mut cluster = under_way(place, 10, SMALL, FOREVER);
     fail(&mut cluster, FailureClass::Data, 0);
     cluster.add(cluster.worker());
     let verdict = cluster.wait_for_final("all", 1);
@@ -133,17 +130,16 @@ fn bad_rows_cost_their_own_shard_only() {
 
 #[test]
 fn what_an_attempt_learned_is_told_to_the_next() {
-    let mut cluster = under_way(10, SMALL, FOREVER);
+    let mut cluster = under_way(&Place::Volume, 10, SMALL, FOREVER);
     let client = cluster.coordinator().client();
     assert_eq!(client.acquire(wish("first", "r", 1)).unwrap().grants[0].batch_size, 0);
     fail(&mut cluster, FailureClass::Transient, 64);
     assert_eq!(client.acquire(wish("next", "r", 1)).unwrap().grants[0].batch_size, 64);
 }
 
-#[test]
-fn a_cancelled_run_ends_and_a_retry_takes_over_what_it_has() {
+fn a_cancelled_run_ends_and_a_retry_takes_over_what_it_has(place: &Place) {
     const SHARDS: u64 = 40;
-    let mut cluster = under_way(SHARDS, SMALL, FOREVER);
+    let mut cluster = under_way(place, SHARDS, SMALL, FOREVER);
     let worker = cluster.add(cluster.worker().args(["--max-rows-per-second", "200"]));
     cluster.wait_for_records(RUN, 5);
     let client = cluster.coordinator().client();
@@ -185,7 +181,7 @@ fn a_cancelled_run_ends_and_a_retry_takes_over_what_it_has() {
 
 #[test]
 fn a_lease_that_is_given_back_is_free_and_a_repeated_wish_gets_the_same() {
-    let mut cluster = under_way(10, SMALL, FOREVER);
+    let mut cluster = under_way(&Place::Volume, 10, SMALL, FOREVER);
     let client = cluster.coordinator().client();
     let first = client.acquire(wish("worker", "r1", 3)).unwrap().grants;
     assert_eq!(shards(&first).len(), 3);
@@ -201,4 +197,19 @@ fn a_lease_that_is_given_back_is_free_and_a_repeated_wish_gets_the_same() {
     let stolen = first.iter().map(|grant| grant.lease.clone().unwrap());
     let answers = client.heartbeat(scoring("thief", stolen)).unwrap().answers;
     assert!(answers.iter().all(|answer| answer.state() != LeaseState::Ok));
+}
+
+nightshift_tests::on_a_volume_and_in_a_bucket! {
+    a_coordinator_that_was_killed_goes_on_where_it_was,
+    a_shard_that_is_being_scored_when_the_coordinator_dies_is_adopted,
+    two_coordinators_over_one_run_make_one_result,
+    a_fault_of_the_configuration_ends_the_run_at_once,
+    bad_rows_cost_their_own_shard_only,
+    a_cancelled_run_ends_and_a_retry_takes_over_what_it_has,
+}
+
+nightshift_tests::through_faults! {
+    a_coordinator_that_was_killed_goes_on_where_it_was,
+    two_coordinators_over_one_run_make_one_result,
+    a_cancelled_run_ends_and_a_retry_takes_over_what_it_has,
 }

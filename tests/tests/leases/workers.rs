@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use nightshift_tests::bench::{Bench, SpecText};
 use nightshift_tests::cluster::{Cluster, Setting};
+use nightshift_tests::place::Place;
 use nightshift_tests::{log, store};
 use rustix::process::Signal;
 
 use crate::{FOREVER, LARGE, SMALL, add_scoring, succeeds, under_way, wait_until_said};
 
-#[test]
-fn the_shard_of_a_killed_worker_is_leased_again() {
+fn the_shard_of_a_killed_worker_is_leased_again(place: &Place) {
     let ttl = Duration::from_secs(2);
-    let mut cluster = under_way(1, LARGE, ttl);
+    let mut cluster = under_way(place, 1, LARGE, ttl);
     let victim = add_scoring(&mut cluster);
     let other = cluster.add(cluster.worker());
     let killed = Instant::now();
@@ -26,10 +26,9 @@ fn the_shard_of_a_killed_worker_is_leased_again() {
     succeeds(&mut cluster, 1);
 }
 
-#[test]
-fn a_worker_told_to_go_gives_its_shards_back_at_once() {
+fn a_worker_told_to_go_gives_its_shards_back_at_once(place: &Place) {
     // Only a release can free the shard: its lease outlives the test.
-    let mut cluster = under_way(1, LARGE, FOREVER);
+    let mut cluster = under_way(place, 1, LARGE, FOREVER);
     let victim = add_scoring(&mut cluster);
     cluster.add(cluster.worker());
     let told = Instant::now();
@@ -43,10 +42,9 @@ fn a_worker_told_to_go_gives_its_shards_back_at_once() {
     succeeds(&mut cluster, 1);
 }
 
-#[test]
-fn a_worker_that_was_stopped_finishes_without_doing_harm() {
+fn a_worker_that_was_stopped_finishes_without_doing_harm(place: &Place) {
     let ttl = Duration::from_secs(1);
-    let mut cluster = under_way(1, LARGE, ttl);
+    let mut cluster = under_way(place, 1, LARGE, ttl);
     let stopped = add_scoring(&mut cluster);
     let mut stopped = cluster.take(stopped);
     stopped.signal(Signal::STOP);
@@ -94,7 +92,7 @@ fn an_idle_worker_ends_only_if_it_is_told_to() {
 #[test]
 fn a_worker_that_comes_before_the_coordinator_waits_for_it() {
     // A coordinator that starts waits one lease for workers that hold one.
-    let mut cluster = under_way(4, SMALL, Duration::from_secs(1));
+    let mut cluster = under_way(&Place::Volume, 4, SMALL, Duration::from_secs(1));
     cluster.coordinator().kill();
     let early = cluster.add(cluster.worker());
     // It has tried in vain once it has said so.
@@ -104,10 +102,9 @@ fn a_worker_that_comes_before_the_coordinator_waits_for_it() {
     assert_eq!(verdict["state"], "succeeded");
 }
 
-#[test]
-fn the_last_shard_of_a_slow_worker_is_tried_by_another_too() {
+fn the_last_shard_of_a_slow_worker_is_tried_by_another_too(place: &Place) {
     const SHARDS: u64 = 6;
-    let mut cluster = under_way(SHARDS, LARGE, FOREVER);
+    let mut cluster = under_way(place, SHARDS, LARGE, FOREVER);
     // Its lease never ends, so only a backup lease lets the run end early.
     let slow = cluster.add(cluster.worker().args(["--max-rows-per-second", "20"]));
     wait_until_said(&mut cluster.workers()[slow], "inference started", 1);
@@ -118,10 +115,9 @@ fn the_last_shard_of_a_slow_worker_is_tried_by_another_too() {
     assert_eq!(store::finals(&cluster.output(), "all"), 1);
 }
 
-#[test]
-fn two_workers_share_the_work_of_one_run() {
+fn two_workers_share_the_work_of_one_run(place: &Place) {
     const SHARDS: u64 = 40;
-    let mut cluster = under_way(SHARDS, SMALL, FOREVER);
+    let mut cluster = under_way(place, SHARDS, SMALL, FOREVER);
     let slow = ["--max-rows-per-second", "400"];
     for _ in 0..2 {
         cluster.add(cluster.worker().args(slow));
@@ -132,4 +128,17 @@ fn two_workers_share_the_work_of_one_run() {
         assert!(done >= 5, "one of two equal workers committed only {done} of {SHARDS} shards");
     }
     assert_eq!(cluster.started_again(crate::RUN), BTreeSet::new());
+}
+
+nightshift_tests::on_a_volume_and_in_a_bucket! {
+    the_shard_of_a_killed_worker_is_leased_again,
+    a_worker_told_to_go_gives_its_shards_back_at_once,
+    a_worker_that_was_stopped_finishes_without_doing_harm,
+    the_last_shard_of_a_slow_worker_is_tried_by_another_too,
+    two_workers_share_the_work_of_one_run,
+}
+
+nightshift_tests::through_faults! {
+    the_shard_of_a_killed_worker_is_leased_again,
+    two_workers_share_the_work_of_one_run,
 }
