@@ -34,6 +34,7 @@ mod profile;
 pub(crate) mod upload;
 mod uploads;
 
+pub(crate) use client::request_max;
 pub(crate) use plain::is_no_bucket;
 
 /// Times that a listing is taken up again where it broke off, without an object in between.

@@ -318,3 +318,19 @@ fn a_decision_beside_the_coordinator_is_met_by_it() {
     assert_counted(&mut cluster, 1.0, 1.0, 2.0);
     cluster.auditor().runs(2).passes();
 }
+
+#[test]
+fn a_date_that_a_gate_keeps_is_not_called_done_when_it_is_submitted_again() {
+    const DATE: &str = "2013-01-01";
+    let mut cluster = withheld(&[DATE]);
+    let spec = cluster.bench().spec();
+    let submit = |cluster: &Cluster| {
+        let words = ["submit", spec.to_str().unwrap(), "--date", DATE, "--output-format", "json"];
+        let said = cluster.operator(words).run().expect(0);
+        let summary: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+        summary["dates"][0]["decision"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(submit(&cluster), "withheld");
+    judge(&mut cluster, &run_of(DATE), Judgement::Approved).unwrap();
+    assert_eq!(submit(&cluster), "done");
+}
