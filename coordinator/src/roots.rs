@@ -106,6 +106,11 @@ impl Roots {
         Ok(noted)
     }
 
+    /// Who decides in the roots.
+    pub fn deciding(&self) -> &Deciding {
+        &self.deciding
+    }
+
     /// Another process decides in a root that this coordinator has noted as its own: it must not
     /// go on beside that one.
     pub fn refuse(&self, why: String) {

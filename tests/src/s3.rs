@@ -58,6 +58,12 @@ impl S3 {
         told.trim().parse().unwrap()
     }
 
+    /// Begins an upload of `key` that nobody finishes. Moto says of each that it was begun in 2010.
+    pub fn begin_upload(&self, bucket: &str, key: &str) {
+        let url = self.url();
+        stores_script("upload.py", [url.as_str(), bucket, key]);
+    }
+
     /// Whether there is an object. Moto asks who is there, and believes any signature.
     pub fn has(&self, bucket: &str, key: &str) -> bool {
         let address = self.url().strip_prefix("http://").unwrap().parse().unwrap();
