@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use nightshift_worker::front::args::{DateArgs, LogArgs, SpecArgs};
+use nightshift_worker::front::args::{CommitArgs, DateArgs, LogArgs, SpecArgs};
 use nightshift_worker::front::memory::MemoryArgs;
 use nightshift_worker::front::rehearsal::RehearsalArgs;
 
@@ -239,6 +239,9 @@ pub(crate) struct RunArgs {
     /// Run dates that are done again, as a new generation; the old one stays
     #[arg(long)]
     pub(crate) force: bool,
+
+    #[command(flatten)]
+    pub(crate) commit: CommitArgs,
 
     /// Work outside of the spec's window too (`spec.window`)
     #[arg(long)]

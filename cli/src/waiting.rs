@@ -11,6 +11,7 @@ use nightshift_core::layout::Prefix;
 use nightshift_proto::runs::get::GetRun;
 use nightshift_proto::runs::start::StartRun;
 use nightshift_proto::runs::status::RunStatus;
+use nightshift_proto::runs::verdict::RunVerdict;
 use nightshift_proto::runs::watch::WatchedRun;
 use nightshift_telemetry::signals::Signals;
 use nightshift_worker::front::failure::Failure;
@@ -188,10 +189,7 @@ async fn concluded(coordinator: &Coordinator, watched: &WatchedRun) -> Line {
     let totals = &verdict.totals;
     let passed = verdict.state == FinalState::Succeeded && verdict.is_accepted();
     let mut line = Line {
-        state: match verdict.is_accepted() {
-            true => verdict.state.as_str(),
-            false => verdict.judged.as_ref().map_or("withheld", |judged| judged.judgement.as_str()),
-        },
+        state: kept(verdict).unwrap_or(verdict.state.as_str()),
         rows_in: totals.rows_in,
         rows_out: totals.rows_out,
         rows_rejected: totals.rows_rejected,
@@ -230,9 +228,21 @@ async fn troubles(coordinator: &Coordinator, watched: &WatchedRun) -> Vec<String
     }
 }
 
-/// The line of a partition that was done before.
-pub(crate) fn done(run: &RunStatus) -> Line {
-    Line { state: "done", seconds: 0.0, exit: Exit::Done, ..of_status(run) }
+/// The line of a partition that was done before; `kept` says why readers do not see it.
+pub(crate) fn done(run: &RunStatus, kept: Option<&'static str>) -> Line {
+    let line = Line { state: "done", seconds: 0.0, exit: Exit::Done, ..of_status(run) };
+    match kept {
+        Some(state) => Line { state, output: None, exit: Exit::Data, ..line },
+        None => line,
+    }
+}
+
+/// `withheld` or `rejected` where readers do not see the output of a run that succeeded.
+pub(crate) fn kept(verdict: &RunVerdict) -> Option<&'static str> {
+    if verdict.is_accepted() {
+        return None;
+    }
+    Some(verdict.judged.as_ref().map_or("withheld", |judged| judged.judgement.as_str()))
 }
 
 /// The line of a run that goes on without this command. `shards` are the undecided ones, as for

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use nightshift_core::ids::{RunId, SpecName};
 use nightshift_core::lease::Moment;
 use nightshift_notify::Teller;
+use nightshift_storage::deciding::Deciding;
 use nightshift_storage::error::StoreError;
 use nightshift_storage::model::Models;
 use nightshift_storage::opening::Opener;
@@ -72,7 +73,8 @@ pub struct Coordinator {
 }
 
 impl Coordinator {
-    /// A coordinator with its home at `home`, which tells `ledger` what is complete. It has not
+    /// A coordinator with its home at `home`, which tells `ledger` what is complete, and creates
+    /// what is created once as `deciding` says. It has not
     /// looked for its runs yet; see [`recover`](Self::recover).
     ///
     /// # Errors
@@ -81,6 +83,7 @@ impl Coordinator {
         home: &str,
         times: LeaseTimes,
         ledger: KeeperHandle,
+        deciding: Deciding,
     ) -> Result<Arc<Self>, StoreError> {
         let who = Identity::of_this_process();
         Ok(Arc::new(Self {
@@ -91,7 +94,7 @@ impl Coordinator {
             clock: Clock::start(),
             times,
             who,
-            roots: Roots::open(home).await?,
+            roots: Roots::open(home, deciding).await?,
             ledger,
             models: Models::from_env(),
             changed: Notify::new(),

@@ -12,6 +12,7 @@ use nightshift_core::document::Document;
 use nightshift_core::ids::SpecName;
 use nightshift_core::layout::{Object, Prefix};
 use nightshift_core::root::{RootId, Served};
+use nightshift_storage::deciding::Deciding;
 use nightshift_storage::documents::Settled;
 use nightshift_storage::error::StoreError;
 use nightshift_storage::root::{OutputRoot, Probed};
@@ -41,6 +42,7 @@ pub struct ServedRoot {
 #[derive(Debug)]
 pub struct Roots {
     home: Probed,
+    deciding: Deciding,
     by_name: Mutex<BTreeMap<SpecName, Arc<ServedRoot>>>,
 }
 
@@ -70,13 +72,14 @@ pub enum ServeError {
 }
 
 impl Roots {
-    /// Opens the home of a coordinator, and makes it if it is missing.
+    /// Opens the home of a coordinator, and makes it if it is missing; `deciding` says who decides
+    /// in it and in every root.
     ///
     /// # Errors
     /// If the home cannot be written, or does not keep the promises of a store.
-    pub async fn open(home: &str) -> Result<Self, StoreError> {
-        let home = OutputRoot::open(home, Durability::Full).await?.probe().await?;
-        Ok(Self { home, by_name: Mutex::default() })
+    pub async fn open(home: &str, deciding: Deciding) -> Result<Self, StoreError> {
+        let home = OutputRoot::open(home, Durability::Full).await?.probe_for(&deciding).await?;
+        Ok(Self { home, deciding, by_name: Mutex::default() })
     }
 
     /// The root of a name, if it is served.
@@ -103,6 +106,17 @@ impl Roots {
         Ok(noted)
     }
 
+    /// Who decides in the roots.
+    pub fn deciding(&self) -> &Deciding {
+        &self.deciding
+    }
+
+    /// Another process decides in a root that this coordinator has noted as its own: it must not
+    /// go on beside that one.
+    pub fn refuse(&self, why: String) {
+        self.deciding.give_up(why);
+    }
+
     /// Serves the output of a name from now on, also after a restart.
     ///
     /// # Errors
@@ -118,7 +132,8 @@ impl Roots {
         if self.lock().len() >= ROOTS_MAX {
             return Err(ServeError::TooMany);
         }
-        let root = OutputRoot::open(output, Durability::Full).await?.probe().await?;
+        let root = OutputRoot::open(output, Durability::Full).await?;
+        let root = root.probe_for(&self.deciding).await?;
         let identity = root.identify(name).await?;
         let note =
             Served { version: Served::VERSION, name: name.clone(), output: output.to_owned() };

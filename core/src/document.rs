@@ -18,6 +18,8 @@ use crate::report::telling::{Told, Try};
 pub enum Kind {
     /// Identity of an output root.
     Root,
+    /// Who alone decides in an output root; the one kind that is written again.
+    Holder,
     /// An output root that a coordinator serves.
     Served,
     /// Claim of a date.
@@ -47,6 +49,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Root => "root identity",
+            Self::Holder => "holder",
             Self::Served => "served root",
             Self::Claim => "claim",
             Self::Plan => "plan",
@@ -68,6 +71,7 @@ impl Kind {
         match self {
             // A handful of identifiers, and room for the requester's words.
             Self::Root
+            | Self::Holder
             | Self::Served
             | Self::Claim
             | Self::Epoch

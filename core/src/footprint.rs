@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! loading = process + 3 × weights
-//! working = process + weights + plan + footers + commits
+//! working = process + weights + plan + footers + held + commits
 //!           + threads × (decoders + batches + output + thread)
 //! peak    = the larger of the two, and a fifth more for what an allocator holds back
 //! limit   = peak and a quarter more, in steps of 64 MiB
@@ -61,6 +61,8 @@ pub struct Facts {
     pub shard_rows: u64,
     /// Footers of input files that are kept.
     pub footer_bytes: u64,
+    /// Bytes of objects in buckets that are held, by all threads together.
+    pub held_bytes: u64,
     /// One decoder: the pages and dictionaries that it holds.
     pub decoder_bytes: u64,
     /// The largest batch of rows, decoded.
@@ -80,6 +82,7 @@ impl Facts {
             shards: self.shards.max(other.shards),
             shard_rows: self.shard_rows.max(other.shard_rows),
             footer_bytes: self.footer_bytes.max(other.footer_bytes),
+            held_bytes: self.held_bytes.max(other.held_bytes),
             decoder_bytes: self.decoder_bytes.max(other.decoder_bytes),
             batch_bytes: self.batch_bytes.max(other.batch_bytes),
             output_bytes: self.output_bytes.max(other.output_bytes),
@@ -101,6 +104,8 @@ pub struct Footprint {
     pub plan_bytes: u64,
     /// Footers of input files.
     pub footer_bytes: u64,
+    /// Bytes of objects in buckets.
+    pub held_bytes: u64,
     /// Decoders of all threads: one at work, one that stands between two shards.
     pub decoder_bytes: u64,
     /// Batches of all threads.
@@ -134,6 +139,7 @@ impl Footprint {
             facts.weights_bytes,
             plan_bytes,
             facts.footer_bytes,
+            facts.held_bytes,
             decoder_bytes,
             batch_bytes,
             output_bytes,
@@ -150,6 +156,7 @@ impl Footprint {
             weights_bytes: facts.weights_bytes,
             plan_bytes,
             footer_bytes: facts.footer_bytes,
+            held_bytes: facts.held_bytes,
             decoder_bytes,
             batch_bytes,
             output_bytes,
@@ -178,7 +185,7 @@ mod tests {
     use super::*;
 
     fn facts() -> impl Strategy<Value = Facts> {
-        prop::array::uniform8(any::<u64>()).prop_map(|it| Facts {
+        prop::array::uniform9(any::<u64>()).prop_map(|it| Facts {
             weights_bytes: it[0],
             shards: it[1],
             shard_rows: it[2],
@@ -187,6 +194,7 @@ mod tests {
             batch_bytes: it[5],
             output_bytes: it[6],
             commits: it[7],
+            held_bytes: it[8],
         })
     }
 
@@ -197,11 +205,12 @@ mod tests {
             batch_bytes: MIB,
             decoder_bytes: 2 * MIB,
             output_bytes: 4 * MIB,
+            held_bytes: 32 * MIB,
             ..Facts::default()
         };
-        // 40 + 10 + 2 × (2 × 2 + 4 × 1 + 4 + 4 + 2) = 86 MiB, and a fifth.
+        // 40 + 10 + 32 + 2 × (2 × 2 + 4 × 1 + 4 + 4 + 2) = 118 MiB, and a fifth.
         let two = Footprint::of(&facts, 2);
-        assert_eq!(two.peak_bytes, 86 * MIB + 86 * MIB / 5);
+        assert_eq!(two.peak_bytes, 118 * MIB + 118 * MIB / 5);
         assert_eq!(two.limit(), "192Mi");
     }
 

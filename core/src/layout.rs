@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! _nightshift/v1/root.json                           Object::Root
+//! _nightshift/v1/holder.json                         Object::Holder     (where one process decides)
 //! _nightshift/v1/claims/<partition>/g<n>.json        Object::Claim
 //! _nightshift/v1/runs/<run>/plan.json                Object::Plan
 //! _nightshift/v1/runs/<run>/epoch/<n>.json           Object::Epoch
@@ -46,6 +47,8 @@ const PART_WIDTH_MIN: usize = 5;
 pub enum Object {
     /// Identity of the output root.
     Root,
+    /// Who alone decides in the output root, where the store cannot.
+    Holder,
     /// Who claimed a generation of a partition.
     Claim {
         /// The date, or `all`.
@@ -339,6 +342,7 @@ impl fmt::Display for Object {
         let base = Private;
         match self {
             Self::Root => write!(f, "{base}/root.json"),
+            Self::Holder => write!(f, "{base}/holder.json"),
             Self::Claim { partition, generation } => {
                 write!(f, "{base}/claims/{partition}/{generation}.json")
             }
@@ -443,6 +447,7 @@ fn parse_private(rest: &str) -> Option<Object> {
     let segments: Vec<&str> = rest.splitn(SEGMENTS_MAX, '/').collect();
     Some(match *segments.as_slice() {
         ["", "root.json"] => Object::Root,
+        ["", "holder.json"] => Object::Holder,
         ["", "claims", partition, file] => Object::Claim {
             partition: partition.parse().ok()?,
             generation: file.strip_suffix(".json")?.parse().ok()?,

@@ -18,7 +18,8 @@
 //!
 //! [`window`] is in which hours any of it may happen, [`quantity`] an amount as Kubernetes writes
 //! it, [`agreement`] how far two models agree. [`layout`] makes every path under the output root,
-//! [`document`] and [`root`] say what stored documents have in common, [`exit`] what exit codes mean
+//! [`document`] and [`root`] say what stored documents have in common, [`holder`] who alone creates them
+//! where the store cannot tell who was first, [`exit`] what exit codes mean
 //! and [`last_words`] what a program that ends leaves to be read. [`endpoint`] is an address on the
 //! network that a spec may name, [`figures`] are numbers for people.
 #![deny(missing_docs)]
@@ -50,6 +51,7 @@ pub mod accounts;
 pub mod layout;
 pub mod document;
 pub mod root;
+pub mod holder;
 pub mod exit;
 pub mod last_words;
 pub mod describe;

@@ -8,6 +8,7 @@ use nightshift_core::plan::{Planned, Reporting};
 use nightshift_core::report::Report;
 pub use nightshift_core::report::telling::Urgency;
 use nightshift_core::report::telling::{Channel, Telling, decide};
+use nightshift_storage::deciding::Deciding;
 use nightshift_storage::error::StoreError;
 use nightshift_storage::root::{OutputRoot, Probed, Reader};
 use nightshift_storage::sync::Durability;
@@ -73,13 +74,15 @@ impl Teller {
     }
 
     /// Tells what is still to be told of a run that has its verdict. A look alone, and nothing
-    /// is opened for writing, where there is nothing to tell. Returns when it is done.
+    /// is opened for writing, where there is nothing to tell. Marks are created as `deciding` says.
+    /// Returns when it is done.
     pub async fn catch_up<P: Planned + Sync>(
         &self,
         root: &Reader,
         plan: &P,
         report: &Report,
         urgency: Urgency,
+        deciding: &Deciding,
     ) {
         match self.is_behind(root, plan, urgency).await {
             Ok(false) => return,
@@ -88,7 +91,7 @@ impl Teller {
         }
         let directory = root.place().to_owned();
         let opened = OutputRoot::open(&directory, Durability::Full);
-        let probed = async { opened.await?.probe().await };
+        let probed = async { opened.await?.probe_for(deciding).await };
         match probed.await {
             Ok(root) => self.tell(&root, plan, Occasion::Concluded(report), urgency).await,
             Err(error) => warn(plan, None, &error.into()),

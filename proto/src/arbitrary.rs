@@ -14,6 +14,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::leases::acquire::{Acquire, Acquired, Grant};
+use crate::leases::create_record::{CreateRecord, RecordAnswered, RecordState};
 use crate::leases::heartbeat::{
     Heartbeat, HeartbeatAnswered, LeaseAnswer, LeaseProgress, LeaseState,
 };
@@ -171,7 +172,7 @@ legal_struct!(Acquire {
 impl Legal for Grant {
     fn legal() -> BoxedStrategy<Self> {
         let times = (2..=TTL_MAX_MS).prop_flat_map(|ttl_ms| (Just(ttl_ms), 1..ttl_ms));
-        let plan = ("\\PC{1,40}", digest(), trace(), batch_size(), any::<bool>());
+        let plan = ("\\PC{1,40}", digest(), trace(), batch_size(), any::<bool>(), any::<bool>());
         (LeaseId::legal(), any::<u32>(), times, plan)
             .prop_map(|(lease, earlier_attempts, times, plan)| Self {
                 lease,
@@ -183,6 +184,7 @@ impl Legal for Grant {
                 trace: plan.2,
                 batch_size: plan.3,
                 backup: plan.4,
+                coordinator_creates_records: plan.5,
             })
             .boxed()
     }
@@ -259,6 +261,15 @@ legal_struct!(Reported {
     state: one_of(&[ReportState::Accepted, ReportState::Stale, ReportState::NoRecord]),
     directive: directive(),
 });
+
+legal_struct!(CreateRecord {
+    worker: worker(),
+    run: run_id(),
+    shard: shard(),
+    record: vec(any::<u8>(), 1..200),
+});
+
+legal_struct!(RecordAnswered { state: one_of(&[RecordState::Created, RecordState::Exists]) });
 
 // === runs ===
 

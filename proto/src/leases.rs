@@ -1,6 +1,7 @@
 //! The messages of `ShardLeases`: how a worker gets a shard, keeps it, and says how it ended.
 //!
-//! One file per call: [`acquire`], [`heartbeat`], [`release`], [`report`]. What they share is here:
+//! One file per call: [`acquire`], [`heartbeat`], [`release`], [`report`], and
+//! [`create_record`] where the coordinator creates records. What they share is here:
 //! the full name of a lease, and what a worker is told to do.
 
 use nightshift_core::ids::{InvalidId, RunId, ShardIndex};
@@ -12,6 +13,7 @@ use crate::field::{self, InvalidPart, OutOfRange, invalid_message, same_enum};
 use crate::wire;
 
 pub mod acquire;
+pub mod create_record;
 pub mod heartbeat;
 pub mod release;
 pub mod report;

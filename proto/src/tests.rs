@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use prost::Message;
 
 use crate::arbitrary::Legal;
-use crate::leases::{acquire, heartbeat, release, report};
+use crate::leases::{acquire, create_record, heartbeat, release, report};
 use crate::pods;
 use crate::runs::{backfill, cancel, get, judge, list, plan, retry, start, watch};
 use crate::wire;
@@ -97,6 +97,8 @@ laws! {
     release_response: release::Released = ReleaseResponse,
     report_request: report::Report = ReportRequest,
     report_response: report::Reported = ReportResponse,
+    create_record_request: create_record::CreateRecord = CreateRecordRequest,
+    create_record_response: create_record::RecordAnswered = CreateRecordResponse,
     hand_in_request: pods::HandIn = HandInRequest,
     hand_in_response: pods::HandedIn = HandInResponse,
     plan_request: plan::PlanRun = PlanRequest,
@@ -133,7 +135,7 @@ fn the_descriptor_set_names_all_services() {
     assert_eq!(
         services,
         [
-            ("ShardLeases", vec!["Acquire", "Heartbeat", "Release", "Report"]),
+            ("ShardLeases", vec!["Acquire", "Heartbeat", "Release", "Report", "CreateRecord"]),
             ("Pods", vec!["HandIn"]),
             (
                 "Runs",

@@ -36,6 +36,7 @@ mod rights;
 pub(crate) mod upload;
 mod uploads;
 
+pub(crate) use client::request_max;
 pub(crate) use plain::is_no_bucket;
 use rights::Act;
 use uploads::Uploads;

@@ -10,7 +10,7 @@ use nightshift_core::layout::{Object, Prefix};
 use nightshift_core::record::Record;
 use nightshift_core::settle::{AwaitReply, CommitPermit, settle_document, settle_record};
 use object_store::path::Path;
-use object_store::{Error, ObjectStoreExt};
+use object_store::{Error, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::Serialize;
 
 use crate::bucket::is_no_bucket;
@@ -21,8 +21,7 @@ use crate::staged::Sealed;
 
 mod json;
 
-use json::parse;
-pub(crate) use json::{digest, parse_hashed, to_bytes};
+pub(crate) use json::{digest, parse, parse_hashed, to_bytes};
 
 /// Most bytes of an object that is stored as given, such as `_SUCCESS`.
 const BYTES_MAX: u64 = 256 << 20;
@@ -93,6 +92,34 @@ impl Probed {
     ) -> Result<Committed<T>, StoreError> {
         let (run, shard, attempt) = (sealed.run(), sealed.shard(), sealed.attempt());
         self.settle_record(run, shard, attempt, record).await
+    }
+
+    /// Creates the record of a shard for the worker that made it, from the bytes that the worker
+    /// has: tries once, and says whether it did. The worker settles what comes of it.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidSeal`] if `bytes` are no committed record of that shard, and those of
+    /// the store; then it may have been created or not.
+    pub async fn create_record_for(
+        &self,
+        run: &RunId,
+        shard: ShardIndex,
+        bytes: Bytes,
+    ) -> Result<bool, StoreError> {
+        let object = Object::Record { run: run.clone(), shard };
+        let path = key(&object);
+        check_size(&path, Kind::Record.name(), bytes.len() as u64, Kind::Record.size_max_bytes())?;
+        let record: Record = parse(&path, &bytes)?;
+        if record.run != *run || record.shard != shard || record.committed().is_none() {
+            let reason = "what a worker wants to commit is not a committed record of its shard";
+            return Err(StoreError::InvalidSeal { reason });
+        }
+        let options = PutOptions::from(PutMode::Create);
+        match self.store().put_opts(&path, PutPayload::from(bytes), options).await {
+            Ok(_) => Ok(true),
+            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(false),
+            Err(error) => Err(StoreError::from_store("create", &path, error)),
+        }
     }
 
     /// Creates a record without data, which quarantines the shard.

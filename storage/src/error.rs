@@ -125,7 +125,7 @@ pub enum StoreError {
     },
     /// The store does not keep the promises that exactly-once rests on.
     #[error(
-        "{uri} cannot be used as an output: {check}: {found}; use a volume or store with atomic create"
+        "{uri} cannot be used as an output: {check}: {found}; {}", .remedy
     )]
     ProbeFailed {
         /// The output root.
@@ -134,6 +134,20 @@ pub enum StoreError {
         check: &'static str,
         /// What happened instead.
         found: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Another process decides in this root.
+    #[error(
+        "{place} is held by {who}, since {since}: with --commit-mode=coordinator one process writes there; leave the work to that one, or end it first"
+    )]
+    Held {
+        /// The output root.
+        place: String,
+        /// The process.
+        who: String,
+        /// Since when, by its clock.
+        since: String,
     },
     /// It stayed unknown whether the object was created. Nothing was deleted: it may still appear.
     #[error("after {creates} tries it is unknown whether {path} was created; try again later")]
@@ -267,7 +281,7 @@ impl StoreError {
             | Self::Failed { .. }
             | Self::StagedDamaged { .. }
             | Self::StagedMissing { .. } => Class::Io,
-            Self::Unsettled { .. } => Class::Unavailable,
+            Self::Unsettled { .. } | Self::Held { .. } => Class::Unavailable,
             Self::UnsupportedScheme { .. }
             | Self::InvalidUri { .. }
             | Self::Place { .. }

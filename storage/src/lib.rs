@@ -6,6 +6,7 @@
 //! 2. [`model`]: the model is found, hashed, and fetched where it is not on a volume.
 //! 3. [`input`]: the input files are found, counted and pinned; [`planning`] makes the plan.
 //! 4. [`root`]: the output root is opened, and probed: only a [`Probed`] root is written to.
+//!    [`deciding`]: where a store cannot tell who was first, one process does.
 //! 5. [`documents`]: claims, plans, records and finals, each created once and settled;
 //!    [`partition`], [`standing`] and [`past`] read them as facts, [`opening`] opens a run from them.
 //! 6. [`staged`]: an attempt writes its files, and seals them.
@@ -26,6 +27,7 @@ pub mod model;
 pub mod input;
 pub mod planning;
 pub mod root;
+pub mod deciding;
 pub mod documents;
 pub mod partition;
 pub mod standing;
@@ -50,6 +52,7 @@ mod settling;
 pub mod sync;
 mod volume;
 
+pub use deciding::Deciding;
 pub use documents::{Committed, Listed, Settled};
 pub use error::{Class, StoreError};
 pub use model::{ModelError, Models, Resolved};

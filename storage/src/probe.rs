@@ -19,6 +19,12 @@ const TRIES: u32 = 16;
 /// Pause before that.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// What to do about a store that fails.
+const ATOMIC: &str = "use a volume or store with atomic create";
+/// What to do about a bucket whose store does not say who was first.
+const COORDINATOR: &str = "use a volume or store with atomic create, or --commit-mode=coordinator, \
+with which one process decides (see docs/output.md)";
+
 /// Racing creates in the last check: enough to overlap, few enough for a start-up.
 const RACERS: usize = 20;
 
@@ -48,6 +54,7 @@ where
         uri: uri.to_owned(),
         check: "name",
         found: "no name could be made".to_owned(),
+        remedy: ATOMIC,
     })?;
     let directory = layout::probe_directory(&token);
     let once = Path::from(format!("{directory}/once"));
@@ -82,7 +89,10 @@ impl Probe<'_> {
         let mut tries = TRIES;
         loop {
             match self.create(path, &second).await {
-                Ok(()) => return Err(self.failed("a second create is refused", "it was accepted")),
+                Ok(()) => {
+                    let error = self.failed("a second create is refused", "it was accepted");
+                    return Err(self.or_coordinator(error));
+                }
                 Err(error) if is_refusal(&error) => break,
                 Err(error) if tries == 0 || !self.may_pass(&error) => {
                     return Err(self.broken("create a second time", error));
@@ -134,7 +144,10 @@ impl Probe<'_> {
             [] if unclear => Ok(()),
             [winner] if *winner == self.read(path).await? => Ok(()),
             [_] => Err(self.failed(check, "a loser's bytes were stored")),
-            _ => Err(self.failed(check, &format!("it had {}", winners.len()))),
+            _ => {
+                let error = self.failed(check, &format!("it had {}", winners.len()));
+                Err(self.or_coordinator(error))
+            }
         }
     }
 
@@ -182,7 +195,16 @@ impl Probe<'_> {
     }
 
     fn failed(&self, check: &'static str, found: &str) -> StoreError {
-        StoreError::ProbeFailed { uri: self.uri.to_owned(), check, found: found.to_owned() }
+        let (uri, found) = (self.uri.to_owned(), found.to_owned());
+        StoreError::ProbeFailed { uri, check, found, remedy: ATOMIC }
+    }
+
+    /// A bucket whose store does not say who was first may still be used by one process.
+    fn or_coordinator(&self, mut error: StoreError) -> StoreError {
+        if let (StoreError::ProbeFailed { remedy, .. }, Doubt::Settled) = (&mut error, self.doubt) {
+            *remedy = COORDINATOR;
+        }
+        error
     }
 
     fn broken(&self, what: &'static str, error: Error) -> StoreError {

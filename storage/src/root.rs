@@ -18,6 +18,7 @@ use object_store::ObjectStore;
 use object_store::path::Path as ObjectPath;
 
 use crate::bucket::Bucket;
+use crate::deciding::{Creating, Decider, Deciding};
 use crate::documents::Settled;
 use crate::error::StoreError;
 use crate::location::{Location, locate};
@@ -51,6 +52,8 @@ struct Inner {
     place: String,
     medium: Medium,
     store: Arc<dyn ObjectStore>,
+    /// Whether this process alone creates what is created once.
+    decides: bool,
 }
 
 /// What holds an output root: what is done with files is not done with objects.
@@ -124,6 +127,30 @@ impl OutputRoot {
         Ok(Probed { reader: self.reader, backoff: Backoff::DEFAULT })
     }
 
+    /// As [`OutputRoot::probe`], where `deciding` says who decides in a bucket: if that is this
+    /// process, it holds the root from now on, and what is proven is that it decides.
+    ///
+    /// # Errors
+    /// [`StoreError::Held`] if another process does, and those of [`OutputRoot::probe`].
+    pub async fn probe_for(self, deciding: &Deciding) -> Result<Probed, StoreError> {
+        let Medium::Bucket(bucket) = self.reader.medium() else { return self.probe().await };
+        let bucket = Arc::clone(bucket) as Arc<dyn ObjectStore>;
+        let Some(store) = deciding.over(self.place(), bucket).await? else {
+            return self.probe().await;
+        };
+        let gone = |_| std::future::ready(Ok(()));
+        probe::check(&*store, self.place(), Doubt::Settled, gone).await?;
+        Ok(Probed { reader: self.reader.with(store, true), backoff: Backoff::DEFAULT })
+    }
+
+    /// The root of a bucket in which `decider` creates what is created once, and has proven that
+    /// it does.
+    pub fn decided_by(self, decider: Arc<dyn Decider>) -> Probed {
+        let store = Arc::clone(&self.reader.inner.store);
+        let store = Arc::new(Creating::by_decider(store, decider));
+        Probed { reader: self.reader.with(store, false), backoff: Backoff::DEFAULT }
+    }
+
     /// Where it is, as `uri:` would name it.
     pub fn place(&self) -> &str {
         self.reader.place()
@@ -163,6 +190,11 @@ impl Probed {
         &self.reader
     }
 
+    /// Whether this process alone creates what is created once: nobody else must.
+    pub fn decides(&self) -> bool {
+        self.reader.inner.decides
+    }
+
     /// What syncing has cost so far; a bucket needs none.
     pub fn sync_counters(&self) -> SyncCounters {
         match self.medium() {
@@ -193,13 +225,8 @@ impl Probed {
         self,
         wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
     ) -> Self {
-        let inner = &self.reader.inner;
-        let inner = Inner {
-            place: inner.place.clone(),
-            medium: inner.medium.clone(),
-            store: wrap(Arc::clone(&inner.store)),
-        };
-        Self { reader: Reader { inner: Arc::new(inner) }, backoff: self.backoff }
+        let store = wrap(Arc::clone(&self.reader.inner.store));
+        Self { reader: self.reader.with(store, self.decides()), backoff: self.backoff }
     }
 }
 
@@ -235,7 +262,8 @@ impl Reader {
     fn of(bucket: Arc<Bucket>) -> Self {
         let place = bucket.place().to_string();
         let store = Arc::clone(&bucket) as Arc<dyn ObjectStore>;
-        Self { inner: Arc::new(Inner { place, medium: Medium::Bucket(bucket), store }) }
+        let medium = Medium::Bucket(bucket);
+        Self { inner: Arc::new(Inner { place, medium, store, decides: false }) }
     }
 
     /// Blocks.
@@ -250,7 +278,15 @@ impl Reader {
             .map_err(|error| StoreError::from_store("open", directory.display(), error))?;
         let place = directory.display().to_string();
         let medium = Medium::Volume(Directory { path: directory, syncer });
-        Ok(Self { inner: Arc::new(Inner { place, medium, store: Arc::new(volume) }) })
+        let store = Arc::new(volume);
+        Ok(Self { inner: Arc::new(Inner { place, medium, store, decides: false }) })
+    }
+
+    /// The same root with its documents behind another store.
+    fn with(&self, store: Arc<dyn ObjectStore>, decides: bool) -> Self {
+        let Inner { place, medium, .. } = &*self.inner;
+        let (place, medium) = (place.clone(), medium.clone());
+        Self { inner: Arc::new(Inner { place, medium, store, decides }) }
     }
 
     /// Makes sure that the root does not belong to another spec than `name`; one that nobody has

@@ -5,9 +5,9 @@ use std::time::Duration;
 use nightshift_proto::wire::runs_client::RunsClient;
 use nightshift_proto::wire::shard_leases_client::ShardLeasesClient;
 use nightshift_proto::wire::{
-    AcquireRequest, AcquireResponse, Grant, HeartbeatRequest, HeartbeatResponse, LeaseId,
-    LeaseProgress, Phase, ReleaseRequest, ReleaseResponse, ReportRequest, ReportResponse,
-    StartRequest, StartResponse,
+    AcquireRequest, AcquireResponse, CreateRecordRequest, CreateRecordResponse, Grant,
+    HeartbeatRequest, HeartbeatResponse, LeaseId, LeaseProgress, Phase, ReleaseRequest,
+    ReleaseResponse, ReportRequest, ReportResponse, StartRequest, StartResponse,
 };
 use prost::bytes::{Buf, BufMut, Bytes};
 use tokio::runtime::Runtime;
@@ -70,6 +70,14 @@ impl Client {
     /// Report.
     pub fn report(&self, request: ReportRequest) -> Result<ReportResponse, Status> {
         self.wait(self.leases().report(request)).map(tonic::Response::into_inner)
+    }
+
+    /// CreateRecord.
+    pub fn create_record(
+        &self,
+        request: CreateRecordRequest,
+    ) -> Result<CreateRecordResponse, Status> {
+        self.wait(self.leases().create_record(request)).map(tonic::Response::into_inner)
     }
 
     /// Start.

@@ -69,6 +69,12 @@ impl S3 {
         told.trim().parse().unwrap()
     }
 
+    /// Begins an upload of `key` that nobody finishes. Moto says of each that it was begun in 2010.
+    pub fn begin_upload(&self, bucket: &str, key: &str) {
+        let url = self.url();
+        stores_script("upload.py", [url.as_str(), bucket, key]);
+    }
+
     /// Puts the files of a folder below `prefix` of a bucket, which is made where it is missing.
     pub fn put(&self, bucket: &str, prefix: &str, folder: &Path) {
         let url = self.url();

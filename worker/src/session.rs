@@ -19,6 +19,7 @@ use nightshift_core::report::Report;
 use nightshift_core::spec::{Bound, Spec};
 use nightshift_notify::{Teller, Urgency};
 use nightshift_storage::concluding::{ConcludeError, conclude};
+use nightshift_storage::deciding::Deciding;
 use nightshift_storage::error::StoreError;
 use nightshift_storage::model::Models;
 use nightshift_storage::opening::{OpenRun, Opener, decision_for, open_epoch, open_run};
@@ -74,6 +75,8 @@ pub struct Session {
     pub ignore_window: bool,
     /// Whether data is made durable; anything but full is for benchmarks.
     pub durability: Durability,
+    /// Who creates what is created once.
+    pub deciding: Deciding,
     /// Attempts that are to fail, for a rehearsal.
     pub forced: Forced,
     /// Keeps batches within the memory that there is.
@@ -148,6 +151,7 @@ impl Session {
             meter: Arc::default(),
             ignore_window: false,
             durability: Durability::Full,
+            deciding: Deciding::by_store(),
             forced: Forced::default(),
             memory: Arc::new(Guard::of_this_process()),
             models: Models::from_env(),
@@ -393,7 +397,7 @@ impl Session {
     /// The output root, proven and known to be that of the spec.
     async fn output(&self, task: &Task) -> Result<Probed, StoreError> {
         let root = OutputRoot::open(&task.bound.output, self.durability).await?;
-        let root = root.probe().await?;
+        let root = root.probe_for(&self.deciding).await?;
         root.identify(&task.spec.name).await?;
         Ok(root)
     }

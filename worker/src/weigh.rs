@@ -32,6 +32,8 @@ const VALUE_BYTES: u64 = 8;
 /// What decoding one file takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Weight {
+    /// Bytes of it that are held, if it is in a bucket.
+    held_bytes: u64,
     /// Its decoded footer.
     footer_bytes: u64,
     /// Pages, dictionaries and blocks of one decoder.
@@ -54,10 +56,12 @@ pub fn weigh(plan: &Plan, engine: &dyn Engine) -> Result<Facts, InputError> {
     let shard_rows = plan.shards.iter().map(|shard| shard.rows()).max().unwrap_or(0);
     let batch_rows = shard_rows.min(BATCH_ROWS as u64).max(1);
     let (mut heaviest, mut footer_bytes) = (Weight::default(), 0_u64);
+    let mut held_bytes = 0_u64;
     let inputs = Inputs::default();
     for file in &plan.inputs {
         let weight = weight(&inputs, file, &columns, &carried, batch_rows)?;
         footer_bytes += weight.footer_bytes;
+        held_bytes += weight.held_bytes;
         heaviest.footer_bytes = heaviest.footer_bytes.max(weight.footer_bytes);
         heaviest.decoder_bytes = heaviest.decoder_bytes.max(weight.decoder_bytes);
         heaviest.batch_bytes = heaviest.batch_bytes.max(weight.batch_bytes);
@@ -75,6 +79,7 @@ pub fn weigh(plan: &Plan, engine: &dyn Engine) -> Result<Facts, InputError> {
         shard_rows,
         // The reader keeps some, and always the one that it works with.
         footer_bytes: footer_bytes.min(heaviest.footer_bytes.max(FOOTERS_BYTES_MAX as u64)),
+        held_bytes: held_bytes.min(Inputs::HELD_BYTES_MAX),
         decoder_bytes: heaviest.decoder_bytes,
         batch_bytes: heaviest.batch_bytes + batch_rows * scores_bytes(engine),
         output_bytes: held_rows.saturating_mul(output_row_bytes).min(ROW_GROUP_BYTES_MAX as u64),
@@ -103,7 +108,9 @@ fn weight(
     let object = Arc::new(inputs.open(&file.uri)?);
     if file.format == InputFormat::Parquet {
         let metadata = read_footer(&object, true)?;
-        return Ok(parquet::weight(&metadata, columns, carried, batch_rows));
+        let held_bytes = object.held_bytes_max();
+        let weight = parquet::weight(&metadata, columns, carried, batch_rows);
+        return Ok(Weight { held_bytes, ..weight });
     }
     let plain_row_bytes = object.size_bytes() / file.rows.max(1);
     let (row_bytes, window) = match file.compression {
@@ -114,6 +121,7 @@ fn weight(
     };
     let text = row_bytes.saturating_mul(batch_rows).min(BATCH_BYTES as u64 + row_bytes);
     Ok(Weight {
+        held_bytes: object.held_bytes_max(),
         footer_bytes: 0,
         decoder_bytes: TEXT_READER_BYTES + row_bytes + window,
         batch_bytes: text + batch_rows * columns.len() as u64 * VALUE_BYTES,

@@ -193,4 +193,11 @@ impl ShardLeases for Stub {
     ) -> Result<Response<wire::ReleaseResponse>, Status> {
         Err(Status::unimplemented("nobody releases here"))
     }
+
+    async fn create_record(
+        &self,
+        _: Request<wire::CreateRecordRequest>,
+    ) -> Result<Response<wire::CreateRecordResponse>, Status> {
+        Err(Status::unimplemented("create_record"))
+    }
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use nightshift_core::backfill::DATES_MAX;
 use nightshift_core::spec::{Order, Reprocess};
 use nightshift_ledger::redis::RedisUrl;
-use nightshift_worker::front::args::{DateArgs, SpecArgs};
+use nightshift_worker::front::args::{CommitArgs, DateArgs, SpecArgs};
 use thiserror::Error;
 
 use super::FormatArgs;
@@ -140,6 +140,8 @@ pub(crate) struct BackfillArgs {
     #[arg(long, env = "NIGHTSHIFT_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: Option<u16>,
 
+    #[command(flatten)]
+    pub(crate) commit: CommitArgs,
     #[command(flatten)]
     pub(crate) redis: RedisArgs,
     #[command(flatten)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use nightshift_core::exit::Exit;
 use nightshift_core::gates::REASON_MAX_CHARS;
+use nightshift_worker::front::args::CommitArgs;
 use nightshift_worker::front::failure::Failure;
 
 use super::FormatArgs;
@@ -30,6 +31,9 @@ pub(crate) struct JudgeArgs {
     /// Why, for whoever asks later
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub(crate) reason: String,
+
+    #[command(flatten)]
+    pub(crate) commit: CommitArgs,
 
     #[command(flatten)]
     pub(crate) coordinator: CoordinatorArgs,

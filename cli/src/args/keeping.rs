@@ -2,7 +2,7 @@
 
 use clap::Args;
 use nightshift_core::ids::{RunId, ShardIndex};
-use nightshift_worker::front::args::{DateArgs, SpecArgs};
+use nightshift_worker::front::args::{CommitArgs, DateArgs, SpecArgs};
 use nightshift_worker::replaying::TOLERANCE;
 
 use super::FormatArgs;
@@ -17,6 +17,9 @@ pub(crate) struct GcArgs {
     /// Remove what would go; without this it is only shown
     #[arg(long)]
     pub(crate) delete: bool,
+
+    #[command(flatten)]
+    pub(crate) commit: CommitArgs,
 
     #[command(flatten)]
     pub(crate) format: FormatArgs,

@@ -10,9 +10,11 @@ use nightshift_core::ids::Partition;
 use nightshift_core::spec::Order;
 use nightshift_ledger::Ledger;
 use nightshift_ledger::redis::{RedisLedger, RedisSettings};
+use nightshift_storage::deciding::Deciding;
 use nightshift_telemetry::meter::Meter;
 use nightshift_worker::front::failure::Failure;
 use nightshift_worker::front::workspace::Workspace;
+use nightshift_worker::identity::Identity;
 use nightshift_worker::session::Session;
 use tokio::runtime::Handle;
 
@@ -47,12 +49,31 @@ pub(crate) fn perform(
     args: &BackfillArgs,
     meter: Arc<Meter>,
 ) -> Result<Exit, Failure> {
-    let begun = Instant::now();
     let workspace = Workspace::open(&args.spec)?;
     if let Some(address) = args.coordinator.named_address()? {
         let wish = Wish::new(args, &workspace)?;
         return remote::perform(runtime, args, &workspace, wish, &address);
     }
+    let deciding = if args.dry_run {
+        Deciding::by_store()
+    } else {
+        let who = Identity::of_this_process().to_string();
+        args.commit.deciding(who, &workspace.output()?)?
+    };
+    let done = work(runtime, args, &workspace, meter, deciding.clone());
+    runtime.block_on(deciding.release());
+    done
+}
+
+/// Decides and works here.
+fn work(
+    runtime: &Handle,
+    args: &BackfillArgs,
+    workspace: &Workspace,
+    meter: Arc<Meter>,
+    deciding: Deciding,
+) -> Result<Exit, Failure> {
+    let begun = Instant::now();
     let json = args.format.output_format == OutputFormatArg::Json;
     let drain = drain_on_signals()?;
     let progress = Arc::new(Progress::new(u64::from(args.max_dates), json));
@@ -60,11 +81,12 @@ pub(crate) fn perform(
     let observer = Arc::clone(&progress);
     let mut session = Session::new(runtime.clone(), threads, drain.clone(), observer);
     session.meter = meter;
-    let wish = Wish::new(args, &workspace)?;
+    session.deciding = deciding;
+    let wish = Wish::new(args, workspace)?;
     let scene = Scene {
         runtime,
         session: &session,
-        workspace: &workspace,
+        workspace,
         ledger: ledger(&args.redis)?,
         join_after: SignedDuration::try_from(args.join_after.0).unwrap_or(SignedDuration::MAX),
     };
@@ -82,7 +104,7 @@ pub(crate) fn perform(
             if !json {
                 shown.tell_table()?;
             }
-            shown.print(&workspace, &[], json, begun)?;
+            shown.print(workspace, &[], json, begun)?;
             return Ok(shown.exit(wish.named));
         }
         if lines.is_empty() && !json {
@@ -98,7 +120,7 @@ pub(crate) fn perform(
     progress.finish();
     let Some(shown) = first else { return Ok(Exit::Done) };
     shown.warn();
-    shown.print(&workspace, &lines, json, begun)?;
+    shown.print(workspace, &lines, json, begun)?;
     tell_troubles(&lines);
     if drain.is_requested() {
         let text = "drained: what is committed stays; the next backfill goes on";

@@ -7,6 +7,7 @@ use nightshift_storage::collecting::{
     Action, CollectError, Collected, Place, Rules, Strays, collect, collect_strays, find_strays,
     survey,
 };
+use nightshift_storage::deciding::Deciding;
 use nightshift_storage::root::{OutputRoot, Probed, Reader};
 use nightshift_storage::sync::Durability;
 use nightshift_worker::describe;
@@ -50,6 +51,10 @@ pub(crate) fn perform(runtime: &Handle, args: &GcArgs) -> Result<Exit, Failure> 
         who: Identity::of_this_process().to_string(),
     };
     let output = workspace.output()?;
+    let deciding = match args.delete {
+        true => args.commit.deciding(rules.who.clone(), &output)?,
+        false => Deciding::by_store(),
+    };
     let collection = runtime.block_on(async {
         let reader = Reader::open(&output).await?;
         reader.check_owner(&rules.name).await?;
@@ -59,12 +64,17 @@ pub(crate) fn perform(runtime: &Handle, args: &GcArgs) -> Result<Exit, Failure> 
         };
         // The probe writes, so only who is to delete makes it.
         let root = match args.delete {
-            true => Some(OutputRoot::open(&output, Durability::Full).await?.probe().await?),
+            true => {
+                let root = OutputRoot::open(&output, Durability::Full).await?;
+                Some(root.probe_for(&deciding).await?)
+            }
             false => None,
         };
         let gathered = gather(&reader, root.as_ref(), &rules, &dates).await;
         gathered.map_err(|error| Failure::new(error.exit(), describe(&error)))
-    })?;
+    });
+    runtime.block_on(deciding.release());
+    let collection = collection?;
     match args.format.output_format {
         OutputFormatArg::Json => print_json(&collection)?,
         OutputFormatArg::Text => print(&render(&collection))?,

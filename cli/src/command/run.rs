@@ -10,9 +10,11 @@ use nightshift_core::exit::Exit;
 use nightshift_core::gates::GateOutcome;
 use nightshift_core::ids::Partition;
 use nightshift_core::report::Report;
+use nightshift_storage::deciding::Deciding;
 use nightshift_storage::sync::Durability;
 use nightshift_telemetry::meter::Meter;
 use nightshift_telemetry::signals::refused;
+use nightshift_worker::identity::Identity;
 use nightshift_worker::session::{Outcome, RunError, Session};
 use nightshift_worker::source::Drain;
 use serde::Serialize;
@@ -43,8 +45,22 @@ pub(crate) fn perform(runtime: Handle, args: &RunArgs, meter: Arc<Meter>) -> Res
     if args.dry_run {
         return plan::show(runtime, &args.spec, &args.dates, args.format.output_format, args.force);
     }
-    let started = Instant::now();
     let workspace = Workspace::open(&args.spec)?;
+    let who = Identity::of_this_process().to_string();
+    let deciding = args.commit.deciding(who, &workspace.output()?)?;
+    let done = work(&runtime, args, &workspace, meter, deciding.clone());
+    runtime.block_on(deciding.release());
+    done
+}
+
+fn work(
+    runtime: &Handle,
+    args: &RunArgs,
+    workspace: &Workspace,
+    meter: Arc<Meter>,
+    deciding: Deciding,
+) -> Result<Exit, Failure> {
+    let started = Instant::now();
     let partitions = workspace.partitions(&args.dates)?;
     let drain = drain_on_signals()?;
     let durable = !args.without_sync;
@@ -52,8 +68,9 @@ pub(crate) fn perform(runtime: Handle, args: &RunArgs, meter: Arc<Meter>) -> Res
     let progress = Arc::new(Progress::new(partitions.len() as u64, json));
     let threads = args.workers.map_or_else(nightshift_worker::front::default_threads, usize::from);
     let observer = Arc::clone(&progress);
-    let mut session = Session::new(runtime, threads, drain.clone(), observer);
+    let mut session = Session::new(runtime.clone(), threads, drain.clone(), observer);
     session.meter = meter;
+    session.deciding = deciding;
     session.ignore_window = args.ignore_window;
     if args.without_sync {
         session.durability = Durability::None;
@@ -66,7 +83,7 @@ pub(crate) fn perform(runtime: Handle, args: &RunArgs, meter: Arc<Meter>) -> Res
         if drain.is_requested() {
             break;
         }
-        let line = match one(&session, &workspace, partition, args.force, &progress) {
+        let line = match one(&session, workspace, partition, args.force, &progress) {
             Ok(line) => line,
             // What is wrong with one date need not be wrong with the next.
             Err(error) if several && of_one_date(error.exit()) => {

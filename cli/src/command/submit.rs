@@ -9,6 +9,7 @@ use nightshift_core::exit::Exit;
 use nightshift_core::ids::{Partition, RunId};
 use nightshift_proto::limits::MESSAGE_MAX_CHARS;
 use nightshift_proto::names::Requester;
+use nightshift_proto::runs::get::GetRun;
 use nightshift_proto::runs::start::{StartRun, StartedRun};
 use nightshift_proto::runs::{Decision, SpecSource};
 use nightshift_telemetry::signals::Signals;
@@ -36,8 +37,24 @@ const STARTS_MAX: usize = 4;
 #[derive(Debug)]
 struct Asked {
     partition: Partition,
-    /// What was asked, to be asked again if the coordinator forgets; and what came of it.
-    outcome: Result<(StartRun, StartedRun), Failure>,
+    /// What came of it.
+    outcome: Result<Answer, Failure>,
+}
+
+/// What the coordinator made of one partition.
+#[derive(Debug)]
+struct Answer {
+    /// What was asked, to be asked again if the coordinator forgets.
+    wish: StartRun,
+    started: StartedRun,
+    /// `withheld` or `rejected`: it was done before, and readers do not see it.
+    kept: Option<&'static str>,
+}
+
+impl Answer {
+    fn decision(&self) -> &'static str {
+        self.kept.unwrap_or_else(|| decision_name(self.started.decision))
+    }
 }
 
 /// What is asked about each partition.
@@ -151,7 +168,7 @@ async fn start(
     coordinator: &Coordinator,
     wish: &Wish,
     partition: Partition,
-) -> Result<(StartRun, StartedRun), Failure> {
+) -> Result<Answer, Failure> {
     let start = StartRun {
         request: new_request()?,
         spec: wish.source.clone(),
@@ -160,7 +177,14 @@ async fn start(
         requested_by: wish.requested_by.clone(),
     };
     let started = coordinator.start(start.clone()).await?;
-    Ok((start, started))
+    let kept = match started.decision {
+        Decision::Done => {
+            let found = coordinator.get(GetRun::of(started.run.run.clone())).await?;
+            found.verdict.as_ref().and_then(waiting::kept)
+        }
+        Decision::Join | Decision::Start => None,
+    };
+    Ok(Answer { wish: start, started, kept })
 }
 
 /// The failure that kept other dates from being started.
@@ -175,9 +199,8 @@ fn fatal(asked: &[Asked]) -> Option<&Failure> {
 /// Says on standard error what is waited for: the table comes in the end.
 fn announce(asked: &[Asked]) {
     for one in asked {
-        if let Ok((_, started)) = &one.outcome {
-            let run = &started.run.run;
-            say(&format!("{run}  {}", decision_name(started.decision)));
+        if let Ok(answer) = &one.outcome {
+            say(&format!("{}  {}", answer.started.run.run, answer.decision()));
         }
     }
 }
@@ -185,10 +208,10 @@ fn announce(asked: &[Asked]) {
 fn part(asked: Asked) -> Part {
     match asked.outcome {
         Err(failure) => Part::Known(Box::new(Line::failed(asked.partition, &failure))),
-        Ok((_, started)) if started.decision == Decision::Done => {
-            Part::Known(Box::new(waiting::done(&started.run)))
+        Ok(Answer { started, kept, .. }) if started.decision == Decision::Done => {
+            Part::Known(Box::new(waiting::done(&started.run, kept)))
         }
-        Ok((wish, started)) => {
+        Ok(Answer { started, wish, .. }) => {
             Part::Awaited(Box::new(Awaited { run: started.run, wish: Some(wish) }))
         }
     }
@@ -231,11 +254,12 @@ fn named(asked: Asked) -> Option<Failure> {
 }
 
 fn submitted(asked: &Asked) -> Submitted<'_> {
-    let started = asked.outcome.as_ref().ok().map(|(_, started)| started);
+    let answer = asked.outcome.as_ref().ok();
+    let started = answer.map(|answer| &answer.started);
     Submitted {
         partition: asked.partition,
         run: started.map(|started| &started.run.run),
-        decision: started.map(|started| decision_name(started.decision)),
+        decision: answer.map(Answer::decision),
         state: started.map(|started| state_name(started.run.state)),
         error: asked.outcome.as_ref().err().map(ToString::to_string),
     }
@@ -252,15 +276,15 @@ fn render(asked: &[Asked]) -> String {
     ]);
     for one in asked {
         let cells = match &one.outcome {
-            Ok((_, started)) => {
-                let run = &started.run;
+            Ok(answer) => {
+                let run = &answer.started.run;
                 let shards = if run.shards.total == 0 {
                     "-".to_owned()
                 } else {
                     let [decided, total] = [decided(run), run.shards.total].map(u64::from);
                     format!("{}/{}", thousands(decided), thousands(total))
                 };
-                let decision = decision_name(started.decision).to_owned();
+                let decision = answer.decision().to_owned();
                 [run.run.to_string(), decision, state_name(run.state).to_owned(), shards]
             }
             Err(_) => ["-", "refused", "-", "-"].map(str::to_owned),

@@ -72,7 +72,8 @@ impl Coordinator {
             for pause in [Duration::ZERO, pause] {
                 tokio::time::sleep(pause).await;
                 let root = served.root.reader();
-                this.teller.catch_up(root, &plan, &report, Urgency::Passing).await;
+                let deciding = this.roots.deciding();
+                this.teller.catch_up(root, &plan, &report, Urgency::Passing, deciding).await;
             }
         });
     }

@@ -7,6 +7,7 @@ use nightshift_core::layout::Object;
 use nightshift_core::lease::Moment;
 use nightshift_core::record::Record;
 use nightshift_proto::leases::acquire::{Acquire, Acquired, Grant};
+use nightshift_proto::leases::create_record::{CreateRecord, RecordAnswered, RecordState};
 use nightshift_proto::leases::heartbeat::{Heartbeat, HeartbeatAnswered};
 use nightshift_proto::leases::release::{Release, Released};
 use nightshift_proto::leases::report::{Outcome, Report, ReportState, Reported};
@@ -108,6 +109,7 @@ impl Coordinator {
 
     fn grant(&self, granted: Granted) -> Grant {
         let Granted { facts, lease, backup, batch } = granted;
+        let creates = self.root_of(facts.run()).is_some_and(|served| served.root.decides());
         Grant {
             lease: LeaseId { run: facts.run().clone(), shard: lease.shard, token: lease.token },
             earlier_attempts: lease.earlier_attempts,
@@ -119,6 +121,7 @@ impl Coordinator {
             trace: RunTrace::of(&*facts.outline).traceparent().and_then(|text| text.parse().ok()),
             batch_size: batch.and_then(|rows| BatchSize::new(rows.get()).ok()),
             backup,
+            coordinator_creates_records: creates,
         }
     }
 
@@ -171,6 +174,26 @@ impl Coordinator {
             self.changed.notify_waiters();
         }
         Ok(Reported { state: answer.state, directive: Directive::Continue })
+    }
+
+    /// Creates the record that a worker has made, where nobody but this process may; tries once.
+    ///
+    /// No lease is asked for: as with a store that decides, the first record of a shard counts.
+    ///
+    /// # Errors
+    /// If the run is not known, the bytes are no record of it, or the store does not answer.
+    pub async fn create_record(&self, create: CreateRecord) -> Result<RecordAnswered, Refusal> {
+        let CreateRecord { worker, run, shard, record } = create;
+        let Some(served) = self.root_of(&run) else {
+            return Err(match self.is_recovered() {
+                true => Refusal::UnknownRun { run },
+                false => Refusal::Recovering,
+            });
+        };
+        let created = served.root.create_record_for(&run, shard, record.into()).await?;
+        tracing::debug!(%run, %shard, %worker, created, "record for a worker");
+        let state = if created { RecordState::Created } else { RecordState::Exists };
+        Ok(RecordAnswered { state })
     }
 
     /// The record of a leased shard, if the store has it; durable if `settle` says so.

@@ -11,13 +11,14 @@ use nightshift_core::describe::describe;
 use nightshift_core::ids::{Partition, RunId};
 use nightshift_core::plan::Planned;
 use nightshift_core::record::Record;
+use nightshift_storage::error::StoreError;
 use nightshift_storage::opening::{OpenOutline, reopen};
 use nightshift_telemetry::story;
 
 use super::{Coordinator, hours};
 use crate::opening::{Opened, take_over, take_stock};
 use crate::refusal::Refusal;
-use crate::roots::ServedRoot;
+use crate::roots::{ServeError, ServedRoot};
 
 /// Dates that are looked at at the same time.
 const LOOKS_MAX: usize = 16;
@@ -29,7 +30,7 @@ const TRIES: u32 = 3;
 impl Coordinator {
     /// Puts every run on the desk that was under way in the roots noted in the home. A root that
     /// cannot be looked at is tried a few times, then left out with a warning; a request that
-    /// names its output brings it back.
+    /// names its output brings it back. If another process decides there, this one is to end.
     pub async fn recover(self: &Arc<Self>) {
         let noted = loop {
             match self.roots.noted().await {
@@ -45,6 +46,9 @@ impl Coordinator {
                 let Err(error) = self.recover_root(&served.name, &served.output).await else {
                     break;
                 };
+                if let Refusal::Serve(ServeError::Store(StoreError::Held { .. })) = &error {
+                    return self.roots.refuse(describe(&error));
+                }
                 let error = describe(&error);
                 let (name, output) = (&served.name, &served.output);
                 tracing::warn!(%name, output, attempt, error, "an output cannot be recovered");

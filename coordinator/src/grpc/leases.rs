@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use nightshift_proto::leases::acquire::Acquire;
+use nightshift_proto::leases::create_record::CreateRecord;
 use nightshift_proto::leases::heartbeat::Heartbeat;
 use nightshift_proto::leases::release::Release;
 use nightshift_proto::leases::report::Report;
@@ -58,5 +59,14 @@ impl ShardLeases for Leases {
     ) -> Result<Response<wire::ReportResponse>, Status> {
         let report = Report::try_from(request.into_inner()).map_err(|e| invalid_request(&e))?;
         Ok(Response::new(self.coordinator.report(report).await?.into()))
+    }
+
+    async fn create_record(
+        &self,
+        request: Request<wire::CreateRecordRequest>,
+    ) -> Result<Response<wire::CreateRecordResponse>, Status> {
+        let create =
+            CreateRecord::try_from(request.into_inner()).map_err(|e| invalid_request(&e))?;
+        Ok(Response::new(self.coordinator.create_record(create).await?.into()))
     }
 }

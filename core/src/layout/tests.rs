@@ -44,6 +44,7 @@ fn object() -> impl Strategy<Value = Object> {
     let staged_name = prop_oneof![format().prop_map(StagedName::Data), Just(StagedName::Rejects)];
     prop_oneof![
         Just(Object::Root),
+        Just(Object::Holder),
         (partition(), generation())
             .prop_map(|(partition, generation)| Object::Claim { partition, generation }),
         (partition(), generation())

@@ -43,6 +43,13 @@ impl ShardLeases for Counting {
     ) -> Result<Response<wire::ReportResponse>, Status> {
         Err(Status::unimplemented("report"))
     }
+
+    async fn create_record(
+        &self,
+        _: Request<wire::CreateRecordRequest>,
+    ) -> Result<Response<wire::CreateRecordResponse>, Status> {
+        Err(Status::unimplemented("create_record"))
+    }
 }
 
 fn release(leases: usize, worker_bytes: usize) -> Result<u32, Status> {

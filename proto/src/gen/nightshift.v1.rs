@@ -99,6 +99,10 @@ pub struct Grant {
     /// losing is a success.
     #[prost(bool, tag = "10")]
     pub backup: bool,
+    /// Whether the store of the output does not tell who was first, so that the coordinator creates
+    /// the records: call CreateRecord where another worker would create its record in the store.
+    #[prost(bool, tag = "11")]
+    pub coordinator_creates_records: bool,
 }
 /// One lease in a heartbeat. Set by the worker.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -240,6 +244,29 @@ pub struct ReportResponse {
     /// What the worker is to do.
     #[prost(enumeration = "Directive", tag = "2")]
     pub directive: i32,
+}
+/// A record that is to be created.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateRecordRequest {
+    /// The worker, as in Acquire.
+    #[prost(string, tag = "1")]
+    pub worker_id: ::prost::alloc::string::String,
+    /// The run.
+    #[prost(string, tag = "2")]
+    pub run: ::prost::alloc::string::String,
+    /// The shard.
+    #[prost(uint32, tag = "3")]
+    pub shard: u32,
+    /// The bytes of the record document, at most 65,536. It says that the shard is committed.
+    #[prost(bytes = "vec", tag = "4")]
+    pub record: ::prost::alloc::vec::Vec<u8>,
+}
+/// The answer to a record.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateRecordResponse {
+    /// What became of it.
+    #[prost(enumeration = "RecordState", tag = "1")]
+    pub state: i32,
 }
 /// What the worker as a whole is to do. Set by the coordinator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -439,6 +466,39 @@ impl ReportState {
         }
     }
 }
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RecordState {
+    /// Never sent.
+    Unspecified = 0,
+    /// It is in the store, with these bytes.
+    Created = 1,
+    /// The shard has a record. It may be this one.
+    Exists = 2,
+}
+impl RecordState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RECORD_STATE_UNSPECIFIED",
+            Self::Created => "RECORD_STATE_CREATED",
+            Self::Exists => "RECORD_STATE_EXISTS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RECORD_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "RECORD_STATE_CREATED" => Some(Self::Created),
+            "RECORD_STATE_EXISTS" => Some(Self::Exists),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod shard_leases_client {
     #![allow(
@@ -620,6 +680,34 @@ pub mod shard_leases_client {
                 .insert(GrpcMethod::new("nightshift.v1.ShardLeases", "Report"));
             self.inner.unary(req, path, codec).await
         }
+        /// Creates the record of a shard for a worker. For grants with `coordinator_creates_records`
+        /// alone; elsewhere the worker creates it in the store. Tries once. Whatever is answered but
+        /// RECORD_STATE_CREATED, the worker reads the record back, and where there is none it calls
+        /// again with the same bytes.
+        pub async fn create_record(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateRecordRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateRecordResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::BoundedCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/nightshift.v1.ShardLeases/CreateRecord",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("nightshift.v1.ShardLeases", "CreateRecord"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -661,6 +749,17 @@ pub mod shard_leases_server {
             &self,
             request: tonic::Request<super::ReportRequest>,
         ) -> std::result::Result<tonic::Response<super::ReportResponse>, tonic::Status>;
+        /// Creates the record of a shard for a worker. For grants with `coordinator_creates_records`
+        /// alone; elsewhere the worker creates it in the store. Tries once. Whatever is answered but
+        /// RECORD_STATE_CREATED, the worker reads the record back, and where there is none it calls
+        /// again with the same bytes.
+        async fn create_record(
+            &self,
+            request: tonic::Request<super::CreateRecordRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateRecordResponse>,
+            tonic::Status,
+        >;
     }
     /// Leases of shards. Called by workers.
     #[derive(Debug)]
@@ -904,6 +1003,51 @@ pub mod shard_leases_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReportSvc(inner);
+                        let codec = crate::codec::BoundedCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/nightshift.v1.ShardLeases/CreateRecord" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateRecordSvc<T: ShardLeases>(pub Arc<T>);
+                    impl<
+                        T: ShardLeases,
+                    > tonic::server::UnaryService<super::CreateRecordRequest>
+                    for CreateRecordSvc<T> {
+                        type Response = super::CreateRecordResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateRecordRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ShardLeases>::create_record(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateRecordSvc(inner);
                         let codec = crate::codec::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

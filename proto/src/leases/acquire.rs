@@ -60,6 +60,8 @@ pub struct Grant {
     pub batch_size: Option<BatchSize>,
     /// Whether another worker holds a lease of the same shard.
     pub backup: bool,
+    /// Whether the coordinator creates the records of this run.
+    pub coordinator_creates_records: bool,
 }
 
 invalid_message!(InvalidAcquire of "the acquire request" {
@@ -171,6 +173,7 @@ impl From<Grant> for wire::Grant {
             traceparent: field::text_of(grant.trace),
             batch_size: BatchSize::field(grant.batch_size),
             backup: grant.backup,
+            coordinator_creates_records: grant.coordinator_creates_records,
         }
     }
 }
@@ -199,6 +202,7 @@ impl TryFrom<wire::Grant> for Grant {
             batch_size: BatchSize::read(wire.batch_size)
                 .map_err(|source| Invalid::BatchSize { source })?,
             backup: wire.backup,
+            coordinator_creates_records: wire.coordinator_creates_records,
         };
         // The path is for workers that do not know the layout; for this one it must be the same.
         if wire.plan_path != grant.plan().path() {

@@ -89,7 +89,11 @@ fn retry(max_retries: usize) -> RetryConfig {
     RetryConfig { max_retries, retry_timeout: RETRY_TIMEOUT, backoff }
 }
 
-fn request_max() -> Result<Duration, StoreError> {
+/// How long one request may take.
+///
+/// # Errors
+/// [`StoreError::Settings`] if the variable that says so holds no such number.
+pub(crate) fn request_max() -> Result<Duration, StoreError> {
     let Ok(text) = std::env::var(REQUEST_MAX_VARIABLE) else { return Ok(REQUEST_MAX) };
     let seconds = text.parse().ok().filter(|seconds| (1..=600).contains(seconds));
     seconds.map(Duration::from_secs).ok_or_else(|| StoreError::Settings {

@@ -67,7 +67,7 @@ struct Versioned {
     version: u64,
 }
 
-pub(super) fn parse<T: Document>(path: &Path, bytes: &[u8]) -> Result<T, StoreError> {
+pub(crate) fn parse<T: Document>(path: &Path, bytes: &[u8]) -> Result<T, StoreError> {
     let kind = T::KIND.name();
     let unknown = |found| StoreError::UnknownVersion {
         path: path.to_string(),

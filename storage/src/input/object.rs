@@ -69,6 +69,14 @@ impl InputObject {
         self.pin.size_bytes
     }
 
+    /// Most bytes that it holds in memory between reads: none for a file.
+    pub fn held_bytes_max(&self) -> u64 {
+        match &self.source {
+            Source::File(_) => 0,
+            Source::Remote(remote) => remote.held_bytes_max(),
+        }
+    }
+
     /// Refuses if the open file is not, or no longer, the version `planned`. An object of a bucket
     /// is no longer what it was as soon as a read has said so.
     ///

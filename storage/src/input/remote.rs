@@ -8,7 +8,6 @@
 //! Every request names the version that was planned, so that an object which is replaced while it
 //! is read gives an error and never a mixture of rows.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -24,6 +23,12 @@ use super::InputError;
 use super::stores::Shared;
 use crate::bucket::{Bucket, is_no_bucket};
 use crate::error::chain;
+
+mod budget;
+
+pub(super) use budget::Budget;
+pub(crate) use budget::HELD_BYTES_MAX;
+use budget::{Kept, SPANS_MIN};
 
 /// An object of at most this many bytes is fetched whole.
 const WHOLE_MAX_BYTES: u64 = 4 << 20;
@@ -46,11 +51,11 @@ pub(super) struct RemoteObject {
     fetcher: Arc<Fetcher>,
     pin: Pin,
     size_bytes: u64,
-    spans: Mutex<VecDeque<Arc<Span>>>,
+    kept: Arc<Kept>,
     /// The version that was found in the place of this one.
     changed: Arc<Mutex<Option<Pin>>>,
-    /// Keeps the runtime that fetches.
-    _keep: Arc<Shared>,
+    /// Keeps the runtime that fetches, and has the budget of all objects.
+    shared: Arc<Shared>,
 }
 
 struct Fetcher {
@@ -96,7 +101,7 @@ impl RemoteObject {
         bucket: Arc<Bucket>,
         uri: &str,
         key: &str,
-        keep: Arc<Shared>,
+        shared: Arc<Shared>,
     ) -> Result<Self, InputError> {
         let key = key_of(uri, key)?;
         let (store, at) = (Arc::clone(&bucket), key.clone());
@@ -118,14 +123,19 @@ impl RemoteObject {
             fetcher: Arc::new(fetcher),
             pin: pin_of(&meta),
             size_bytes: meta.size,
-            spans: Mutex::new(spans.into_iter().collect()),
+            kept: Arc::new(Kept::of(spans)),
             changed: Arc::default(),
-            _keep: keep,
+            shared,
         })
     }
 
     pub(super) fn pin(&self) -> &Pin {
         &self.pin
+    }
+
+    /// Most bytes of it that are held.
+    pub(super) fn held_bytes_max(&self) -> u64 {
+        self.size_bytes.min(KEPT_BYTES_MAX)
     }
 
     /// The version that was found instead of this one, if one was.
@@ -144,7 +154,7 @@ impl RemoteObject {
             Ok(bytes) => bytes,
             Err(error) => {
                 // Whoever comes next tries again.
-                lock(&self.spans).retain(|known| !Arc::ptr_eq(known, &span));
+                lock(&self.kept.spans).retain(|known| !Arc::ptr_eq(known, &span));
                 return Err(error);
             }
         };
@@ -159,7 +169,8 @@ impl RemoteObject {
 
     /// The span with the byte at `offset`, asked for now if need be.
     fn span_at(&self, offset: u64, wanted: u64) -> Arc<Span> {
-        let mut spans = lock(&self.spans);
+        let mut spans = lock(&self.kept.spans);
+        let mut fetched = false;
         let at = spans.iter().position(|span| (span.start..span.end).contains(&offset));
         let span = match at.and_then(|at| spans.remove(at)) {
             Some(span) => span,
@@ -169,6 +180,7 @@ impl RemoteObject {
                 let grown = before.map(|span| (span.end - span.start) * 2);
                 let length = grown.unwrap_or(SPAN_BYTES).clamp(SPAN_BYTES, SPAN_MAX_BYTES);
                 let in_sequence = before.is_some();
+                fetched = true;
                 self.ask(start, length.max(offset - start + wanted), in_sequence)
             }
         };
@@ -180,15 +192,17 @@ impl RemoteObject {
             if !spans.iter().any(|known| (known.start..known.end).contains(&span.end)) {
                 let length = ((span.end - span.start) * 2).clamp(SPAN_BYTES, SPAN_MAX_BYTES);
                 let next = self.ask(span.end, length, true);
+                fetched = true;
                 let last = spans.len() - 1;
                 spans.insert(last, next);
             }
         }
         drop(followed);
-        let mut kept: u64 = spans.iter().map(|span| span.end - span.start).sum();
-        // Never the one that is about to be read, nor the one that follows it.
-        while spans.len() > 2 && kept > KEPT_BYTES_MAX {
-            kept -= spans.pop_front().map_or(0, |span| span.end - span.start);
+        if fetched {
+            // Never the one that is about to be read, nor the one that follows it.
+            self.kept.trim(&mut spans, KEPT_BYTES_MAX, SPANS_MIN);
+            drop(spans);
+            self.shared.budget.fetched(&self.kept);
         }
         span
     }

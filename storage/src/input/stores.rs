@@ -13,7 +13,7 @@ use nightshift_core::place::{BucketPlace, Place};
 use nightshift_core::plan::InputFile;
 use tokio::runtime::{Builder, Runtime};
 
-use super::remote::RemoteObject;
+use super::remote::{Budget, HELD_BYTES_MAX, RemoteObject};
 use super::{InputError, InputObject};
 use crate::bucket::Bucket;
 use crate::error::chain;
@@ -31,6 +31,8 @@ pub struct Inputs {
 #[derive(Default)]
 pub(super) struct Shared {
     remote: Mutex<Option<Remote>>,
+    /// What objects hold of their bytes.
+    pub(super) budget: Budget,
 }
 
 struct Remote {
@@ -39,6 +41,9 @@ struct Remote {
 }
 
 impl Inputs {
+    /// Most bytes that all open objects of buckets hold together; files hold none.
+    pub const HELD_BYTES_MAX: u64 = HELD_BYTES_MAX;
+
     /// Opens the file or object `uri` and takes its version.
     ///
     /// # Errors

@@ -61,6 +61,37 @@ fn what_another_generation_replaced_is_collected() {
 }
 
 #[test]
+fn uploads_that_nobody_finished_are_collected_below_the_output_alone() {
+    let lake = Lake::parquet();
+    let direct = lake.direct();
+    with(lake.bench.run(), &direct).run().expect(0);
+    let staged = "_nightshift/v1/attempts/flights-all-g1/0000001/lost/data.parquet";
+    lake.s3.begin_upload("lake", &format!("out/{staged}"));
+    lake.s3.begin_upload("lake", &format!("outside/{staged}"));
+    let looked = lake.command("gc", &direct).run().expect(0);
+    assert!(looked.stdout.contains("left by killed processes: 1 files"), "{looked}");
+    assert_eq!(lake.audit().1, 2, "looking removes nothing");
+    lake.command("gc", &direct).arg("--delete").run().expect(0);
+    assert_eq!(lake.audit().1, 1, "what is not of this output stays");
+    let again = lake.command("gc", &direct).run().expect(0);
+    assert!(again.stdout.contains("nothing has had its time"), "{again}");
+}
+
+#[test]
+fn what_is_held_of_objects_counts_among_the_memory_of_a_worker() {
+    let lake = Lake::parquet();
+    let held = |input: &str| {
+        let plan = lake.command("plan", &lake.direct()).args(["--resources", "--input", input]);
+        let told = plan.args(["--output-format", "json"]).run().expect(0);
+        let advice: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
+        advice["facts"]["held_bytes"].as_u64().unwrap()
+    };
+    let file = lake.bench.path("in/flights.parquet");
+    assert_eq!(held("s3://lake/in/"), std::fs::metadata(&file).unwrap().len());
+    assert_eq!(held(file.to_str().unwrap()), 0);
+}
+
+#[test]
 fn workers_of_a_coordinator_share_a_bucket_and_one_may_die() {
     let lake = Lake::parquet();
     let direct = lake.direct();

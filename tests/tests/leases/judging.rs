@@ -329,6 +329,22 @@ fn a_decision_beside_the_coordinator_is_met_by_it(place: &Place) {
     cluster.auditor().runs(2).passes();
 }
 
+#[test]
+fn a_date_that_a_gate_keeps_is_not_called_done_when_it_is_submitted_again() {
+    const DATE: &str = "2013-01-01";
+    let mut cluster = withheld(&Place::Volume, &[DATE]);
+    let spec = cluster.bench().spec();
+    let submit = |cluster: &Cluster| {
+        let words = ["submit", spec.to_str().unwrap(), "--date", DATE, "--output-format", "json"];
+        let said = cluster.operator(words).run().expect(0);
+        let summary: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+        summary["dates"][0]["decision"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(submit(&cluster), "withheld");
+    judge(&mut cluster, &run_of(DATE), Judgement::Approved).unwrap();
+    assert_eq!(submit(&cluster), "done");
+}
+
 nightshift_tests::on_a_volume_and_in_a_bucket! {
     of_ten_people_at_once_one_is_heard_wherever_they_ask,
     a_coordinator_killed_after_the_approval_publishes_it_when_it_is_back,

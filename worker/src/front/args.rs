@@ -1,8 +1,11 @@
 //! Flags that both command lines have.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
+use nightshift_core::holder::CommitMode;
+use nightshift_storage::deciding::Deciding;
 use nightshift_telemetry::{Exporting, LogFormat, Sends};
 
 use super::dates::{DateArg, DatesArg};
@@ -76,6 +79,32 @@ pub struct SpecArgs {
     /// Use this model version instead of the spec's
     #[arg(long, env = "MODEL_VERSION", value_name = "VERSION")]
     pub model_version: Option<String>,
+}
+
+/// Who decides what is written once.
+#[derive(Debug, Args)]
+pub struct CommitArgs {
+    /// Who says which of two creates came first: store, by the condition that a create carries; or
+    /// coordinator, for a bucket whose store ignores conditions: then this process decides, and
+    /// must be the only one that writes there
+    #[arg(long, env = "NIGHTSHIFT_COMMIT_MODE", default_value_t, value_name = "WHO")]
+    pub commit_mode: CommitMode,
+}
+
+impl CommitArgs {
+    /// How this process decides, known to people as `who`; what it does not promise in `output`
+    /// is said on standard error.
+    ///
+    /// # Errors
+    /// An unusable location.
+    pub fn deciding(&self, who: String, output: &str) -> Result<Deciding, Failure> {
+        let deciding = Deciding::new(self.commit_mode, who);
+        if let Some(warning) = deciding.warning(Some(output))? {
+            // Nobody is left to tell if standard error is gone.
+            let _ = writeln!(std::io::stderr(), "{warning}");
+        }
+        Ok(deciding)
+    }
 }
 
 /// Which dates.

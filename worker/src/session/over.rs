@@ -49,7 +49,7 @@ impl Session {
                 return Ok(());
             };
             let root = OutputRoot::open(&task.bound.output, self.durability).await?;
-            complete(&root.probe().await?, &plan, report.verdict.clone()).await?;
+            complete(&root.probe_for(&self.deciding).await?, &plan, report.verdict.clone()).await?;
             Ok(())
         })
     }

@@ -72,7 +72,7 @@ impl Session {
         }
         let told = async {
             let root = Reader::open(&task.bound.output).await?;
-            self.teller.catch_up(&root, plan, report, urgency).await;
+            self.teller.catch_up(&root, plan, report, urgency, &self.deciding).await;
             Ok::<_, StoreError>(())
         };
         Ok(self.runtime.block_on(told)?)

@@ -34,6 +34,7 @@ use super::{Acquired, Attempt, Drain, Failure, ShardSource, Verdict};
 
 mod ahead;
 mod holdings;
+mod creates;
 mod works;
 mod contact;
 mod shared;

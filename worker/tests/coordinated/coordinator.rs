@@ -238,6 +238,7 @@ impl Coordinator {
                         trace: None,
                         batch_size: state.levers.batch_size,
                         backup,
+                        coordinator_creates_records: false,
                     });
                 }
                 Effect::Retire { .. } => answer.directive = Directive::Retire,

@@ -135,6 +135,13 @@ impl ShardLeases for Face {
         })?;
         Ok(Response::new(self.0.report(report).await?.into()))
     }
+
+    async fn create_record(
+        &self,
+        _: Request<wire::CreateRecordRequest>,
+    ) -> Result<Response<wire::CreateRecordResponse>, Status> {
+        Err(Status::unimplemented("create_record"))
+    }
 }
 
 fn nobody_asks<T>() -> Result<T, Status> {

@@ -31,11 +31,13 @@ pub(super) fn decide(
         Some(workspace) => workspace.output()?,
         None => place(output.as_deref().unwrap_or_default())?,
     };
+    let who = Identity::of_this_process();
+    let deciding = args.commit.deciding(who.to_string(), &output)?;
     let judged = runtime.block_on(async {
         // Looked at first: a wrong folder must not become an output.
         let run = named(&Reader::open(&output).await?, workspace.as_ref(), &args.target).await?;
-        let root = OutputRoot::open(&output, Durability::Full).await?.probe().await?;
-        let who = Identity::of_this_process();
+        let root = OutputRoot::open(&output, Durability::Full).await?;
+        let root = root.probe_for(&deciding).await?;
         let asked = Asked {
             run,
             judgement,
@@ -46,8 +48,9 @@ pub(super) fn decide(
         judge(&root, asked)
             .await
             .map_err(|error| Failure::new(error.exit(), nightshift_worker::describe(&error)))
-    })?;
-    let Judged { approval, first, report } = judged;
+    });
+    runtime.block_on(deciding.release());
+    let Judged { approval, first, report } = judged?;
     let is_visible = approval.judgement == Judgement::Approved;
     let folder = is_visible.then(|| format!("{output}/{}", report.output));
     Ok(Told { approval, first, output: folder })

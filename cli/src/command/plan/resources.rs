@@ -150,7 +150,7 @@ fn table(footprints: &[Footprint]) -> String {
             one.process_bytes.saturating_add(one.thread_bytes).saturating_add(one.commit_bytes),
             one.weights_bytes,
             one.plan_bytes,
-            one.footer_bytes.saturating_add(one.decoder_bytes),
+            one.footer_bytes.saturating_add(one.held_bytes).saturating_add(one.decoder_bytes),
             one.batch_bytes,
             one.output_bytes,
             one.peak_bytes,

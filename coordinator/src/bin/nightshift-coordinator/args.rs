@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum, ValueHint};
+use nightshift_core::holder::CommitMode;
 use nightshift_ledger::redis::RedisUrl;
 use nightshift_telemetry::LogFormat;
 use std::path::PathBuf;
@@ -66,6 +67,12 @@ pub(crate) struct Arguments {
     /// PEM file with authorities; only clients that show a certificate of theirs are answered
     #[arg(long, env = "NIGHTSHIFT_TLS_CLIENT_CA", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "tls_cert")]
     pub(crate) tls_client_ca: Option<PathBuf>,
+
+    /// Who says which of two creates came first: store, by the condition that a create carries; or
+    /// coordinator, for a bucket whose store ignores conditions: then this process decides, and
+    /// must be the only one that writes (docs/output.md says what is not promised any more)
+    #[arg(long, env = "NIGHTSHIFT_COMMIT_MODE", default_value_t, value_name = "WHO")]
+    pub(crate) commit_mode: CommitMode,
 
     /// How long a lease lasts without a word of its worker, as in 30s; at most 10m
     #[arg(long, env = "NIGHTSHIFT_LEASE_TTL", default_value = "30s", value_name = "TIME", value_parser = time)]
@@ -150,11 +157,13 @@ with their workers, and the next coordinator goes on with them. Workers of
 Exit codes:
    0  ended by a signal
   64  the command line is wrong
-  69  an address is taken, or the home is unavailable
+  69  an address is taken, or the home is unavailable or held by another
+      process (--commit-mode=coordinator)
   70  a bug; please report it
   73  the home cannot be created
   74  reading or writing failed
-  75  another replica leads (--leader-elect), or the end took too long; start it
+  75  another replica leads (--leader-elect), another process took an output
+      over (--commit-mode), or the end took too long; start it
       again
   77  permission denied
   78  the job template, the kubeconfig or another file is wrong, or the address

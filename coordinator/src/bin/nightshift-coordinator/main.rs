@@ -9,6 +9,7 @@ use clap::Parser;
 use nightshift_coordinator::coordinator::Coordinator;
 use nightshift_coordinator::grpc::GrpcError;
 use nightshift_coordinator::http::Leading;
+use nightshift_coordinator::identity::Identity;
 use nightshift_coordinator::launch::reconciler::reconcile;
 use nightshift_coordinator::leader::Election;
 use nightshift_coordinator::settings::LeaseTimes;
@@ -17,6 +18,8 @@ use nightshift_core::describe::describe;
 use nightshift_core::exit::Exit;
 use nightshift_ledger::redis::{RedisLedger, RedisSettings};
 use nightshift_ledger::{Keeper, Ledger, MemoryLedger};
+use nightshift_storage::deciding::Deciding;
+use nightshift_storage::error::StoreError;
 use nightshift_telemetry::ending::{end, end_within, usage};
 use nightshift_telemetry::signals::{Signals, end_on_the_spot};
 use nightshift_telemetry::{Failure, Sends};
@@ -116,10 +119,16 @@ async fn serve(arguments: &Arguments, times: LeaseTimes) -> Result<(), Failure> 
         }
     }
     let grpc_listener = listen("--listen", arguments.listen).await?;
+    let who = Identity::of_this_process();
+    let deciding = Deciding::new(arguments.commit_mode, who.to_string());
+    let unusable = |error: StoreError| Failure::new(error.exit(), describe(&error));
+    if let Some(warning) = deciding.warning(None).map_err(unusable)? {
+        say(&format!("nightshift-coordinator: {warning}"));
+    }
     let keeper = Keeper::start(ledger(arguments)?);
     let coordinator = tokio::select! {
-        opened = Coordinator::open(&arguments.home, times, keeper.handle()) => {
-            opened.map_err(|error| Failure::new(error.exit(), describe(&error)))?
+        opened = Coordinator::open(&arguments.home, times, keeper.handle(), deciding.clone()) => {
+            opened.map_err(unusable)?
         }
         () = signals.received() => {
             end_in_time();
@@ -145,6 +154,7 @@ async fn serve(arguments: &Arguments, times: LeaseTimes) -> Result<(), Failure> 
     let lost = tokio::select! {
         () = signals.received() => false,
         () = hold(&mut election) => true,
+        why = deciding.lost() => return Err(Failure::new(Exit::Temporary, why)),
         ended = &mut grpc => return Err(match ended {
             Ok(Err(error @ GrpcError::Tls(_))) => Failure::new(Exit::Config, describe(&error)),
             Ok(Err(error)) => failed("gRPC", describe(&error)),
@@ -168,6 +178,7 @@ async fn serve(arguments: &Arguments, times: LeaseTimes) -> Result<(), Failure> 
     // Whoever is not answered by then tries again with the next coordinator.
     let _ = tokio::time::timeout(GRACE, async { tokio::join!(grpc, http) }).await;
     keeper.stop().await;
+    deciding.release().await;
     if let Some(election) = &mut election {
         election.release().await;
     }

@@ -35,7 +35,7 @@ const LAST_ANSWER_MAX: Duration = Duration::from_millis(300);
 
 /// Asks for shards, for ever; only waits once the worker ends.
 pub(super) async fn ask(shared: &Arc<Shared>, calls: &Calls, runtime: &Handle) {
-    let opener = Arc::new(Opener::new(shared.settings.durability));
+    let opener = Arc::new(Opener::new(&shared.settings));
     loop {
         let leases = wish(shared).await;
         let Some(request) = request(shared, leases) else { return };

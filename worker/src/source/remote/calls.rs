@@ -125,7 +125,8 @@ impl Calls {
     }
 }
 
-fn with_deadline<T>(message: T, deadline: Duration) -> Request<T> {
+/// A request with a deadline that its receiver is told.
+pub(super) fn with_deadline<T>(message: T, deadline: Duration) -> Request<T> {
     let mut request = Request::new(message);
     request.set_timeout(deadline);
     request
@@ -163,7 +164,7 @@ where
 
 impl CallError {
     /// What a status says about trying again.
-    fn of(status: &Status) -> Self {
+    pub(super) fn of(status: &Status) -> Self {
         let exit = match status.code() {
             // The request was wrong, which is this program's fault.
             Code::InvalidArgument | Code::OutOfRange => Exit::Software,

@@ -87,5 +87,6 @@ pub(super) fn grant(work: &RunWork, shard: u32) -> Grant {
         trace: None,
         batch_size: None,
         backup: false,
+        coordinator_creates_records: false,
     }
 }

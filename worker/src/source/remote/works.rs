@@ -19,13 +19,16 @@ use nightshift_core::plan::Plan;
 use nightshift_core::record::FailureClass;
 use nightshift_core::spec;
 use nightshift_proto::leases::acquire::Grant;
-use nightshift_proto::names::TraceParent;
+use nightshift_proto::names::{TraceParent, WorkerName};
 use nightshift_storage::model::{ModelError, Models, Resolved};
 use nightshift_storage::root::{OutputRoot, Probed, Reader as RootReader};
 use nightshift_storage::sync::Durability;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
+use tonic::transport::Endpoint;
 
+use super::Settings;
+use super::creates::Creates;
 use crate::engine::{Engine, ErrorClass};
 use crate::score::Scorer;
 use crate::session::{RunError, load_resolved};
@@ -45,6 +48,8 @@ pub(super) struct WorkKey {
     run: RunId,
     plan_sha256: Digest,
     output_root: String,
+    /// Whether the coordinator creates its records.
+    coordinator_creates: bool,
     /// The trace of the run, as the grant names it.
     trace: Option<TraceParent>,
 }
@@ -56,6 +61,7 @@ impl WorkKey {
             run: grant.lease.run.clone(),
             plan_sha256: grant.plan_sha256,
             output_root: grant.output_root.clone(),
+            coordinator_creates: grant.coordinator_creates_records,
             trace: grant.trace.clone(),
         }
     }
@@ -124,8 +130,11 @@ impl Works {
 #[derive(Debug)]
 pub(super) struct Opener {
     durability: Durability,
+    coordinator: Endpoint,
+    worker: WorkerName,
     stores: Models,
-    roots: Mutex<VecDeque<(String, Probed)>>,
+    /// By their place, and whether the coordinator creates what is created once.
+    roots: Mutex<VecDeque<((String, bool), Probed)>>,
     /// Held while a model is loaded, so that two runs of one model load it once.
     models: Mutex<VecDeque<((Digest, spec::Task), Shared)>>,
 }
@@ -142,30 +151,42 @@ impl std::fmt::Debug for Shared {
 
 impl Opener {
     /// An opener that has opened nothing.
-    pub(super) fn new(durability: Durability) -> Self {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let Settings { durability, coordinator, worker, .. } = settings;
+        let (coordinator, worker) = (coordinator.clone(), worker.clone());
         let (roots, models) = (Mutex::default(), Mutex::default());
-        Self { durability, stores: Models::from_env(), roots, models }
+        let stores = Models::from_env();
+        Self { durability: *durability, coordinator, worker, stores, roots, models }
     }
 
     /// Opens the run of `key`.
     pub(super) async fn open(&self, key: &WorkKey) -> Result<RunWork, Failure> {
         let plan = plan(key).await?;
-        let root = self.root(&key.output_root).await?;
+        let root = self.root(&key.output_root, key.coordinator_creates).await?;
         let (engine, loading) = self.model(&plan).await?;
         nightshift_telemetry::story::run_opened(&*plan, &key.output_root);
         let work = RunWork::new(root, Scorer::for_plan(plan, engine), loading);
         Ok(work.traced(key.trace().map(ToOwned::to_owned)))
     }
 
-    /// The output root at `uri`, probed once.
-    async fn root(&self, uri: &str) -> Result<Probed, Failure> {
+    /// The output root at `uri`, probed once; by the coordinator if that creates what is created
+    /// once there.
+    async fn root(&self, uri: &str, coordinator_creates: bool) -> Result<Probed, Failure> {
         let mut roots = self.roots.lock().await;
-        if let Some((_, root)) = roots.iter().find(|(known, _)| known == uri) {
+        let wanted = (uri.to_owned(), coordinator_creates);
+        if let Some((_, root)) = roots.iter().find(|(known, _)| *known == wanted) {
             return Ok(root.clone());
         }
-        let opened = async { OutputRoot::open(uri, self.durability).await?.probe().await };
+        let opened = async {
+            let root = OutputRoot::open(uri, self.durability).await?;
+            if coordinator_creates {
+                let creates = Creates::at(&self.coordinator, self.worker.clone());
+                return Ok(root.decided_by(Arc::new(creates)));
+            }
+            root.probe().await
+        };
         let root = opened.await.map_err(|error| here("output_unusable", &error))?;
-        roots.push_back((uri.to_owned(), root.clone()));
+        roots.push_back((wanted, root.clone()));
         while roots.len() > ROOTS_KEPT {
             roots.pop_front();
         }
