@@ -1,6 +1,6 @@
 //! Attention of the tokens of one sequence to one another.
 
-use crate::matmul::{self, Finish, Left, Out, PANEL, Right, TILE, product};
+use crate::matmul::{self, Finish, Left, Numbers, Out, PANEL, Right, TILE, product};
 use crate::rows::softmax;
 use crate::simd::{Isa, Kernel, Simd};
 
@@ -25,20 +25,41 @@ impl Heads {
 }
 
 /// Memory for sequences, used again and again.
-#[derive(Debug, Default)]
-pub struct Scratch {
+#[derive(Debug)]
+pub struct Scratch<W = f32> {
     product: matmul::Scratch,
-    left: Left,
-    keys: Right,
-    values: Right,
+    left: Left<W>,
+    keys: Right<W>,
+    values: Right<W>,
+    line: Vec<W>,
     scores: Vec<f32>,
+}
+
+impl<W> Default for Scratch<W> {
+    fn default() -> Self {
+        Self {
+            product: matmul::Scratch::default(),
+            left: Left::default(),
+            keys: Right::default(),
+            values: Right::default(),
+            line: Vec::new(),
+            scores: Vec::new(),
+        }
+    }
 }
 
 /// Attends within one sequence: `qkv` has a row for each token, the query of each head, then the
 /// keys, then the values; `out` gets a row for each token, of all heads side by side.
 ///
-/// Each head is softmax(q kᵀ / √width) v. No token is masked: there is no padding.
-pub fn attend(isa: Isa, scratch: &mut Scratch, heads: Heads, qkv: &[f32], out: &mut [f32]) {
+/// Each head is softmax(q kᵀ / √width) v, with products of words `W` and all else in floats. No token
+/// is masked: there is no padding.
+pub fn attend<W: Numbers>(
+    isa: Isa,
+    scratch: &mut Scratch<W>,
+    heads: Heads,
+    qkv: &[f32],
+    out: &mut [f32],
+) {
     let (hidden, width) = (heads.hidden(), heads.width);
     let stride = 3 * hidden;
     if stride == 0 {
@@ -50,14 +71,17 @@ pub fn attend(isa: Isa, scratch: &mut Scratch, heads: Heads, qkv: &[f32], out: &
     };
     let scale = 1.0 / (width as f32).sqrt();
     let padded = tokens.div_ceil(PANEL) * PANEL;
-    let Scratch { product: sums, left, keys, values, scores } = scratch;
+    let Scratch { product: sums, left, keys, values, line, scores } = scratch;
     for head in 0..heads.count {
         let (query, key, value) = (head * width, hidden + head * width, 2 * hidden + head * width);
         keys.resize(tokens, width);
         values.resize(width, tokens);
         for token in 0..tokens {
-            keys.set_column(token, part(token, key));
-            values.set_step(token, part(token, value));
+            keys.set_column(token, part(token, key), line);
+        }
+        for (word, first) in (0..tokens).step_by(W::NUMBERS).enumerate() {
+            let [one, two] = [first, first + 1].map(|token| part(token, value));
+            values.set_steps(word, &[one, two]);
         }
         for first in (0..tokens).step_by(QUERIES) {
             let rows = QUERIES.min(tokens - first);

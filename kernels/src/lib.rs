@@ -12,6 +12,7 @@
 //! it optimised.
 
 pub mod attention;
+pub mod dot;
 pub mod math;
 pub mod matmul;
 pub mod rows;
