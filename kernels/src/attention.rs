@@ -85,13 +85,13 @@ pub fn attend<W: Numbers>(
         }
         for first in (0..tokens).step_by(QUERIES) {
             let rows = QUERIES.min(tokens - first);
-            left.fill(rows, width, scale, |row| part(first + row, query));
+            left.fill(isa, rows, width, scale, |row| part(first + row, query));
             scores.clear();
             scores.resize(rows * padded, 0.0);
             let to = Out { numbers: scores, stride: padded, offset: 0 };
             product(isa, sums, left, keys, Finish::Identity, to);
             isa.run(Softmax { scores, padded, tokens });
-            left.fill(rows, tokens, 1.0, |row| {
+            left.fill(isa, rows, tokens, 1.0, |row| {
                 scores.get(row * padded..row * padded + tokens).unwrap_or_default()
             });
             let numbers = out.get_mut(first * hidden..).unwrap_or_default();

@@ -13,9 +13,9 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use crate::simd::{Isa, Kernel, Portable, Simd};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
+use crate::simd::{Isa, Kernel, Portable, Simd};
 #[cfg(target_arch = "x86_64")]
 use x86::Avx512Dot;
 

@@ -20,12 +20,7 @@ impl Dot<Pair> for Portable {
         [bits; WIDTH]
     }
     #[inline(always)]
-    fn dot(
-        self,
-        left: [u32; WIDTH],
-        right: [u32; WIDTH],
-        sums: [f32; WIDTH],
-    ) -> [f32; WIDTH] {
+    fn dot(self, left: [u32; WIDTH], right: [u32; WIDTH], sums: [f32; WIDTH]) -> [f32; WIDTH] {
         let high = |words: [u32; WIDTH]| words.map(|bits| f32::from_bits(bits & 0xFFFF_0000));
         let low = |words: [u32; WIDTH]| words.map(|bits| f32::from_bits(bits << 16));
         self.fma(low(left), low(right), self.fma(high(left), high(right), sums))
@@ -54,12 +49,7 @@ impl Dot<Quad> for Portable {
         [bits; WIDTH]
     }
     #[inline(always)]
-    fn dot(
-        self,
-        left: [u32; WIDTH],
-        right: [u32; WIDTH],
-        mut sums: [i32; WIDTH],
-    ) -> [i32; WIDTH] {
+    fn dot(self, left: [u32; WIDTH], right: [u32; WIDTH], mut sums: [i32; WIDTH]) -> [i32; WIDTH] {
         for ((sum, left), right) in sums.iter_mut().zip(left).zip(right) {
             for (left, right) in left.to_le_bytes().into_iter().zip(right.to_le_bytes()) {
                 *sum = sum.wrapping_add(i32::from(left) * i32::from(right as i8));

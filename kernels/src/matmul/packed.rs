@@ -2,6 +2,7 @@
 
 use super::{PANEL, TILE};
 use crate::dot::{Pair, Word};
+use crate::simd::{Isa, Kernel, Simd};
 
 /// The columns of a panel.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +25,7 @@ pub trait Numbers: Word<Sum = f32> {
 }
 
 impl Numbers for f32 {
-    #[inline]
+    #[inline(always)]
     fn extend(words: &mut Vec<Self>, numbers: &[f32], scale: f32) {
         words.extend(numbers.iter().map(|number| number * scale));
     }
@@ -36,7 +37,7 @@ impl Numbers for f32 {
 }
 
 impl Numbers for Pair {
-    #[inline]
+    #[inline(always)]
     fn extend(words: &mut Vec<Self>, numbers: &[f32], scale: f32) {
         let (pairs, rest) = numbers.as_chunks::<2>();
         words.extend(pairs.iter().map(|[first, second]| Self::of(first * scale, second * scale)));
@@ -71,22 +72,38 @@ impl<W> Default for Left<W> {
 
 impl<W: Word> Left<W> {
     /// Takes rows of `depth` numbers: `row` appends the words of one to what it is given. Memory
-    /// is kept from call to call.
+    /// is kept from call to call. `row` is `#[inline(always)]`, and compiled for `isa`.
     pub(super) fn fill_words(
         &mut self,
+        isa: Isa,
         rows: usize,
         depth: usize,
-        mut row: impl FnMut(usize, &mut Vec<W>),
+        row: impl FnMut(usize, &mut Vec<W>),
     ) {
         (self.rows, self.depth) = (rows, depth.div_ceil(W::NUMBERS));
         self.tiles.clear();
         self.tiles.resize(rows.div_ceil(TILE) * self.depth, [W::default(); TILE]);
-        let tiles = self.tiles.chunks_exact_mut(self.depth.max(1));
+        isa.run(Fill { left: self, row });
+    }
+}
+
+struct Fill<'a, W, R> {
+    left: &'a mut Left<W>,
+    row: R,
+}
+
+impl<W: Word, R: FnMut(usize, &mut Vec<W>)> Kernel for Fill<'_, W, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let Self { left, mut row } = self;
+        let tiles = left.tiles.chunks_exact_mut(left.depth.max(1));
         for (tile, first) in tiles.zip((0..).step_by(TILE)) {
-            for lane in 0..TILE.min(rows - first) {
-                self.line.clear();
-                row(first + lane, &mut self.line);
-                for (to, from) in tile.iter_mut().zip(&self.line) {
+            for lane in 0..TILE.min(left.rows - first) {
+                left.line.clear();
+                row(first + lane, &mut left.line);
+                for (to, from) in tile.iter_mut().zip(&left.line) {
                     to[lane] = *from;
                 }
             }
@@ -99,15 +116,22 @@ impl<W: Numbers> Left<W> {
     /// too short). Memory is kept from call to call.
     pub fn fill<'a>(
         &mut self,
+        isa: Isa,
         rows: usize,
         depth: usize,
         scale: f32,
         row: impl Fn(usize) -> &'a [f32],
     ) {
-        self.fill_words(rows, depth, |at, words| {
-            let numbers = row(at);
-            W::extend(words, numbers.get(..depth).unwrap_or(numbers), scale);
-        });
+        self.fill_words(
+            isa,
+            rows,
+            depth,
+            #[inline(always)]
+            |at, words| {
+                let numbers = row(at);
+                W::extend(words, numbers.get(..depth).unwrap_or(numbers), scale);
+            },
+        );
     }
 }
 

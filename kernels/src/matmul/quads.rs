@@ -20,6 +20,7 @@ const ZERO: i32 = 128;
 pub struct LeftQuads {
     words: Left<Quad>,
     scales: Vec<f32>,
+    bytes: Vec<u8>,
 }
 
 /// Columns of integers, and the scale of each.
@@ -34,17 +35,32 @@ pub struct RightQuads {
 impl LeftQuads {
     /// Takes rows of `depth` numbers, each what `row` says for it (0 where that is too short).
     /// Memory is kept from call to call.
-    pub fn fill<'a>(&mut self, rows: usize, depth: usize, row: impl Fn(usize) -> &'a [f32]) {
-        let Self { words, scales } = self;
+    pub fn fill<'a>(
+        &mut self,
+        isa: Isa,
+        rows: usize,
+        depth: usize,
+        row: impl Fn(usize) -> &'a [f32],
+    ) {
+        let Self { words, scales, bytes } = self;
         scales.clear();
-        words.fill_words(rows, depth, |at, words| {
-            let numbers = row(at);
-            let numbers = numbers.get(..depth).unwrap_or(numbers);
-            let scale = scale(numbers);
-            scales.push(scale);
-            // What is missing in a row is 0, and meets only zeros in the columns.
-            words.extend(quads(numbers, scale, 0x80));
-        });
+        words.fill_words(
+            isa,
+            rows,
+            depth,
+            #[inline(always)]
+            |at, words| {
+                let numbers = row(at);
+                let numbers = numbers.get(..depth).unwrap_or(numbers);
+                let scale = scale(numbers);
+                scales.push(scale);
+                // What is missing in a row meets only zeros in the columns.
+                let inverse = 1.0 / scale;
+                bytes.clear();
+                bytes.extend(numbers.iter().map(|number| round(*number, inverse) ^ 0x80));
+                words.extend(quads(bytes));
+            },
+        );
     }
 }
 
@@ -54,11 +70,13 @@ impl RightQuads {
     pub fn of_weights(columns: usize, depth: usize, weights: &[f32], bias: &[f32]) -> Self {
         let mut words = Right::default();
         words.resize(columns, depth);
-        let (mut scales, mut zeros) = (Vec::new(), Vec::new());
+        let (mut scales, mut zeros, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
         for (column, numbers) in weights.chunks_exact(depth.max(1)).take(columns).enumerate() {
             let scale = scale(numbers);
-            let sum: i32 = numbers.iter().map(|&number| round(number, scale)).sum();
-            words.set_words(column, quads(numbers, scale, 0));
+            bytes.clear();
+            bytes.extend(numbers.iter().map(|number| round(*number, 1.0 / scale)));
+            let sum: i32 = bytes.iter().map(|&byte| i32::from(byte.cast_signed())).sum();
+            words.set_words(column, quads(&bytes));
             scales.push(scale);
             zeros.push(ZERO * sum);
         }
@@ -90,24 +108,23 @@ fn scale(numbers: &[f32]) -> f32 {
     }
 }
 
-/// The nearest integer, even between two.
+/// The integer nearest to number × inverse, the even one between two: within ±127 by the scale.
 #[inline(always)]
-fn round(number: f32, scale: f32) -> i32 {
-    // The quotient is within ±127 but for rounding; NaN becomes 0.
-    (number / scale).round_ties_even() as i32
+fn round(number: f32, inverse: f32) -> u8 {
+    // Adding 1.5 × 2²³ rounds to an integer, which the low bits then hold. What is no number does
+    // not matter: the scale of its row is none.
+    const ROUND: f32 = 12_582_912.0;
+    number.mul_add(inverse, ROUND).to_bits() as u8
 }
 
-/// The words of numbers; each integer is changed by `flip`, which is 0x80 to make it one without
-/// sign.
+/// The words of integers.
 #[inline(always)]
-fn quads(numbers: &[f32], scale: f32, flip: u8) -> impl Iterator<Item = Quad> {
-    numbers.chunks(Quad::NUMBERS).map(move |numbers| {
-        let mut bytes = [0; Quad::NUMBERS];
-        for (byte, number) in bytes.iter_mut().zip(numbers) {
-            *byte = round(*number, scale) as u8 ^ flip;
-        }
-        Quad(u32::from_le_bytes(bytes))
-    })
+fn quads(bytes: &[u8]) -> impl Iterator<Item = Quad> {
+    let (words, rest) = bytes.as_chunks::<{ Quad::NUMBERS }>();
+    let mut last = [0; Quad::NUMBERS];
+    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    let last = (!rest.is_empty()).then_some(last);
+    words.iter().copied().chain(last).map(|word| Quad(u32::from_le_bytes(word)))
 }
 
 /// `out` = finish(`left` × `right` + bias). Rows and columns beyond the end of `out` are left out.

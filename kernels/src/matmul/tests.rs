@@ -17,7 +17,7 @@ pub(crate) fn numbers(seed: u64, count: usize) -> Vec<f32> {
 
 fn multiply<W: Numbers>(isa: Isa, rows: &[&[f32]], right: &Right<W>, finish: Finish) -> Vec<f32> {
     let (mut left, mut scratch) = (Left::default(), Scratch::default());
-    left.fill(rows.len(), rows[0].len(), 1.0, |row| rows[row]);
+    left.fill(isa, rows.len(), rows[0].len(), 1.0, |row| rows[row]);
     let mut out = vec![f32::NAN; rows.len() * right.columns()];
     let to = Out { numbers: &mut out, stride: right.columns(), offset: 0 };
     product(isa, &mut scratch, &left, right, finish, to);

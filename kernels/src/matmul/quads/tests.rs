@@ -5,7 +5,7 @@ use crate::matmul::tests::{bits, numbers};
 
 fn multiply(isa: Isa, rows: &[&[f32]], right: &RightQuads, depth: usize) -> Vec<f32> {
     let (mut left, mut scratch) = (LeftQuads::default(), Scratch::default());
-    left.fill(rows.len(), depth, |row| rows[row]);
+    left.fill(isa, rows.len(), depth, |row| rows[row]);
     let mut out = vec![f32::NAN; rows.len() * right.columns()];
     let to = Out { numbers: &mut out, stride: right.columns(), offset: 0 };
     product_of_quads(isa, &mut scratch, &left, right, Finish::Gelu, to);
@@ -39,7 +39,7 @@ proptest! {
         let (row, weights) = (numbers(seed, depth), numbers(!seed, columns * depth));
         let right = RightQuads::of_weights(columns, depth, &weights, &[]);
         let (mut left, mut scratch) = (LeftQuads::default(), Scratch::default());
-        left.fill(1, depth, |_| &row);
+        left.fill(Isa::detect(), 1, depth, |_| &row);
         let mut out = vec![f32::NAN; columns];
         let to = Out { numbers: &mut out, stride: columns, offset: 0 };
         product_of_quads(Isa::detect(), &mut scratch, &left, &right, Finish::Identity, to);
@@ -60,7 +60,7 @@ fn largest_and_smallest_integers_are_exact() {
     let right = RightQuads::of_weights(2, 64, &weights, &[]);
     for isa in Isa::available() {
         let (mut left, mut scratch) = (LeftQuads::default(), Scratch::default());
-        left.fill(1, 64, |_| &row);
+        left.fill(isa, 1, 64, |_| &row);
         let mut out = vec![f32::NAN; 2];
         let to = Out { numbers: &mut out, stride: 2, offset: 0 };
         product_of_quads(isa, &mut scratch, &left, &right, Finish::Identity, to);
