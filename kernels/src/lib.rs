@@ -2,7 +2,9 @@
 //!
 //! - [`simd`]: registers of floats behind one trait, and the only `unsafe` of the engines
 //! - [`math`]: exponentials and the error function on them
+//! - [`dot`]: words of one, two or four numbers and their products
 //! - [`matmul`]: products of matrices, in which a row never depends on the rows beside it
+//! - [`matrix`]: weights in the precision that was asked for
 //! - [`rows`]: what a transformer does to the rows of a matrix: layer norm, softmax
 //! - [`attention`]: attention within one sequence
 //!
@@ -15,6 +17,7 @@ pub mod attention;
 pub mod dot;
 pub mod math;
 pub mod matmul;
+pub mod matrix;
 pub mod rows;
 pub mod simd;
 
