@@ -105,6 +105,7 @@ bench-otlp: build tools ## Measure what traces, metrics and a debug log cost; se
 	$(VENV)/bin/python benches/otlp.py
 
 bench-buckets: build tools ## Measure a bucket against a disk; see benches/buckets.py
+	$(CARGO) build --release --locked -p nightshift-bench-store
 	$(VENV)/bin/python benches/buckets.py
 
 bench-embed: build ## Measure text against sentence-transformers and onnxruntime; see benches/embed.py

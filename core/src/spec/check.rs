@@ -5,8 +5,8 @@ use serde_saphyr::{Error as YamlError, Location, Spanned};
 
 use super::raw;
 use super::{
-    Backfill, DEFAULT_SHARD_ROWS, Input, Model, Order, Output, Reprocess, Retention,
-    Retries, SPEC_MAX_BYTES, Spec, SpecError, Template, Workers,
+    Backfill, DEFAULT_SHARD_ROWS, Input, Model, Order, Output, Reprocess, Retention, Retries,
+    SPEC_MAX_BYTES, Spec, SpecError, Template, Workers,
 };
 use crate::place::Place;
 use crate::plan::{OutputFormat, SHARDS_MAX, Sharding};

@@ -120,12 +120,7 @@ impl Checker<'_> {
         self.one_of(raw, "spec.model.dtype", possible)
     }
 
-    fn text(
-        &self,
-        raw: &raw::Task,
-        kind: Kind,
-        dtype: Dtype,
-    ) -> Result<TextSettings, SpecError> {
+    fn text(&self, raw: &raw::Task, kind: Kind, dtype: Dtype) -> Result<TextSettings, SpecError> {
         let text = self.column(raw, &raw.text, "spec.task.text", "text")?;
         let query = match kind {
             Kind::Rerank => Some(self.column(raw, &raw.query, "spec.task.query", "queries")?),
