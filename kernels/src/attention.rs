@@ -4,6 +4,10 @@ use crate::matmul::{self, Finish, Left, Out, PANEL, Right, TILE, product};
 use crate::rows::softmax;
 use crate::simd::{Isa, Kernel, Simd};
 
+mod near;
+
+pub use near::{Bias, Grouped, Near, attend_near};
+
 /// Queries whose scores are in memory at a time, so that memory grows with the length of a
 /// sequence and not with its square.
 const QUERIES: usize = 8 * TILE;
