@@ -1,8 +1,14 @@
 //! Attention of the tokens of one sequence to one another.
 
+use std::ops::Range;
+
 use crate::matmul::{self, Finish, Left, Numbers, Out, PANEL, Right, TILE, product};
 use crate::rows::softmax;
 use crate::simd::{Isa, Kernel, Simd};
+
+mod near;
+
+pub use near::{Bias, Grouped, Near, attend_near};
 
 /// Queries whose scores are in memory at a time, so that memory grows with the length of a
 /// sequence and not with its square.
@@ -74,15 +80,7 @@ pub fn attend<W: Numbers>(
     let Scratch { product: sums, left, keys, values, line, scores } = scratch;
     for head in 0..heads.count {
         let (query, key, value) = (head * width, hidden + head * width, 2 * hidden + head * width);
-        keys.resize(tokens, width);
-        values.resize(width, tokens);
-        for token in 0..tokens {
-            keys.set_column(token, part(token, key), line);
-        }
-        for (word, first) in (0..tokens).step_by(W::NUMBERS).enumerate() {
-            let [one, two] = [first, first + 1].map(|token| part(token, value));
-            values.set_steps(word, &[one, two]);
-        }
+        pack(keys, values, line, width, 0..tokens, |token| (part(token, key), part(token, value)));
         for first in (0..tokens).step_by(QUERIES) {
             let rows = QUERIES.min(tokens - first);
             left.fill(isa, rows, width, scale, |row| part(first + row, query));
@@ -98,6 +96,27 @@ pub fn attend<W: Numbers>(
             let to = Out { numbers, stride: hidden, offset: query };
             product(isa, sums, left, values, Finish::Identity, to);
         }
+    }
+}
+
+/// Packs the keys and the values of these tokens, of `width` numbers each.
+fn pack<'a, W: Numbers>(
+    keys: &mut Right<W>,
+    values: &mut Right<W>,
+    line: &mut Vec<W>,
+    width: usize,
+    tokens: Range<usize>,
+    both: impl Fn(usize) -> (&'a [f32], &'a [f32]),
+) {
+    keys.resize(tokens.len(), width);
+    values.resize(width, tokens.len());
+    for (at, token) in tokens.clone().enumerate() {
+        keys.set_column(at, both(token).0, line);
+    }
+    for (word, first) in tokens.clone().step_by(W::NUMBERS).enumerate() {
+        // Of the tokens of a word the last one has no second.
+        let of = |token| if token < tokens.end { both(token).1 } else { &[] };
+        values.set_steps(word, &[of(first), of(first + 1)]);
     }
 }
 

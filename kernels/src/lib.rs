@@ -6,7 +6,9 @@
 //! - [`matmul`]: products of matrices, in which a row never depends on the rows beside it
 //! - [`matrix`]: weights in the precision that was asked for
 //! - [`rows`]: what a transformer does to the rows of a matrix: layer norm, softmax
-//! - [`attention`]: attention within one sequence
+//! - [`attention`]: attention within one sequence, of all tokens or of near ones
+//! - [`rotary`]: places of tokens as rotations of queries and keys
+//! - [`gated`]: one half of a row as the gate of the other
 //!
 //! Every sum is taken in an order that depends on the shape of its own row alone, with
 //! multiply-adds that round once. So a row has the same bits alone, beside any rows, and on any
@@ -15,9 +17,11 @@
 
 pub mod attention;
 pub mod dot;
+pub mod gated;
 pub mod math;
 pub mod matmul;
 pub mod matrix;
+pub mod rotary;
 pub mod rows;
 pub mod simd;
 
