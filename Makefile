@@ -12,11 +12,13 @@ VENV    := .venv
 STORES  := .venv-stores
 # The emulator of Azure, in JavaScript.
 AZURITE := .azurite
+# Torch and what goes with it: gigabytes, for one benchmark.
+PEERS   := .venv-peers
 # Given to cargo so that procedural macros, which it loads, are not linked statically.
 STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 NIGHTSHIFT := target/release/nightshift
 
-.PHONY: help static images try-images demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench bench-leases bench-ticks bench-otlp bench-buckets schedules samples lint-docs metrics-docs logs-docs
+.PHONY: help static images try-images demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench bench-leases bench-ticks bench-otlp bench-buckets bench-embed schedules samples lint-docs metrics-docs logs-docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -106,7 +108,14 @@ bench-otlp: build tools ## Measure what traces, metrics and a debug log cost; se
 	$(VENV)/bin/python benches/otlp.py
 
 bench-buckets: build tools ## Measure a bucket against a disk; see benches/buckets.py
+	$(CARGO) build --release --locked -p nightshift-bench-store
 	$(VENV)/bin/python benches/buckets.py
+
+bench-embed: build ## Measure text against sentence-transformers and onnxruntime; see benches/embed.py
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@cmp -s benches/peers/requirements.txt $(PEERS)/installed.txt || \
+		{ $(PEERS)/bin/pip install --quiet -r benches/peers/requirements.txt && cp benches/peers/requirements.txt $(PEERS)/installed.txt; }
+	$(PEERS)/bin/python benches/embed.py
 
 samples: ## Write deploy/samples again
 	NIGHTSHIFT_BLESS=1 $(CARGO) nextest run --workspace --locked -E 'binary(samples)'

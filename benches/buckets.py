@@ -2,16 +2,18 @@
 """Read → score → write from a bucket against a disk: 1,000,000 flights in 200 shards.
 
     make bench-buckets                       # builds, makes the data and runs this
-    benches/buckets.py [--rounds 5] [--endpoint URL]
+    benches/buckets.py [--rounds 7] [--server lean|moto] [--endpoint URL]
 
-Without an endpoint it starts the S3 server of the tests (tests/stores/s3.py), which is Python, on
-the same cores: its own time is in the figures. In every round, one after the other:
+Without an endpoint it starts a server on the same cores, whose own time is in the figures: the
+lean one of benches/store (Rust, objects in memory), or that of the tests (moto, which is Python
+and takes milliseconds for a request). In every round, one after the other:
 
   disk       input and output on a volume, everything synced before it counts
   bucket     the same input and output in a bucket of the server
 
-Prints best and median of each (wall time of the whole command), the ratio of the best, and how many
-requests a shard took, by kind, as the server logs them.
+Prints best and median of each (wall time of the whole command), the median of the ratios within a
+round, and the time of the processor that nightshift took in each. With moto, which logs them, also
+how many requests a shard took, by kind.
 """
 
 import argparse
@@ -35,13 +37,15 @@ SHARDS = 200  # of flights.SPEC
 KEYS = dict(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_REGION="us-east-1")
 
 
-def start_server():
+def start_server(kind):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = flights.WORK / "s3.log"
+    lean = [ROOT / "target" / "release" / "nightshift-bench-store", str(port)]
+    moto = [STORES, ROOT / "tests" / "stores" / "s3.py", str(port)]
     with log.open("w") as out:
-        server = subprocess.Popen([STORES, ROOT / "tests" / "stores" / "s3.py", str(port)], stderr=out)
+        server = subprocess.Popen(lean if kind == "lean" else moto, stderr=out)
     for _ in range(100):
         try:
             socket.create_connection(("127.0.0.1", port)).close()
@@ -54,11 +58,12 @@ def start_server():
 def run(binary, spec, place_in, place_out, environment):
     command = [binary, "run", spec, "--input", place_in, "--output", place_out]
     started = time.perf_counter()
-    done = subprocess.run([*command, "--output-format", "json"], env=environment, stdout=subprocess.PIPE)
+    process = subprocess.Popen([*command, "--output-format", "json"], env=environment, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
-    if done.returncode != 0:
-        sys.exit(f"{command} ended with {done.returncode}")
-    return seconds
+    if status != 0:
+        sys.exit(f"{command} ended with {status}")
+    return seconds, usage.ru_utime + usage.ru_stime
 
 
 def requests(log, skip):
@@ -70,12 +75,13 @@ def requests(log, skip):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--server", choices=["lean", "moto"], default="lean")
     parser.add_argument("--endpoint")
     arguments = parser.parse_args()
     data, spec = flights.prepare(ROOT / ".venv" / "bin" / "python")
     binary = ROOT / "target" / "release" / "nightshift"
-    server, endpoint, log = (None, arguments.endpoint, None) if arguments.endpoint else start_server()
+    server, endpoint, log = (None, arguments.endpoint, None) if arguments.endpoint else start_server(arguments.server)
     environment = {**os.environ, **({} if arguments.endpoint else KEYS), "AWS_ENDPOINT_URL": endpoint}
     try:
         put = [STORES, ROOT / "tests" / "stores" / "bucket.py", endpoint, "bench", "in", data.parent / "in"]
@@ -95,9 +101,12 @@ def main():
             if log:
                 counted = requests(log, skip)
         for name, taken in seconds.items():
-            print(f"{name:8} best {min(taken):6.2f} s   median {statistics.median(taken):6.2f} s")
-        print(f"bucket / disk: {min(seconds['bucket']) / min(seconds['disk']):.2f}")
-        if counted:
+            walls, work = [wall for wall, _ in taken], statistics.median(cpu for _, cpu in taken)
+            print(f"{name:8} best {min(walls):6.2f} s   median {statistics.median(walls):6.2f} s   processor {work:6.2f} s")
+        pairs = zip(seconds["bucket"], seconds["disk"])
+        ratio = statistics.median(bucket / disk for (bucket, _), (disk, _) in pairs)
+        print(f"bucket / disk: {ratio:.2f} (median of rounds)")
+        if arguments.server == "moto" and counted:
             kinds = ", ".join(f"{count} {kind}" for kind, count in counted.most_common())
             print(f"requests of the last run: {kinds}; {sum(counted.values()) / SHARDS:.2f} a shard")
     finally:

@@ -56,7 +56,7 @@ def prepare(python):
 def fresh(name):
     """A folder that never was: some file systems are slow to reuse what was just deleted."""
     fresh.number = getattr(fresh, "number", 0) + 1
-    return WORK / "runs" / f"{fresh.number}-{name}"
+    return WORK / "runs" / f"{os.getpid()}-{fresh.number}-{name}"
 
 
 def nightshift(binary, spec, *flags):

@@ -90,16 +90,6 @@ pub struct Model {
     pub version: Option<String>,
     /// The digest that the model must have.
     pub sha256: Option<Digest>,
-    /// Precision of the arithmetic.
-    pub dtype: Dtype,
-}
-
-/// Precision of a model's arithmetic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Dtype {
-    /// 32-bit floats.
-    #[default]
-    F32,
 }
 
 /// `spec.task`.

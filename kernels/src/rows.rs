@@ -6,6 +6,10 @@
 use crate::math::exp;
 use crate::simd::{Isa, Kernel, Simd};
 
+mod root;
+
+pub use root::RootNorm;
+
 /// Lanes of a sum over a row.
 const LANES: usize = 32;
 

@@ -3,14 +3,17 @@
 //! All operations are exactly rounded (IEEE 754) and [`Simd::fma`] rounds once on every
 //! instruction set, so that the same kernel gives the same bits on all of them.
 //!
-//! This is the only file of the engines with `unsafe`. Two facts carry every block: a value of `Avx512` or
-//! `Avx2` exists only if the processor was found to have the instructions (their fields are
-//! private and only `detect` makes them), and registers are loaded from and stored to references
-//! to arrays of exactly their width.
+//! Together with [`dot`](crate::dot) this is all of the engines with `unsafe`: here to call what was
+//! compiled for instructions that a value proves to be there.
 #![allow(unsafe_code)]
 
+mod portable;
 #[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::*;
+mod x86;
+
+pub use portable::Portable;
+#[cfg(target_arch = "x86_64")]
+pub use x86::{Avx2, Avx512};
 
 /// A computation that can run on any instruction set. Implementations of [`run`](Self::run) are
 /// `#[inline(always)]`, and so is what they call: that is what compiles them for the set.
@@ -116,181 +119,5 @@ impl Isa {
             Self::Avx2(simd) => unsafe { avx2(simd, kernel) },
             Self::Portable(simd) => kernel.run(simd),
         }
-    }
-}
-
-/// Implements [`Simd`] for one width of x86 registers.
-#[cfg(target_arch = "x86_64")]
-macro_rules! x86 {
-    (
-        $simd:ident, $register:ident, $width:literal, $many:literal, [$($feature:tt)*],
-        $load:ident $store:ident $splat:ident $fma:ident $add:ident $sub:ident $mul:ident $div:ident
-        $max:ident $min:ident $to_bits:ident $from_bits:ident $shift:ident $add_bits:ident $splat_bits:ident
-    ) => {
-        /// Proves that the processor has the instructions.
-        #[derive(Debug, Clone, Copy)]
-        pub struct $simd(());
-
-        impl $simd {
-            fn detect() -> Option<Self> {
-                ($(is_x86_feature_detected!($feature))&&*).then_some(Self(()))
-            }
-        }
-
-        // SAFETY, for every block: `self` proves that the processor has the instructions, and
-        // only those of the features that `detect` asks for are used. Pointers come from
-        // references to arrays of exactly the register's width.
-        impl Simd for $simd {
-            type F = $register;
-            const WIDTH: usize = $width;
-            const MANY: bool = $many;
-
-            #[inline(always)]
-            fn load<const N: usize>(self, lanes: &[f32; N], index: usize) -> Self::F {
-                let chunk = &lanes.as_chunks::<$width>().0[index % (N / $width)];
-                // SAFETY: see above.
-                unsafe { $load(chunk.as_ptr()) }
-            }
-            #[inline(always)]
-            fn store<const N: usize>(self, lanes: &mut [f32; N], index: usize, value: Self::F) {
-                let chunk = &mut lanes.as_chunks_mut::<$width>().0[index % (N / $width)];
-                // SAFETY: see above.
-                unsafe { $store(chunk.as_mut_ptr(), value) }
-            }
-            #[inline(always)]
-            fn splat(self, value: f32) -> Self::F {
-                // SAFETY: see above.
-                unsafe { $splat(value) }
-            }
-            #[inline(always)]
-            fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
-                // SAFETY: see above.
-                unsafe { $fma(a, b, c) }
-            }
-            #[inline(always)]
-            fn add(self, a: Self::F, b: Self::F) -> Self::F {
-                // SAFETY: see above.
-                unsafe { $add(a, b) }
-            }
-            #[inline(always)]
-            fn sub(self, a: Self::F, b: Self::F) -> Self::F {
-                // SAFETY: see above.
-                unsafe { $sub(a, b) }
-            }
-            #[inline(always)]
-            fn mul(self, a: Self::F, b: Self::F) -> Self::F {
-                // SAFETY: see above.
-                unsafe { $mul(a, b) }
-            }
-            #[inline(always)]
-            fn div(self, a: Self::F, b: Self::F) -> Self::F {
-                // SAFETY: see above.
-                unsafe { $div(a, b) }
-            }
-            #[inline(always)]
-            fn max(self, a: Self::F, b: Self::F) -> Self::F {
-                // SAFETY: see above.
-                unsafe { $max(a, b) }
-            }
-            #[inline(always)]
-            fn min(self, a: Self::F, b: Self::F) -> Self::F {
-                // SAFETY: see above.
-                unsafe { $min(a, b) }
-            }
-            #[inline(always)]
-            fn power_of_two(self, a: Self::F) -> Self::F {
-                // SAFETY: see above.
-                unsafe {
-                    let one = $splat_bits(1.0_f32.to_bits() as i32);
-                    $from_bits($add_bits($shift::<23>($to_bits(a)), one))
-                }
-            }
-        }
-    };
-}
-
-#[cfg(target_arch = "x86_64")]
-x86!(
-    Avx512, __m512, 16, true, ["avx512f" "avx512vl" "avx512dq" "avx512bw" "avx2" "fma"],
-    _mm512_loadu_ps _mm512_storeu_ps _mm512_set1_ps _mm512_fmadd_ps _mm512_add_ps _mm512_sub_ps
-    _mm512_mul_ps _mm512_div_ps _mm512_max_ps _mm512_min_ps _mm512_castps_si512 _mm512_castsi512_ps
-    _mm512_slli_epi32 _mm512_add_epi32 _mm512_set1_epi32
-);
-
-#[cfg(target_arch = "x86_64")]
-x86!(
-    Avx2, __m256, 8, false, ["avx2" "fma"],
-    _mm256_loadu_ps _mm256_storeu_ps _mm256_set1_ps _mm256_fmadd_ps _mm256_add_ps _mm256_sub_ps
-    _mm256_mul_ps _mm256_div_ps _mm256_max_ps _mm256_min_ps _mm256_castps_si256 _mm256_castsi256_ps
-    _mm256_slli_epi32 _mm256_add_epi32 _mm256_set1_epi32
-);
-
-/// Floats in a register of [`Portable`].
-const PORTABLE_WIDTH: usize = 8;
-
-/// Arrays of floats. [`f32::mul_add`] is one instruction on ARM; on x86 without FMA it is a call
-/// of the C library, slow but of the same bits.
-#[derive(Debug, Clone, Copy)]
-pub struct Portable;
-
-#[inline(always)]
-fn zip(
-    mut a: [f32; PORTABLE_WIDTH],
-    b: [f32; PORTABLE_WIDTH],
-    f: impl Fn(f32, f32) -> f32,
-) -> [f32; PORTABLE_WIDTH] {
-    a.iter_mut().zip(b).for_each(|(a, b)| *a = f(*a, b));
-    a
-}
-
-impl Simd for Portable {
-    type F = [f32; PORTABLE_WIDTH];
-    const WIDTH: usize = PORTABLE_WIDTH;
-    const MANY: bool = false;
-
-    #[inline(always)]
-    fn load<const N: usize>(self, lanes: &[f32; N], index: usize) -> Self::F {
-        lanes.as_chunks().0[index % (N / PORTABLE_WIDTH)]
-    }
-    #[inline(always)]
-    fn store<const N: usize>(self, lanes: &mut [f32; N], index: usize, value: Self::F) {
-        lanes.as_chunks_mut().0[index % (N / PORTABLE_WIDTH)] = value;
-    }
-    #[inline(always)]
-    fn splat(self, value: f32) -> Self::F {
-        [value; PORTABLE_WIDTH]
-    }
-    #[inline(always)]
-    fn fma(self, mut a: Self::F, b: Self::F, c: Self::F) -> Self::F {
-        a.iter_mut().zip(b).zip(c).for_each(|((a, b), c)| *a = a.mul_add(b, c));
-        a
-    }
-    #[inline(always)]
-    fn add(self, a: Self::F, b: Self::F) -> Self::F {
-        zip(a, b, |a, b| a + b)
-    }
-    #[inline(always)]
-    fn sub(self, a: Self::F, b: Self::F) -> Self::F {
-        zip(a, b, |a, b| a - b)
-    }
-    #[inline(always)]
-    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
-        zip(a, b, |a, b| a * b)
-    }
-    #[inline(always)]
-    fn div(self, a: Self::F, b: Self::F) -> Self::F {
-        zip(a, b, |a, b| a / b)
-    }
-    #[inline(always)]
-    fn max(self, a: Self::F, b: Self::F) -> Self::F {
-        zip(a, b, |a, b| if a > b { a } else { b })
-    }
-    #[inline(always)]
-    fn min(self, a: Self::F, b: Self::F) -> Self::F {
-        zip(a, b, |a, b| if a < b { a } else { b })
-    }
-    #[inline(always)]
-    fn power_of_two(self, a: Self::F) -> Self::F {
-        a.map(|a| f32::from_bits((a.to_bits() << 23).wrapping_add(1.0_f32.to_bits())))
     }
 }

@@ -29,6 +29,37 @@ pub struct TextSettings {
     /// `classify`: whether the scores of all labels are written, not the best one's alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all_scores: bool,
+    /// `spec.model.dtype`.
+    #[serde(default, skip_serializing_if = "Dtype::is_f32")]
+    pub dtype: Dtype,
+}
+
+/// Precision of the products of a model that reads text; sums are of more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// Floats of 32 bits.
+    #[default]
+    F32,
+    /// Floats of 16 bits, with the range of those of 32.
+    Bf16,
+    /// Integers of 8 bits.
+    Int8,
+}
+
+impl Dtype {
+    fn is_f32(&self) -> bool {
+        *self == Self::F32
+    }
+
+    /// Its name in a spec.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
+        }
+    }
 }
 
 impl TextSettings {
@@ -42,6 +73,7 @@ impl TextSettings {
             dimensions: None,
             prompt: None,
             all_scores: false,
+            dtype: Dtype::F32,
         }
     }
 

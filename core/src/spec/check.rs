@@ -5,8 +5,8 @@ use serde_saphyr::{Error as YamlError, Location, Spanned};
 
 use super::raw;
 use super::{
-    Backfill, DEFAULT_SHARD_ROWS, Dtype, Input, Model, Order, Output, Reprocess, Retention,
-    Retries, SPEC_MAX_BYTES, Spec, SpecError, Template, Workers,
+    Backfill, DEFAULT_SHARD_ROWS, Input, Model, Order, Output, Reprocess, Retention, Retries,
+    SPEC_MAX_BYTES, Spec, SpecError, Template, Workers,
 };
 use crate::place::Place;
 use crate::plan::{OutputFormat, SHARDS_MAX, Sharding};
@@ -140,7 +140,7 @@ impl Checker<'_> {
             name,
             input: self.input(&body.input)?,
             model: self.model(&body.model)?,
-            task: self.task(&body.task, &body.output)?,
+            task: self.task(&body.task, &body.model, &body.output)?,
             output,
             sharding: self.sharding(body.sharding.as_ref())?,
             retries: self.retries(&body.retries)?,
@@ -255,11 +255,7 @@ impl Checker<'_> {
                 Some(raw.value.clone())
             }
         };
-        let dtype = match &raw.dtype {
-            None => Dtype::F32,
-            Some(raw) => self.one_of(raw, "spec.model.dtype", &[("f32", Dtype::F32)])?,
-        };
-        Ok(Model { uri, version, sha256, dtype })
+        Ok(Model { uri, version, sha256 })
     }
 
     fn output(&self, raw: &raw::Output) -> Result<Output, SpecError> {

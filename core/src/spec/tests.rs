@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::plan::Dtype;
 
 const GOOD: &str = r#"apiVersion: nightshift.dev/v1
 kind: BatchInference
@@ -71,6 +72,10 @@ fn settings_of_text_are_part_of_the_task() {
     let settings = TextSettings { query: Some("q".to_owned()), ..TextSettings::of("body") };
     assert_eq!(settings.columns(), ["q", "body"]);
     assert_eq!(task("  task: { kind: rerank, query: q, text: body }"), Task::Rerank(settings));
+    let text = with_line("  task:", "  task: { kind: embed, text: body }");
+    let text = text.replace("version: v3", "dtype: bf16");
+    let settings = TextSettings { dtype: Dtype::Bf16, ..TextSettings::of("body") };
+    assert_eq!(Spec::parse("s.yaml", &text).unwrap().task, Task::Embed(settings));
     let csv = with_line("  task:", "  task: { kind: embed, text: body }");
     let csv = csv.replace("{ uri: out/predictions }", "{ uri: out, format: csv }");
     let error = refused(&csv).to_string();

@@ -1,24 +1,28 @@
 //! Text models: a Hugging Face directory and columns of text to embeddings, labels or scores.
 //!
 //! In the order in which data flows: `folder` reads the files of a model and `settings` what they
-//! and the spec say, `weights` takes tensors out of `model.safetensors`, `tokens` turns text into
-//! tokens, `packing` puts the rows of a batch into passes, `bert` turns the tokens of a pass into
-//! a vector each, `pooling` makes one vector of those of a row, or `head` a score for each label,
-//! `engine` does all that for a batch.
+//! and the spec say: `config` makes a `shape` of `config.json`, for one of the families that
+//! `family` describes as data. `weights` takes tensors out of `model.safetensors`, `tokens` turns
+//! text into tokens, `packing` puts the rows of a batch into passes, `transformer` turns the tokens
+//! of a pass into a vector each, whatever the family, `pooling` makes one vector of those of a row,
+//! or `head` a score for each label, `engine` does all that for a batch.
 //!
 //! There is no padding: the tokens of a pass are the rows of one matrix, and attention looks at
 //! one sequence at a time. Together with `nightshift_kernels`, whose rows never depend on one
 //! another, this gives a row the same bits alone and in any batch.
 
-mod bert;
+mod config;
 mod engine;
 mod error;
+mod family;
 mod folder;
 mod head;
 mod packing;
 mod pooling;
 mod settings;
+mod shape;
 mod tokens;
+mod transformer;
 mod weights;
 
 pub use engine::TextEngine;

@@ -3,7 +3,7 @@
 use serde_saphyr::{Location, Spanned};
 
 use super::{Checker, clip};
-use crate::plan::{OutputFormat, TextSettings};
+use crate::plan::{Dtype, OutputFormat, TextSettings};
 use crate::spec::{SpecError, Task, raw};
 
 /// Most tokens of a text: more than any model has places for.
@@ -29,7 +29,12 @@ enum Kind {
 
 impl Checker<'_> {
     /// The task; `output` says in which format its columns are written.
-    pub(super) fn task(&self, raw: &raw::Task, output: &raw::Output) -> Result<Task, SpecError> {
+    pub(super) fn task(
+        &self,
+        raw: &raw::Task,
+        model: &raw::Model,
+        output: &raw::Output,
+    ) -> Result<Task, SpecError> {
         let kinds = [
             ("tabular", Kind::Tabular),
             ("embed", Kind::Embed),
@@ -38,11 +43,12 @@ impl Checker<'_> {
         ];
         let kind = self.one_of(&raw.kind, "spec.task.kind", &kinds)?;
         self.without_others(raw)?;
+        let dtype = self.dtype(model, kind)?;
         let task = match kind {
             Kind::Tabular => return Ok(Task::Tabular),
-            Kind::Embed => Task::Embed(self.text(raw, kind)?),
-            Kind::Classify => Task::Classify(self.text(raw, kind)?),
-            Kind::Rerank => Task::Rerank(self.text(raw, kind)?),
+            Kind::Embed => Task::Embed(self.text(raw, kind, dtype)?),
+            Kind::Classify => Task::Classify(self.text(raw, kind, dtype)?),
+            Kind::Rerank => Task::Rerank(self.text(raw, kind, dtype)?),
         };
         let lists = match &task {
             Task::Embed(_) => Some("embeddings"),
@@ -105,7 +111,16 @@ impl Checker<'_> {
         Ok(value.value.clone())
     }
 
-    fn text(&self, raw: &raw::Task, kind: Kind) -> Result<TextSettings, SpecError> {
+    /// The precision of the products.
+    fn dtype(&self, raw: &raw::Model, kind: Kind) -> Result<Dtype, SpecError> {
+        let Some(raw) = &raw.dtype else { return Ok(Dtype::F32) };
+        let all = [Dtype::F32, Dtype::Bf16, Dtype::Int8].map(|dtype| (dtype.as_str(), dtype));
+        // A table has so few products that packing them would take what it gives.
+        let possible = if matches!(kind, Kind::Tabular) { &all[..1] } else { &all[..] };
+        self.one_of(raw, "spec.model.dtype", possible)
+    }
+
+    fn text(&self, raw: &raw::Task, kind: Kind, dtype: Dtype) -> Result<TextSettings, SpecError> {
         let text = self.column(raw, &raw.text, "spec.task.text", "text")?;
         let query = match kind {
             Kind::Rerank => Some(self.column(raw, &raw.query, "spec.task.query", "queries")?),
@@ -128,6 +143,7 @@ impl Checker<'_> {
             dimensions: number(&raw.dimensions, "spec.task.dimensions", DIMENSIONS_MAX)?,
             prompt: raw.prompt.as_ref().map(|prompt| prompt.value.clone()),
             all_scores: raw.all_scores.as_ref().is_some_and(|all| all.value),
+            dtype,
         })
     }
 }

@@ -10,16 +10,18 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use arrow::error::ArrowError;
 use nightshift_core::ids::Digest;
-use nightshift_core::plan::TextSettings;
+use nightshift_core::plan::{Dtype, TextSettings};
 use nightshift_core::spec::Task;
 use nightshift_kernels::Isa;
+use nightshift_kernels::matrix::Precision;
 
-use super::bert::{Bert, Scratch};
 use super::folder::{Folder, TOKENIZER_FILE};
 use super::head::{Head, HeadScratch, Labels};
 use super::packing::passes;
-use super::settings::{End, Settings, Shape};
+use super::settings::{End, Settings};
+use super::shape::{Segments, Shape};
 use super::tokens::{Sequence, Tokens};
+use super::transformer::{Scratch, Transformer};
 use super::weights::Weights;
 use crate::engine::tabular::clip;
 use crate::engine::{ColumnRole, Engine, EngineColumn, EngineError, LoadError, Scored, TextCounts};
@@ -43,7 +45,7 @@ const BATCH_ROWS_MIN: u64 = 8;
 
 /// A model that reads text.
 pub struct TextEngine {
-    bert: Bert,
+    transformer: Transformer,
     tokens: Tokens,
     head: Head,
     output: Output,
@@ -86,7 +88,8 @@ impl TextEngine {
         let tokens = Tokens::new(
             &tokenizer,
             shape.vocabulary,
-            shape.segments,
+            // Where the model is not told, what the tokenizer says does not matter.
+            if let Segments::Told(segments) = shape.segments { segments } else { 0 },
             max_tokens,
             lower_case,
             prompt,
@@ -94,15 +97,13 @@ impl TextEngine {
         );
         let tokens = tokens.map_err(|source| folder.error(TOKENIZER_FILE, source))?;
         let bytes = folder.weights()?;
-        let (hidden, names) = (shape.heads.hidden(), shape.names);
         let batch_rows = batch_rows(&shape, max_tokens);
-        let loaded = Weights::parse(&bytes, names.prefix).and_then(|weights| {
-            let bert = Bert::new(shape, &weights, isa)?;
+        let precision = precision(wanted.dtype);
+        let loaded = Weights::parse(&bytes, &shape.family.names).and_then(|weights| {
             let (head, output) = match end {
                 End::Embed(pooling) => (Head::Embed(pooling), Output::Embedding),
-                End::Labels { labels, activation } => {
-                    let count = labels.len();
-                    let head = Labels::new(names, hidden, count, activation, &weights)?;
+                End::Labels { labels, activation, head } => {
+                    let head = Labels::new(head, &shape, labels.len(), activation, &weights)?;
                     let output = match task {
                         Task::Rerank(_) => Output::Score,
                         _ => Output::Label { labels, all_scores: wanted.all_scores },
@@ -110,14 +111,14 @@ impl TextEngine {
                     (Head::Labels(head), output)
                 }
             };
-            Ok((bert, head, output))
+            Ok((Transformer::new(shape, max_tokens, &weights, precision, isa)?, head, output))
         });
-        let (bert, head, output) = loaded.map_err(|source| folder.weights_error(source))?;
+        let (transformer, head, output) = loaded.map_err(|source| folder.weights_error(source))?;
         let column = |name: String| EngineColumn { name: name.into(), accepts: ColumnRole::Prose };
         Ok(Self {
             fields: output.fields(head.width()),
             columns: wanted.columns().into_iter().map(column).collect(),
-            bert,
+            transformer,
             tokens,
             head,
             output,
@@ -149,10 +150,7 @@ impl TextEngine {
 
 /// Rows of a batch at most.
 fn batch_rows(shape: &Shape, max_tokens: usize) -> usize {
-    let hidden = shape.heads.hidden() as u64;
-    let layer = 4 * hidden * hidden + 2 * hidden * shape.intermediate as u64;
-    let tokens = max_tokens as u64;
-    let row = shape.layers as u64 * tokens * (layer + 2 * tokens * hidden);
+    let row = shape.products(max_tokens as u64);
     (BATCH_PRODUCTS / row.max(1)).clamp(BATCH_ROWS_MIN, GROUP_ROWS as u64) as usize
 }
 
@@ -202,6 +200,15 @@ impl Output {
                 Ok(columns)
             }
         }
+    }
+}
+
+/// What the products of a model are made of.
+fn precision(dtype: Dtype) -> Precision {
+    match dtype {
+        Dtype::F32 => Precision::F32,
+        Dtype::Bf16 => Precision::Bf16,
+        Dtype::Int8 => Precision::Int8,
     }
 }
 
@@ -269,7 +276,11 @@ impl Engine for TextEngine {
         }
         numbers.resize(rows * width, 0.0);
         let mut rejects = Vec::new();
-        let mut memory = Memory::default();
+        let mut memory = Memory {
+            transformer: Scratch::new(self.transformer.precision()),
+            head: HeadScratch::default(),
+            numbers: Vec::new(),
+        };
         let mut text = TextCounts::default();
         for first in (0..rows).step_by(GROUP_ROWS) {
             let (mut group, mut places) = (Vec::new(), Vec::new());
@@ -294,7 +305,7 @@ impl Engine for TextEngine {
     }
 
     fn weights_bytes(&self) -> u64 {
-        (self.bert.bytes() + self.head.bytes()) as u64
+        (self.transformer.bytes() + self.head.bytes()) as u64
     }
 
     fn batch_rows(&self) -> usize {
@@ -303,9 +314,8 @@ impl Engine for TextEngine {
 }
 
 /// Memory of a thread, used for pass after pass.
-#[derive(Default)]
 struct Memory {
-    bert: Scratch,
+    transformer: Scratch,
     head: HeadScratch,
     numbers: Vec<f32>,
 }
@@ -321,16 +331,16 @@ impl TextEngine {
         numbers: &mut [f32],
         rejects: &mut Vec<RowReject>,
     ) {
-        let (hidden, width) = (self.bert.hidden(), self.head.width());
-        let Memory { bert: scratch, head, numbers: own_numbers } = memory;
+        let (hidden, width) = (self.transformer.hidden(), self.head.width());
+        let Memory { transformer: scratch, head, numbers: own_numbers } = memory;
         let lengths: Vec<usize> = group.iter().map(|sequence| sequence.ids.len()).collect();
         for pass in passes(&lengths) {
             let sequences: Vec<&Sequence> = pass.iter().filter_map(|at| group.get(*at)).collect();
-            let mut states = self.bert.run(scratch, &sequences);
+            let mut states = self.transformer.run(scratch, &sequences);
             for (sequence, at) in sequences.iter().zip(&pass) {
                 let (own, rest) = states.split_at(sequence.ids.len() * hidden);
                 states = rest;
-                self.head.of_text(self.bert.isa(), head, hidden, own, own_numbers);
+                self.head.of_text(self.transformer.isa(), head, hidden, own, own_numbers);
                 let Some(&row) = places.get(*at) else { continue };
                 if let Some(number) = own_numbers.iter().find(|number| !number.is_finite()) {
                     let name = self.fields.first().map_or("", |field| field.name().as_str());
@@ -347,6 +357,8 @@ impl TextEngine {
 
 impl std::fmt::Debug for TextEngine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TextEngine").field("isa", &self.bert.isa().name()).finish_non_exhaustive()
+        f.debug_struct("TextEngine")
+            .field("isa", &self.transformer.isa().name())
+            .finish_non_exhaustive()
     }
 }

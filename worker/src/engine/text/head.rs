@@ -3,8 +3,9 @@
 use nightshift_kernels::Isa;
 use nightshift_kernels::matmul::{Finish, Left, Out, Right, Scratch, product};
 
-use super::bert::Names;
-use super::pooling::Pooling;
+use super::pooling::{Pooling, mean};
+use super::shape::{HeadShape, Pooled, Shape};
+use super::transformer::Norm;
 use super::weights::Weights;
 use crate::engine::tabular::WeightsError;
 
@@ -12,14 +13,15 @@ use crate::engine::tabular::WeightsError;
 pub(super) enum Head {
     /// One vector of all tokens.
     Embed(Pooling),
-    /// A score for each label, from the first token.
+    /// A score for each label, from the first token or the mean of all.
     Labels(Labels),
 }
 
 /// A classifier of texts or of pairs.
 pub(super) struct Labels {
-    pooler: Right,
-    pooler_finish: Finish,
+    shape: HeadShape,
+    dense: Right,
+    norm: Option<Norm>,
     classifier: Right,
     activation: Activation,
 }
@@ -56,7 +58,10 @@ impl Head {
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Embed(_) => 0,
-            Self::Labels(labels) => labels.pooler.bytes() + labels.classifier.bytes(),
+            Self::Labels(labels) => {
+                let norm = labels.norm.as_ref().map_or(0, Norm::bytes);
+                labels.dense.bytes() + norm + labels.classifier.bytes()
+            }
         }
     }
 
@@ -75,41 +80,54 @@ impl Head {
             Self::Embed(pooling) => pooling.append(hidden, states, out),
             Self::Labels(labels) => {
                 let first = states.get(..hidden).unwrap_or_default();
-                labels.scores(isa, scratch, first, out);
+                match labels.shape.pooled {
+                    Pooled::First => labels.scores(isa, scratch, first, out),
+                    Pooled::Mean => labels.scores(isa, scratch, &mean(hidden, states), out),
+                }
             }
         }
     }
 }
 
 impl Labels {
-    /// The classifier of `labels` labels.
+    /// The classifier of `labels` labels at the end of a model of `shape`.
     pub(super) fn new(
-        names: &Names,
-        hidden: usize,
+        end: HeadShape,
+        shape: &Shape,
         labels: usize,
         activation: Activation,
         weights: &Weights<'_>,
     ) -> Result<Self, WeightsError> {
-        let packed = |name: &str, columns| {
+        let (hidden, names) = (shape.hidden, end.names);
+        let packed = |name: &str, columns, has_bias| {
             let matrix = weights.take_whole(&format!("{name}.weight"), &[columns, hidden])?;
-            let bias = weights.take_whole(&format!("{name}.bias"), &[columns])?;
+            let bias = match has_bias {
+                true => weights.take_whole(&format!("{name}.bias"), &[columns])?,
+                false => Vec::new(),
+            };
             Ok::<_, WeightsError>(Right::of_weights(columns, hidden, &matrix, &bias))
         };
-        let pooler = packed(names.pooler, hidden)?;
-        let classifier = packed("classifier", labels)?;
-        Ok(Self { pooler, pooler_finish: names.pooler_finish, classifier, activation })
+        let take = |name: &str, shape: &[usize]| weights.take_whole(name, shape);
+        let norm = names.norm.map(|name| Norm::new(shape.norms, hidden, name, take)).transpose()?;
+        let dense = packed(names.dense, hidden, end.has_bias)?;
+        let classifier = packed(names.out, labels, true)?;
+        Ok(Self { shape: end, dense, norm, classifier, activation })
     }
 
-    fn scores(&self, isa: Isa, scratch: &mut HeadScratch, first: &[f32], out: &mut Vec<f32>) {
+    /// Puts the scores of a text into `out`: `state` is what is known of it as a whole.
+    fn scores(&self, isa: Isa, scratch: &mut HeadScratch, state: &[f32], out: &mut Vec<f32>) {
         let HeadScratch { left, product: sums, pooled } = scratch;
         let mut multiply = |from: &[f32], right: &Right, finish, to: &mut Vec<f32>| {
             to.clear();
             to.resize(right.columns(), 0.0);
-            left.fill(1, from.len(), 1.0, |_| from);
+            left.fill(isa, 1, from.len(), 1.0, |_| from);
             let stride = right.columns();
             product(isa, sums, left, right, finish, Out { numbers: to, stride, offset: 0 });
         };
-        multiply(first, &self.pooler, self.pooler_finish, pooled);
+        multiply(state, &self.dense, self.shape.finish, pooled);
+        if let Some(norm) = &self.norm {
+            norm.apply(isa, pooled, &[]);
+        }
         multiply(pooled, &self.classifier, Finish::Identity, out);
         self.activation.apply(out);
     }

@@ -43,6 +43,7 @@ pub(super) struct Pooling {
 enum Mode {
     Mean,
     First,
+    Last,
     Max,
 }
 
@@ -83,26 +84,20 @@ impl Pooling {
     /// Appends the vector of a text to `out`: `states` has `hidden` numbers for each token.
     pub(super) fn append(&self, hidden: usize, states: &[f32], out: &mut Vec<f32>) {
         let mut tokens = states.chunks_exact(hidden.max(1));
-        let mut vector = tokens.next().unwrap_or_default().to_vec();
-        match self.mode {
-            Mode::First => {}
+        let mut vector = match self.mode {
+            Mode::First => tokens.next().unwrap_or_default().to_vec(),
+            Mode::Last => tokens.next_back().unwrap_or_default().to_vec(),
+            Mode::Mean => mean(hidden, states),
             Mode::Max => {
+                let mut vector = tokens.next().unwrap_or_default().to_vec();
                 for token in tokens {
                     for (to, from) in vector.iter_mut().zip(token) {
                         *to = larger(*to, *from);
                     }
                 }
+                vector
             }
-            Mode::Mean => {
-                let count = (states.len() / hidden.max(1)).max(1) as f32;
-                for token in tokens {
-                    for (to, from) in vector.iter_mut().zip(token) {
-                        *to += from;
-                    }
-                }
-                vector.iter_mut().for_each(|number| *number /= count);
-            }
-        }
+        };
         if self.before {
             normalise(&mut vector);
         }
@@ -116,7 +111,7 @@ impl Pooling {
 
 impl PoolingConfig {
     fn mode(&self) -> Result<Mode, TextError> {
-        const SUPPORTED: &str = "one of `mean`, `cls` and `max`";
+        const SUPPORTED: &str = "one of `mean`, `cls`, `max` and `lasttoken`";
         let flags = [
             (self.pooling_mode_cls_token, "cls"),
             (self.pooling_mode_mean_tokens, "mean"),
@@ -138,9 +133,24 @@ impl PoolingConfig {
             "mean" => Ok(Mode::Mean),
             "cls" => Ok(Mode::First),
             "max" => Ok(Mode::Max),
+            "lasttoken" => Ok(Mode::Last),
             other => unsupported("the mode of pooling", other, SUPPORTED),
         }
     }
+}
+
+/// The mean of all tokens: `states` has `hidden` numbers for each.
+pub(super) fn mean(hidden: usize, states: &[f32]) -> Vec<f32> {
+    let mut tokens = states.chunks_exact(hidden.max(1));
+    let mut sums = tokens.next().unwrap_or_default().to_vec();
+    for token in tokens {
+        for (to, from) in sums.iter_mut().zip(token) {
+            *to += from;
+        }
+    }
+    let count = (states.len() / hidden.max(1)).max(1) as f32;
+    sums.iter_mut().for_each(|number| *number /= count);
+    sums
 }
 
 /// The larger of two; NaN if one is, so that the row is rejected in the end.

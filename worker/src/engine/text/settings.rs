@@ -5,61 +5,22 @@ use std::collections::BTreeMap;
 use nightshift_core::model::CONFIG_FILE;
 use nightshift_core::plan::TextSettings;
 use nightshift_core::spec::Task;
-use nightshift_kernels::attention::Heads;
-use nightshift_kernels::matmul::Finish;
 use serde::Deserialize;
 
 use super::TextError;
-use super::bert::{BERT, DISTILBERT, Names};
+use super::config::Config;
 use super::folder::{
     Folder, MODULES_FILE, POOLING_FILE, POOLING_FOLDER, PROMPTS_FILE, SENTENCE_FILE,
     TOKENIZER_SETTINGS_FILE,
 };
 use super::head::Activation;
 use super::pooling::{Pooling, PoolingConfig};
+use super::shape::{HeadShape, Shape};
 use crate::engine::LoadError;
 use crate::engine::tabular::clip;
 
-/// Most numbers of a token.
-const HIDDEN_MAX: usize = 8_192;
-/// Most numbers between the two products of a layer.
-const INTERMEDIATE_MAX: usize = 65_536;
-/// Most layers.
-const LAYERS_MAX: usize = 80;
-/// Most tokens that a model knows.
-const VOCABULARY_MAX: usize = 1 << 20;
-/// Most places of a text.
-const PLACES_MAX: usize = 1 << 16;
-/// Most kinds of segments.
-const SEGMENTS_MAX: usize = 16;
-/// Most labels.
-const LABELS_MAX: usize = 10_000;
-
-/// The shape of a model.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Shape {
-    /// What its tensors are called.
-    pub(super) names: &'static Names,
-    /// Tokens that it knows.
-    pub(super) vocabulary: usize,
-    /// Places of a text.
-    pub(super) places: usize,
-    /// Kinds of segments; 0 where the model does not tell them apart.
-    pub(super) segments: usize,
-    /// Heads of attention; all of them side by side are as wide as a token.
-    pub(super) heads: Heads,
-    /// Numbers between the two products of a layer.
-    pub(super) intermediate: usize,
-    /// Layers.
-    pub(super) layers: usize,
-    /// What is done between the two products of a layer.
-    pub(super) activation: Finish,
-    /// ε of layer norms.
-    pub(super) epsilon: f32,
-}
-
 /// What is done to a text.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) struct Settings {
     /// The model.
     pub(super) shape: Shape,
@@ -74,7 +35,7 @@ pub(super) struct Settings {
 }
 
 /// What the descriptions say about the end of a model.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) enum End {
     /// The tokens of a text become one vector.
     Embed(Pooling),
@@ -84,48 +45,9 @@ pub(super) enum End {
         labels: Vec<String>,
         /// What is done to the scores.
         activation: Activation,
+        /// What they are made of.
+        head: HeadShape,
     },
-}
-
-#[derive(Deserialize)]
-struct Config {
-    #[serde(default)]
-    architectures: Option<Vec<String>>,
-    #[serde(alias = "dim")]
-    hidden_size: usize,
-    #[serde(alias = "n_layers")]
-    num_hidden_layers: usize,
-    #[serde(alias = "n_heads")]
-    num_attention_heads: usize,
-    #[serde(alias = "hidden_dim")]
-    intermediate_size: usize,
-    vocab_size: usize,
-    max_position_embeddings: usize,
-    #[serde(default)]
-    type_vocab_size: Option<usize>,
-    #[serde(default)]
-    layer_norm_eps: Option<f64>,
-    #[serde(alias = "activation")]
-    hidden_act: String,
-    #[serde(default)]
-    position_embedding_type: Option<String>,
-    #[serde(default)]
-    is_decoder: bool,
-    #[serde(default)]
-    id2label: Option<BTreeMap<String, String>>,
-    #[serde(default)]
-    problem_type: Option<String>,
-    #[serde(default)]
-    sentence_transformers: Option<CrossEncoder>,
-    #[serde(default)]
-    sbert_ce_default_activation_function: Option<String>,
-}
-
-/// What sentence-transformers adds to the description of a cross-encoder.
-#[derive(Deserialize)]
-struct CrossEncoder {
-    #[serde(default)]
-    activation_fn: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -182,7 +104,7 @@ impl Settings {
                 (prompt, End::Embed(pooling))
             }
             _ => {
-                let end = config.end(matches!(task, Task::Rerank(_)));
+                let end = config.end(shape.family, matches!(task, Task::Rerank(_)));
                 (String::new(), end.map_err(|source| folder.error(CONFIG_FILE, source))?)
             }
         };
@@ -204,128 +126,9 @@ fn embedder(
         if pooled { folder.required(POOLING_FILE)? } else { PoolingConfig::default() };
     let prompt = prompts.chosen(wanted.prompt.as_deref());
     let prompt = prompt.map_err(|source| folder.error(PROMPTS_FILE, source))?;
-    let pooling =
-        Pooling::new(pooling, shape.heads.hidden(), !prompt.is_empty(), normalised, wanted);
+    let pooling = Pooling::new(pooling, shape.hidden, !prompt.is_empty(), normalised, wanted);
     let pooling = pooling.map_err(|source| folder.error(POOLING_FILE, source))?;
     Ok((prompt, pooling))
-}
-
-impl Config {
-    /// What its tensors are called, if it is a model for that.
-    fn names(&self, is_embedder: bool) -> Result<&'static Names, TextError> {
-        let named = self.architectures.as_deref().unwrap_or_default();
-        let (known, supported) = match is_embedder {
-            true => (["BertModel", "DistilBertModel"], "`BertModel` and `DistilBertModel`"),
-            false => (
-                ["BertForSequenceClassification", "DistilBertForSequenceClassification"],
-                "`BertForSequenceClassification` and `DistilBertForSequenceClassification`",
-            ),
-        };
-        let [bert, distilbert] = known;
-        match named {
-            [name] if name == bert => Ok(&BERT),
-            [name] if name == distilbert => Ok(&DISTILBERT),
-            _ => unsupported("architectures", &named.join(", "), supported),
-        }
-    }
-
-    /// The labels, and what is done to their scores; a model for pairs has one.
-    fn end(&self, is_of_pairs: bool) -> Result<End, TextError> {
-        // What transformers takes where nothing is said.
-        let count = self.id2label.as_ref().map_or(2, BTreeMap::len);
-        let count = within("id2label", count, LABELS_MAX)?;
-        let label = |at: usize| {
-            let given = self.id2label.as_ref().map(|labels| labels.get(&at.to_string()).cloned());
-            given.unwrap_or_else(|| Some(format!("LABEL_{at}")))
-        };
-        let labels: Option<Vec<String>> = (0..count).map(label).collect();
-        let Some(labels) = labels else {
-            return unsupported("id2label", "numbers with gaps", "labels 0, 1, 2 and so on");
-        };
-        if is_of_pairs && count != 1 {
-            let expected = "1, the score of a pair".to_owned();
-            return Err(TextError::Number {
-                field: "the number of labels",
-                found: count,
-                expected,
-            });
-        }
-        let activation =
-            if is_of_pairs { self.pair_activation()? } else { self.activation(count)? };
-        Ok(End::Labels { labels, activation })
-    }
-
-    /// As the pipeline `text-classification` of transformers decides.
-    fn activation(&self, labels: usize) -> Result<Activation, TextError> {
-        match self.problem_type.as_deref() {
-            Some("regression") => Ok(Activation::Identity),
-            Some("multi_label_classification") => Ok(Activation::Sigmoid),
-            // A probability among one would be 1 whatever the text.
-            None | Some("single_label_classification") if labels == 1 => Ok(Activation::Sigmoid),
-            None | Some("single_label_classification") => Ok(Activation::Softmax),
-            Some(found) => unsupported(
-                "problem_type",
-                found,
-                "`single_label_classification`, `multi_label_classification` and `regression`",
-            ),
-        }
-    }
-
-    /// As the cross-encoder of sentence-transformers decides.
-    fn pair_activation(&self) -> Result<Activation, TextError> {
-        let newer =
-            self.sentence_transformers.as_ref().and_then(|own| own.activation_fn.as_deref());
-        let named = newer.or(self.sbert_ce_default_activation_function.as_deref());
-        match named.map(|name| name.rsplit('.').next().unwrap_or(name)) {
-            None | Some("Sigmoid") => Ok(Activation::Sigmoid),
-            Some("Identity") => Ok(Activation::Identity),
-            Some(found) => unsupported("activation_fn", found, "`Sigmoid` and `Identity`"),
-        }
-    }
-
-    fn shape(&self, is_embedder: bool) -> Result<Shape, TextError> {
-        let names = self.names(is_embedder)?;
-        match self.position_embedding_type.as_deref() {
-            None | Some("absolute") => {}
-            Some(found) => {
-                return unsupported("position_embedding_type", found, "`absolute`");
-            }
-        }
-        if self.is_decoder {
-            return unsupported("is_decoder", "true", "`false`");
-        }
-        let activation = match self.hidden_act.as_str() {
-            "gelu" => Finish::Gelu,
-            "gelu_new" | "gelu_pytorch_tanh" => Finish::GeluTanh,
-            "relu" => Finish::Relu,
-            found => return unsupported("hidden_act", found, "`gelu`, `gelu_new` and `relu`"),
-        };
-        let hidden = within("hidden_size", self.hidden_size, HIDDEN_MAX)?;
-        let count = within("num_attention_heads", self.num_attention_heads, hidden)?;
-        if !hidden.is_multiple_of(count) {
-            let expected = format!("a divisor of the hidden size of {hidden}");
-            return Err(TextError::Number { field: "num_attention_heads", found: count, expected });
-        }
-        let epsilon = self.layer_norm_eps.unwrap_or(1e-12) as f32;
-        if !(epsilon > 0.0 && epsilon < 1.0) {
-            return unsupported("layer_norm_eps", &epsilon.to_string(), "a number from 0 to 1");
-        }
-        let segments = match names == &DISTILBERT {
-            true => 0,
-            false => within("type_vocab_size", self.type_vocab_size.unwrap_or(2), SEGMENTS_MAX)?,
-        };
-        Ok(Shape {
-            names,
-            vocabulary: within("vocab_size", self.vocab_size, VOCABULARY_MAX)?,
-            places: within("max_position_embeddings", self.max_position_embeddings, PLACES_MAX)?,
-            segments,
-            heads: Heads { count, width: hidden / count },
-            intermediate: within("intermediate_size", self.intermediate_size, INTERMEDIATE_MAX)?,
-            layers: within("num_hidden_layers", self.num_hidden_layers, LAYERS_MAX)?,
-            activation,
-            epsilon,
-        })
-    }
 }
 
 impl Prompts {
@@ -374,22 +177,23 @@ fn max_tokens(
     wanted: &TextSettings,
 ) -> Result<usize, TextError> {
     if let Some(wanted) = wanted.max_tokens.map(|wanted| wanted as usize) {
-        return match wanted <= shape.places {
+        return match wanted <= shape.places.most() {
             true => Ok(wanted),
             false => Err(TextError::Setting {
                 field: "spec.task.max_tokens",
                 wanted,
-                most: shape.places,
+                most: shape.places.most(),
             }),
         };
     }
     // A float that is too large becomes the largest integer.
     let tokenizer = || tokenizer?.model_max_length.map(|most| most as usize);
-    let most = sentence.max_seq_length.or_else(tokenizer).unwrap_or(shape.places);
-    Ok(most.min(shape.places))
+    let most = sentence.max_seq_length.or_else(tokenizer).unwrap_or(shape.places.most());
+    Ok(most.min(shape.places.most()))
 }
 
-fn within(field: &'static str, found: usize, most: usize) -> Result<usize, TextError> {
+/// `found`, if it is from 1 to `most`.
+pub(super) fn within(field: &'static str, found: usize, most: usize) -> Result<usize, TextError> {
     match (1..=most).contains(&found) {
         true => Ok(found),
         false => Err(TextError::Number { field, found, expected: format!("1 to {most}") }),

@@ -202,7 +202,7 @@ fn models_that_cannot_be_used_are_refused_with_the_remedy() {
             refused(json!({}), |dir| {
                 set(dir, "config.json", "architectures", json!(["GPT2Model"]))
             }),
-            "architectures is `GPT2Model`, and this engine supports `BertModel`",
+            "architectures is `GPT2Model`, and this engine supports `BertModel` and those of DistilBERT",
         ),
         (
             refused(json!({}), |dir| set(dir, "config.json", "num_hidden_layers", json!(3))),
@@ -326,4 +326,5 @@ fn a_tokenizer_that_repeats_or_adds_nothing_harms_no_other_row() {
     }
 }
 
+mod families;
 mod labels;

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
 use tokenizers::{
     EncodeInput, Encoding, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy,
 };
@@ -11,12 +10,20 @@ use super::TextError;
 use super::settings::unsupported;
 use crate::engine::tabular::clip;
 
+mod charsmap;
+mod parts;
+
+use parts::Cut;
+
 /// Bytes of a text for each token that is kept, in the first look at a long text.
 const BYTES_PER_TOKEN: usize = 16;
+/// Most bytes of a word: where tokens are merged of characters, a longer one is cut there.
+const WORD_BYTES_MAX: usize = 64 << 10;
 
 /// A tokenizer, and where it cuts texts.
 pub(super) struct Tokens {
     tokenizer: Tokenizer,
+    cut: Cut,
     max_tokens: usize,
     lower_case: bool,
     prompt: String,
@@ -37,8 +44,8 @@ impl Tokens {
     /// The tokenizer of the file `bytes`, for a model of `vocabulary` tokens and `segments`
     /// segments, and of pairs of texts or of single ones.
     ///
-    /// Only the parts of BERT's tokenizers are taken: they have no regular expressions, so a
-    /// file cannot make them slow, and a long text can be cut at a space beforehand.
+    /// Only parts that are known are taken: a file brings no regular expressions, so that it
+    /// cannot make them slow, and a long text can be cut at a space beforehand.
     pub(super) fn new(
         bytes: &[u8],
         vocabulary: usize,
@@ -48,7 +55,7 @@ impl Tokens {
         prompt: String,
         of_pairs: bool,
     ) -> Result<Self, TextError> {
-        check_parts(bytes)?;
+        let cut = parts::check(bytes)?;
         let broken =
             |error: tokenizers::Error| TextError::Tokenizer { problem: clip(&error.to_string()) };
         let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(broken)?;
@@ -74,14 +81,14 @@ impl Tokens {
         if max_tokens < added + texts {
             return Err(TextError::NoRoom { wanted: max_tokens, added });
         }
-        let cut = TruncationParams {
+        let truncation = TruncationParams {
             direction: TruncationDirection::Right,
             max_length: max_tokens,
             strategy: TruncationStrategy::LongestFirst,
             stride: 0,
         };
-        tokenizer.with_truncation(Some(cut)).map_err(broken)?;
-        Ok(Self { tokenizer, max_tokens, lower_case, prompt })
+        tokenizer.with_truncation(Some(truncation)).map_err(broken)?;
+        Ok(Self { tokenizer, cut, max_tokens, lower_case, prompt })
     }
 
     /// The tokens of a query and a text, of which the longer one is cut first; an error in the
@@ -132,7 +139,7 @@ impl Tokens {
     fn looked_at<'t>(&self, text: &'t str) -> Result<(&'t str, Option<Encoding>), String> {
         let mut looked = self.max_tokens * BYTES_PER_TOKEN;
         loop {
-            let begin = beginning(text, looked);
+            let begin = beginning(text, looked, self.cut);
             if begin.len() == text.len() {
                 return Ok((text, None));
             }
@@ -145,9 +152,10 @@ impl Tokens {
     }
 }
 
-/// At least the first `bytes` bytes of `text`, up to the first place after them where words part
-/// whatever comes next: before an ASCII space, or between two common ideographs.
-fn beginning(text: &str, bytes: usize) -> &str {
+/// At least the first `bytes` bytes of `text`, up to the first place after them where `cut` lets
+/// it be cut. A word of more than [`WORD_BYTES_MAX`] bytes is cut where it is that long, if tokens
+/// are merged of its characters: that takes longer than its length tells.
+fn beginning(text: &str, bytes: usize, cut: Cut) -> &str {
     let Some(start) = (bytes..=text.len()).find(|at| text.is_char_boundary(*at)) else {
         return text;
     };
@@ -155,7 +163,16 @@ fn beginning(text: &str, bytes: usize) -> &str {
     let (head, rest) = text.split_at(start);
     let mut before = head.chars().next_back();
     for (at, c) in rest.char_indices() {
-        if c == ' ' || c == '\n' || is_ideograph(c) && before.is_some_and(is_ideograph) {
+        let is_place = match cut {
+            Cut::Words => {
+                c == ' ' || c == '\n' || is_ideograph(c) && before.is_some_and(is_ideograph)
+            }
+            Cut::Spaces => {
+                c == ' ' && before.is_some_and(|before| !before.is_whitespace())
+                    || at >= WORD_BYTES_MAX
+            }
+        };
+        if is_place {
             return text.get(..start + at).unwrap_or(text);
         }
         before = Some(c);
@@ -163,63 +180,27 @@ fn beginning(text: &str, bytes: usize) -> &str {
     text
 }
 
-/// Refuses a tokenizer of other parts than BERT's.
-fn check_parts(bytes: &[u8]) -> Result<(), TextError> {
-    let json: Value = serde_json::from_slice(bytes).map_err(|source| TextError::Json { source })?;
-    let parts: [(&'static str, &[&str], &'static str); 4] = [
-        ("model", &["WordPiece"], "`WordPiece`"),
-        ("normalizer", &["BertNormalizer"], "`BertNormalizer`"),
-        ("pre_tokenizer", &["BertPreTokenizer"], "`BertPreTokenizer`"),
-        (
-            "post_processor",
-            &["TemplateProcessing", "BertProcessing"],
-            "`TemplateProcessing` and `BertProcessing`",
-        ),
-    ];
-    for (part, names, supported) in parts {
-        let found = json.get(part).and_then(|part| part.get("type")).and_then(Value::as_str);
-        if !found.is_some_and(|found| names.contains(&found)) {
-            return unsupported(part, found.unwrap_or("none"), supported);
-        }
-    }
-    let model = json.get("model");
-    let unknown = model.and_then(|model| model.get("unk_token")).and_then(Value::as_str);
-    let unknown = unknown.unwrap_or("[UNK]");
-    if model.and_then(|model| model.get("vocab")?.get(unknown)).is_none() {
-        let problem = format!("`{}`, the token for unknown words, is not in it", clip(unknown));
-        return Err(TextError::Tokenizer { problem });
-    }
-    let added = json.get("added_tokens").and_then(Value::as_array);
-    for token in added.into_iter().flatten() {
-        let content = token.get("content").and_then(Value::as_str).unwrap_or_default();
-        let strips = ["lstrip", "rstrip", "single_word"]
-            .iter()
-            .any(|flag| token.get(flag).and_then(Value::as_bool) == Some(true));
-        // A cut at a space must not part a token.
-        if strips
-            || content.is_empty()
-            || !content.is_ascii()
-            || content.contains(char::is_whitespace)
-        {
-            let supported = "plain words of ASCII without `lstrip`, `rstrip` and `single_word`";
-            return unsupported("added_tokens", content, supported);
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::beginning;
+    use super::parts::Cut;
+    use super::{WORD_BYTES_MAX, beginning};
 
     #[test]
     fn a_text_is_cut_where_words_part() {
-        assert_eq!(beginning("late flight to", 2), "late");
-        assert_eq!(beginning("late flight to", 4), "late");
-        assert_eq!(beginning("late flight to", 5), "late flight");
-        assert_eq!(beginning("late", 9), "late");
-        assert_eq!(beginning("夜班飞机", 4), "夜班");
-        assert_eq!(beginning("ああああ", 4), "ああああ");
-        assert_eq!(beginning("é é", 1), "é");
+        assert_eq!(beginning("late flight to", 2, Cut::Words), "late");
+        assert_eq!(beginning("late flight to", 4, Cut::Words), "late");
+        assert_eq!(beginning("late flight to", 5, Cut::Words), "late flight");
+        assert_eq!(beginning("late", 9, Cut::Words), "late");
+        assert_eq!(beginning("夜班飞机", 4, Cut::Words), "夜班");
+        assert_eq!(beginning("ああああ", 4, Cut::Words), "ああああ");
+        assert_eq!(beginning("é é", 1, Cut::Words), "é");
+        // Where white space goes with what comes before it, a cut must not lie within it.
+        assert_eq!(beginning("late  flight to", 3, Cut::Spaces), "late");
+        assert_eq!(beginning("late  flight to", 5, Cut::Spaces), "late  flight");
+        assert_eq!(beginning("late.\n\nflight to", 5, Cut::Spaces), "late.\n\nflight");
+        assert_eq!(beginning("夜班飞机 a", 4, Cut::Spaces), "夜班飞机");
+        let word = "é".repeat(WORD_BYTES_MAX);
+        assert_eq!(beginning(&word, 9, Cut::Words), word);
+        assert_eq!(beginning(&word, 9, Cut::Spaces).len(), WORD_BYTES_MAX + 10);
     }
 }

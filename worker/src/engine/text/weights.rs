@@ -2,6 +2,7 @@
 
 use half::{bf16, f16};
 
+use super::family::Names;
 use crate::engine::tabular::{Header, TensorSpec, WeightsError};
 
 /// The file, its header checked. Tensors that a model does not use are passed over.
@@ -12,12 +13,11 @@ pub(super) struct Weights<'a> {
 }
 
 impl<'a> Weights<'a> {
-    /// Checks the header of the file `bytes`.
-    ///
-    /// `prefix` is where a model with a head keeps the rest of itself.
-    pub(super) fn parse(bytes: &'a [u8], prefix: &'static str) -> Result<Self, WeightsError> {
+    /// Checks the header of the file `bytes`, of a model whose tensors have these names.
+    pub(super) fn parse(bytes: &'a [u8], names: &Names) -> Result<Self, WeightsError> {
         let header = Header::parse(bytes)?;
-        let inner = header.has(&format!("{prefix}embeddings.word_embeddings.weight"));
+        let Names { prefix, words, .. } = names;
+        let inner = header.has(&format!("{prefix}{words}.weight"));
         Ok(Self { header, bytes, prefix: if inner { prefix } else { "" } })
     }
 

@@ -1,0 +1,182 @@
+//! Products of integers of eight bits: rows are rounded as they come, columns once.
+//!
+//! A row x becomes q = round(x / s) with s = max |x| / 127, so that it depends on itself alone; a
+//! column of weights likewise. What is multiplied is q + 128, which has no sign, as the
+//! instructions want it: 128 × the sum of the column is taken off again. Sums are integers and
+//! therefore exact, and the number that is written is sum × s(row) × s(column) + bias.
+
+use super::packed::spread;
+use super::{Finish, Left, Out, PANEL, Panel, Right, Scratch, TILE, apply, sum};
+use crate::dot::{Dot, DotKernel, Quad, Word};
+use crate::simd::Isa;
+
+/// The largest integer of eight bits that a number becomes.
+const LARGEST: f32 = 127.0;
+/// What makes an integer one without sign.
+const ZERO: i32 = 128;
+
+/// Rows of integers, and the scale of each.
+#[derive(Debug, Default)]
+pub struct LeftQuads {
+    words: Left<Quad>,
+    scales: Vec<f32>,
+    bytes: Vec<u8>,
+}
+
+/// Columns of integers, and the scale of each.
+#[derive(Debug, Default)]
+pub struct RightQuads {
+    words: Right<Quad>,
+    scales: Vec<Panel<f32>>,
+    /// 128 × the sum of a column.
+    zeros: Vec<Panel<i32>>,
+}
+
+impl LeftQuads {
+    /// Takes rows of `depth` numbers, each what `row` says for it (0 where that is too short).
+    /// Memory is kept from call to call.
+    pub fn fill<'a>(
+        &mut self,
+        isa: Isa,
+        rows: usize,
+        depth: usize,
+        row: impl Fn(usize) -> &'a [f32],
+    ) {
+        let Self { words, scales, bytes } = self;
+        scales.clear();
+        words.fill_words(
+            isa,
+            rows,
+            depth,
+            #[inline(always)]
+            |at, words| {
+                let numbers = row(at);
+                let numbers = numbers.get(..depth).unwrap_or(numbers);
+                let scale = scale(numbers);
+                scales.push(scale);
+                // What is missing in a row meets only zeros in the columns.
+                let inverse = 1.0 / scale;
+                bytes.clear();
+                bytes.extend(numbers.iter().map(|number| round(*number, inverse) ^ 0x80));
+                words.extend(quads(bytes));
+            },
+        );
+    }
+}
+
+impl RightQuads {
+    /// Packs a weight matrix `[columns, depth]`, row-major, and the bias of each column (0 where
+    /// `bias` is too short).
+    pub fn of_weights(columns: usize, depth: usize, weights: &[f32], bias: &[f32]) -> Self {
+        let mut words = Right::default();
+        words.resize(columns, depth);
+        let (mut scales, mut zeros, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
+        for (column, numbers) in weights.chunks_exact(depth.max(1)).take(columns).enumerate() {
+            let scale = scale(numbers);
+            bytes.clear();
+            bytes.extend(numbers.iter().map(|number| round(*number, 1.0 / scale)));
+            let sum: i32 = bytes.iter().map(|&byte| i32::from(byte.cast_signed())).sum();
+            words.set_words(column, quads(&bytes));
+            scales.push(scale);
+            zeros.push(ZERO * sum);
+        }
+        words.set_bias(bias);
+        Self { scales: spread(columns, &scales), zeros: spread(columns, &zeros), words }
+    }
+
+    /// Columns.
+    pub fn columns(&self) -> usize {
+        self.words.columns()
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
+        self.words.bytes() + size_of_val(&*self.scales) + size_of_val(&*self.zeros)
+    }
+}
+
+/// What an integer stands for: the largest number of `numbers` over 127; 1 where all are 0, and
+/// no number where one of them is none, so that all that is made of them is none.
+#[inline(always)]
+fn scale(numbers: &[f32]) -> f32 {
+    // The bits of numbers without sign are in their order, with infinity and NaN at the end.
+    let largest = numbers.iter().map(|number| number.abs().to_bits()).max().unwrap_or(0);
+    match f32::from_bits(largest) {
+        0.0 => 1.0,
+        largest if largest.is_finite() => largest / LARGEST,
+        _ => f32::NAN,
+    }
+}
+
+/// The integer nearest to number × inverse, the even one between two: within ±127 by the scale.
+#[inline(always)]
+fn round(number: f32, inverse: f32) -> u8 {
+    // Adding 1.5 × 2²³ rounds to an integer, which the low bits then hold. What is no number does
+    // not matter: the scale of its row is none.
+    const ROUND: f32 = 12_582_912.0;
+    number.mul_add(inverse, ROUND).to_bits() as u8
+}
+
+/// The words of integers.
+#[inline(always)]
+fn quads(bytes: &[u8]) -> impl Iterator<Item = Quad> {
+    let (words, rest) = bytes.as_chunks::<{ Quad::NUMBERS }>();
+    let mut last = [0; Quad::NUMBERS];
+    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    let last = (!rest.is_empty()).then_some(last);
+    words.iter().copied().chain(last).map(|word| Quad(u32::from_le_bytes(word)))
+}
+
+/// `out` = finish(`left` × `right` + bias). Rows and columns beyond the end of `out` are left out.
+pub fn product_of_quads(
+    isa: Isa,
+    scratch: &mut Scratch<i32>,
+    left: &LeftQuads,
+    right: &RightQuads,
+    finish: Finish,
+    out: Out<'_>,
+) {
+    Quad::run(isa, Product { scratch, left, right, finish, out });
+}
+
+struct Product<'a> {
+    scratch: &'a mut Scratch<i32>,
+    left: &'a LeftQuads,
+    right: &'a RightQuads,
+    finish: Finish,
+    out: Out<'a>,
+}
+
+impl DotKernel<Quad> for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Dot<Quad, Sum = i32>>(self, simd: S) {
+        let Self { scratch, left, right, finish, out } = self;
+        let words = &right.words;
+        let columns = right.scales.iter().zip(&right.zeros).zip(&words.bias);
+        let panels = words.panels.chunks_exact(words.depth.max(1)).zip(columns);
+        for ((panel, ((scales, zeros), bias)), from) in panels.zip((0..).step_by(PANEL)) {
+            sum(simd, scratch, &left.words, panel, Panel::default());
+            let width = PANEL.min(words.columns - from);
+            for (sums, first) in scratch.sums.iter().zip((0..).step_by(TILE)) {
+                for (sums, row) in sums.iter().zip(first..left.words.rows) {
+                    let own = left.scales.get(row).copied().unwrap_or(f32::NAN);
+                    let mut numbers = Panel::default();
+                    for lane in 0..PANEL {
+                        let sum = sums.0[lane].wrapping_sub(zeros.0[lane]) as f32;
+                        numbers.0[lane] = sum.mul_add(own * scales.0[lane], bias.0[lane]);
+                    }
+                    apply(simd, finish, &mut numbers);
+                    let start = row * out.stride + out.offset + from;
+                    if let Some(to) = out.numbers.get_mut(start..start + width) {
+                        to.copy_from_slice(numbers.0.get(..width).unwrap_or_default());
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! The tokens of several texts to a vector each, through the layers of a model of any family.
+
+use nightshift_kernels::Isa;
+use nightshift_kernels::attention::{self, Near};
+use nightshift_kernels::dot::Pair;
+use nightshift_kernels::matrix::{Precision, Workspace};
+use nightshift_kernels::rotary::Rotary;
+use nightshift_kernels::rows::{LayerNorm, RootNorm};
+
+use super::shape::{Norms, Shape};
+use super::tokens::Sequence;
+use super::weights::Weights;
+use crate::engine::tabular::WeightsError;
+
+mod distances;
+mod layer;
+mod lookup;
+
+use layer::Layer;
+use lookup::Tables;
+
+/// A model in memory; read-only.
+pub(super) struct Transformer {
+    isa: Isa,
+    precision: Precision,
+    hidden: usize,
+    tables: Tables,
+    first_norm: Option<Norm>,
+    layers: Vec<Layer>,
+    last_norm: Option<Norm>,
+    shared: Shared,
+}
+
+/// What layers have in common.
+struct Shared {
+    shape: Shape,
+    /// For each base of rotations, the angles of all places.
+    rotations: Vec<Rotary>,
+    /// What distances are worth, if that is all that attention knows of them.
+    near: Near,
+}
+
+/// Memory of a thread, used for pass after pass.
+pub(super) struct Scratch {
+    products: Workspace,
+    attention: Attention,
+    states: Vec<f32>,
+    /// What goes into the two parts of a layer, and what comes out of them.
+    part: Vec<f32>,
+    qkv: Vec<f32>,
+    mixed: Vec<f32>,
+    wide: Vec<f32>,
+    gated: Vec<f32>,
+}
+
+/// Memory for attention: integers of 8 bits are too few for scores, so that they get pairs.
+enum Attention {
+    Floats(attention::Scratch),
+    Pairs(attention::Scratch<Pair>),
+}
+
+impl Scratch {
+    /// Memory for a model of this precision.
+    pub(super) fn new(precision: Precision) -> Self {
+        let attention = match precision {
+            Precision::F32 => Attention::Floats(attention::Scratch::default()),
+            Precision::Bf16 | Precision::Int8 => Attention::Pairs(attention::Scratch::default()),
+        };
+        Self {
+            products: Workspace::default(),
+            attention,
+            states: Vec::new(),
+            part: Vec::new(),
+            qkv: Vec::new(),
+            mixed: Vec::new(),
+            wide: Vec::new(),
+            gated: Vec::new(),
+        }
+    }
+}
+
+/// A norm of either kind.
+pub(super) enum Norm {
+    /// By mean and variance.
+    Layer(LayerNorm),
+    /// By the root of the mean of squares.
+    Root(RootNorm),
+}
+
+impl Norm {
+    /// The norm `name` of rows of `width` numbers, as `norms` are and `take` finds tensors.
+    pub(super) fn new(
+        norms: Norms,
+        width: usize,
+        name: &str,
+        take: impl Fn(&str, &[usize]) -> Result<Vec<f32>, WeightsError>,
+    ) -> Result<Self, WeightsError> {
+        let weight = take(&format!("{name}.weight"), &[width])?;
+        Ok(match norms {
+            Norms::Root { epsilon } => Self::Root(RootNorm::new(&weight, epsilon)),
+            Norms::Layer { has_bias, epsilon } => {
+                let bias = match has_bias {
+                    true => take(&format!("{name}.bias"), &[width])?,
+                    false => vec![0.0; width],
+                };
+                Self::Layer(LayerNorm::new(&weight, &bias, epsilon))
+            }
+        })
+    }
+
+    /// Normalises each row, after adding that of `residual`, if there is one.
+    pub(super) fn apply(&self, isa: Isa, rows: &mut [f32], residual: &[f32]) {
+        match self {
+            Self::Layer(norm) => norm.apply(isa, rows, residual),
+            Self::Root(norm) => {
+                rows.iter_mut().zip(residual).for_each(|(to, from)| *to += from);
+                norm.apply(isa, rows);
+            }
+        }
+    }
+
+    /// Bytes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Layer(norm) => norm.bytes(),
+            Self::Root(norm) => norm.bytes(),
+        }
+    }
+}
+
+impl Transformer {
+    /// The model of `shape` with these weights, for texts of at most `max_tokens` tokens, with
+    /// products of `precision` on instruction set `isa`.
+    pub(super) fn new(
+        shape: Shape,
+        max_tokens: usize,
+        weights: &Weights<'_>,
+        precision: Precision,
+        isa: Isa,
+    ) -> Result<Self, WeightsError> {
+        let (hidden, names) = (shape.hidden, &shape.family.names);
+        let norm = |name: Option<&str>| {
+            let take = |name: &str, shape: &[usize]| weights.take(name, shape);
+            name.map(|name| Norm::new(shape.norms, hidden, name, take)).transpose()
+        };
+        let layers =
+            (0..shape.attention.len()).map(|at| Layer::new(&shape, weights, precision, at));
+        let layers = layers.collect::<Result<_, _>>()?;
+        let (tables, bias) = (Tables::new(&shape, weights)?, distances::bias(&shape, weights)?);
+        let (first_norm, last_norm) = (norm(names.first_norm)?, norm(names.last_norm)?);
+        let width = shape.heads.heads.width;
+        let rotations = shape.thetas.iter().map(|theta| Rotary::new(*theta, width, max_tokens));
+        let rotations = rotations.collect();
+        let ahead = shape.family.is_causal.then_some(0);
+        let near = Near { back: None, ahead, bias };
+        let shared = Shared { shape, rotations, near };
+        Ok(Self { isa, precision, hidden, tables, first_norm, layers, last_norm, shared })
+    }
+
+    /// The instruction set.
+    pub(super) fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// The precision of its products.
+    pub(super) fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Numbers of a vector.
+    pub(super) fn hidden(&self) -> usize {
+        self.hidden
+    }
+
+    /// Bytes of weights in memory.
+    pub(super) fn bytes(&self) -> usize {
+        let norms = [&self.first_norm, &self.last_norm].into_iter().flatten();
+        let norms: usize = norms.map(Norm::bytes).sum();
+        let rotations: usize = self.shared.rotations.iter().map(Rotary::bytes).sum();
+        let layers: usize = self.layers.iter().map(Layer::bytes).sum();
+        self.tables.bytes() + norms + rotations + layers
+    }
+
+    /// A vector for each token of each sequence, one after the other. The vectors of a sequence
+    /// do not depend on the others.
+    pub(super) fn run<'a>(&self, scratch: &'a mut Scratch, sequences: &[&Sequence]) -> &'a [f32] {
+        self.tables.look_up(&mut scratch.states, sequences);
+        if let Some(norm) = &self.first_norm {
+            norm.apply(self.isa, &mut scratch.states, &[]);
+        }
+        for layer in &self.layers {
+            layer.run(self.isa, &self.shared, scratch, sequences);
+        }
+        if let Some(norm) = &self.last_norm {
+            norm.apply(self.isa, &mut scratch.states, &[]);
+        }
+        &scratch.states
+    }
+}

@@ -1,0 +1,226 @@
+//! A layer: attention, then two products, each with a norm.
+
+use nightshift_kernels::Isa;
+use nightshift_kernels::attention::{self, Near, attend, attend_near};
+use nightshift_kernels::gated::gated;
+use nightshift_kernels::matmul::{Finish, Numbers};
+use nightshift_kernels::matrix::{Matrix, Precision};
+
+use super::{Attention, Norm, Scratch, Shared};
+use crate::engine::tabular::WeightsError;
+use crate::engine::text::family::Order;
+use crate::engine::text::shape::Shape;
+use crate::engine::text::tokens::Sequence;
+use crate::engine::text::weights::Weights;
+
+/// A layer in memory.
+pub(super) struct Layer {
+    /// None before the first layer of ModernBERT: what was looked up has its norm already.
+    attention_norm: Option<Norm>,
+    /// Queries, keys and values as one matrix.
+    qkv: Matrix,
+    /// Norms of each head of queries, and of keys.
+    head_norms: Option<[Norm; 2]>,
+    /// Which rotation queries and keys have.
+    rotary: Option<usize>,
+    /// How far tokens see, where all layers do not see alike.
+    window: Option<Near>,
+    attended: Matrix,
+    norm: Norm,
+    /// The first product; a gate and what it gates as one matrix.
+    up: Matrix,
+    down: Matrix,
+}
+
+impl Layer {
+    /// Layer `at` of a model of `shape`.
+    pub(super) fn new(
+        shape: &Shape,
+        weights: &Weights<'_>,
+        precision: Precision,
+        at: usize,
+    ) -> Result<Self, WeightsError> {
+        let Shape { family, hidden, heads, intermediate: wide, biases, .. } = shape;
+        let (hidden, wide, names) = (*hidden, *wide, &family.names);
+        let place = |name: &str| format!("{}.{at}.{name}", names.layers);
+        let packed = |parts: &[(&str, usize)], depth, has_bias| {
+            let (mut matrix, mut bias, mut columns) = (Vec::new(), Vec::new(), 0);
+            for (name, own) in parts {
+                matrix.extend(weights.take(&place(&format!("{name}.weight")), &[*own, depth])?);
+                if has_bias {
+                    bias.extend(weights.take(&place(&format!("{name}.bias")), &[*own])?);
+                }
+                columns += own;
+            }
+            Ok::<_, WeightsError>(Matrix::pack(precision, columns, depth, &matrix, &bias))
+        };
+        let norm = |name: &str, width| {
+            let take = |name: &str, shape: &[usize]| weights.take(name, shape);
+            Norm::new(shape.norms, width, &place(name), take)
+        };
+        let (inner, keys) = (heads.heads.hidden(), heads.keys * heads.heads.width);
+        let qkv: Vec<(&str, usize)> = match names.qkv {
+            [all] => vec![(*all, heads.stride())],
+            parts => parts.iter().copied().zip([inner, keys, keys]).collect(),
+        };
+        let up: Vec<(&str, usize)> = match names.up {
+            [one] if family.is_gated => vec![(*one, 2 * wide)],
+            parts => parts.iter().map(|part| (*part, wide)).collect(),
+        };
+        let head_norms = match names.head_norms {
+            Some([query, key]) => {
+                Some([norm(query, heads.heads.width)?, norm(key, heads.heads.width)?])
+            }
+            None => None,
+        };
+        let own = shape.attention.get(at);
+        let window = own.and_then(|own| own.window);
+        let is_bare = at == 0 && names.first_norm.is_some() && family.order == Order::Before;
+        Ok(Self {
+            attention_norm: match is_bare {
+                true => None,
+                false => Some(norm(names.attention_norm, hidden)?),
+            },
+            qkv: packed(&qkv, hidden, biases.qkv)?,
+            head_norms,
+            rotary: own.and_then(|own| own.rotary),
+            window: window.map(|window| Near {
+                back: Some(window),
+                ahead: Some(window),
+                bias: None,
+            }),
+            attended: packed(&[(names.attended, hidden)], inner, biases.attended)?,
+            norm: norm(names.norm, hidden)?,
+            up: packed(&up, hidden, biases.mlp)?,
+            down: packed(&[(names.down, hidden)], wide, biases.mlp)?,
+        })
+    }
+
+    /// Bytes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        let matrices = [&self.qkv, &self.attended, &self.up, &self.down];
+        let norms = self.attention_norm.iter().chain([&self.norm]);
+        matrices.iter().map(|matrix| matrix.bytes()).sum::<usize>()
+            + norms.chain(self.head_norms.iter().flatten()).map(Norm::bytes).sum::<usize>()
+    }
+
+    /// Replaces the states of all tokens by those after this layer.
+    pub(super) fn run(
+        &self,
+        isa: Isa,
+        shared: &Shared,
+        scratch: &mut Scratch,
+        sequences: &[&Sequence],
+    ) {
+        let Shape { family, hidden, heads, intermediate, activation, .. } = shared.shape;
+        let order = family.order;
+        let Scratch { products, attention, states, part, qkv, mixed, wide, gated: gate } = scratch;
+
+        let norm = self.attention_norm.as_ref();
+        let from = prepared(isa, order, norm, states, part);
+        self.qkv.multiply(isa, products, from, hidden, Finish::Identity, qkv);
+        self.place(isa, shared, qkv, sequences);
+        match attention {
+            Attention::Floats(scratch) => self.attend(isa, shared, scratch, qkv, mixed, sequences),
+            Attention::Pairs(scratch) => self.attend(isa, shared, scratch, qkv, mixed, sequences),
+        }
+        self.attended.multiply(isa, products, mixed, heads.heads.hidden(), Finish::Identity, part);
+        join(isa, order, norm, states, part);
+
+        let from = prepared(isa, order, Some(&self.norm), states, part);
+        let inner = if family.is_gated {
+            self.up.multiply(isa, products, from, hidden, Finish::Identity, wide);
+            gated(isa, activation.gate(), wide, intermediate, gate);
+            gate
+        } else {
+            let finish = activation.finish().unwrap_or(Finish::Identity);
+            self.up.multiply(isa, products, from, hidden, finish, wide);
+            wide
+        };
+        self.down.multiply(isa, products, inner, intermediate, Finish::Identity, part);
+        join(isa, order, Some(&self.norm), states, part);
+    }
+
+    /// Puts queries and keys in their places: norms of heads, then rotations.
+    fn place(&self, isa: Isa, shared: &Shared, qkv: &mut [f32], sequences: &[&Sequence]) {
+        let rotation = self.rotary.and_then(|at| shared.rotations.get(at));
+        if self.head_norms.is_none() && rotation.is_none() {
+            return;
+        }
+        let heads = shared.shape.heads;
+        let (inner, keys) = (heads.heads.hidden(), heads.keys * heads.heads.width);
+        let places = sequences.iter().flat_map(|sequence| 0..sequence.ids.len());
+        for (row, place) in qkv.chunks_exact_mut(heads.stride()).zip(places) {
+            let (queries, rest) = row.split_at_mut(inner);
+            let keys = rest.get_mut(..keys).unwrap_or_default();
+            if let Some([of_queries, of_keys]) = &self.head_norms {
+                of_queries.apply(isa, queries, &[]);
+                of_keys.apply(isa, keys, &[]);
+            }
+            if let Some(rotation) = rotation {
+                rotation.turn(place, queries);
+                rotation.turn(place, keys);
+            }
+        }
+    }
+
+    /// Attends within each sequence.
+    fn attend<W: Numbers>(
+        &self,
+        isa: Isa,
+        shared: &Shared,
+        scratch: &mut attention::Scratch<W>,
+        qkv: &[f32],
+        mixed: &mut Vec<f32>,
+        sequences: &[&Sequence],
+    ) {
+        let heads = shared.shape.heads;
+        let (stride, inner) = (heads.stride(), heads.heads.hidden());
+        let near = self.window.as_ref().unwrap_or(&shared.near);
+        let sees_all = near.back.is_none() && near.ahead.is_none() && near.bias.is_none();
+        mixed.clear();
+        mixed.resize(qkv.len() / stride.max(1) * inner, 0.0);
+        let (mut from, mut to) = (qkv, mixed.as_mut_slice());
+        for sequence in sequences {
+            let length = sequence.ids.len();
+            let (own, rest) = from.split_at(length * stride);
+            let (out, others) = to.split_at_mut(length * inner);
+            if sees_all && heads.keys == heads.heads.count {
+                attend(isa, scratch, heads.heads, own, out);
+            } else {
+                attend_near(isa, scratch, heads, near, own, out);
+            }
+            (from, to) = (rest, others);
+        }
+    }
+}
+
+/// What goes into a part of a layer: the states, or their norm, which is put into `part`.
+fn prepared<'a>(
+    isa: Isa,
+    order: Order,
+    norm: Option<&Norm>,
+    states: &'a [f32],
+    part: &'a mut Vec<f32>,
+) -> &'a [f32] {
+    match (order, norm) {
+        (Order::Before, Some(norm)) => {
+            part.clear();
+            part.extend_from_slice(states);
+            norm.apply(isa, part, &[]);
+            part
+        }
+        _ => states,
+    }
+}
+
+/// Makes states of what came out of a part of a layer.
+fn join(isa: Isa, order: Order, norm: Option<&Norm>, states: &mut Vec<f32>, part: &mut Vec<f32>) {
+    match (order, norm) {
+        (Order::After, Some(norm)) => {
+            norm.apply(isa, part, states);
+            std::mem::swap(states, part);
+        }
+        _ => states.iter_mut().zip(part).for_each(|(to, from)| *to += *from),
+    }
+}
