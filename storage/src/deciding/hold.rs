@@ -98,12 +98,15 @@ impl Hold {
             lost,
         });
         shared.say_first().await?;
-        *shared.renewed.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         sleep(times.settles).await;
         match shared.patiently("look at", || shared.found()).await? {
             Some(found) if found.token == shared.name.token => {}
             found => return Err(shared.held_by(found)),
         }
+        // What may be written from now on is counted from here.
+        let sent = Instant::now();
+        shared.patiently("take hold of", || shared.say(1, false)).await?;
+        shared.renewed_at(sent);
         let renewing = Arc::clone(&shared);
         nightshift_telemetry::spawn("hold", async move { renewing.renew().await });
         Ok(Self { shared })
@@ -198,7 +201,7 @@ impl Shared {
 
     /// Gives signs of life until the hold is over.
     async fn renew(&self) {
-        let mut beat = 1;
+        let mut beat = 2;
         loop {
             sleep(self.times.renews).await;
             if self.over.load(Ordering::Acquire) {
@@ -215,7 +218,7 @@ impl Shared {
             };
             match timeout(self.times.call, renewed).await {
                 Ok(Ok(None)) => {
-                    *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = sent;
+                    self.renewed_at(sent);
                     beat += 1;
                 }
                 Ok(Ok(Some(_))) if self.over.load(Ordering::Acquire) => return,
@@ -232,6 +235,11 @@ impl Shared {
                 Err(_) => tracing::warn!(place = self.place, "no sign of life: no answer in time"),
             }
         }
+    }
+
+    /// A sign of life that was sent at `sent` has been answered.
+    fn renewed_at(&self, sent: Instant) {
+        *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = sent;
     }
 
     async fn found(&self) -> Result<Option<Holder>, StoreError> {
