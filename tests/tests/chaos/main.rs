@@ -43,6 +43,7 @@ fn chaos_breaks_no_promise() {
 
 /// The same over a bucket whose store spoils requests on top of it all.
 #[test]
+#[ignore = "takes minutes: cargo nextest run --workspace --run-ignored all -E 'test(chaos)'"]
 fn chaos_breaks_no_promise_in_a_bucket() {
     let test = "chaos_breaks_no_promise_in_a_bucket";
     let summary = chaos(test, &Place::faulty(test), ROUNDS_IN_BUCKET, 0);
