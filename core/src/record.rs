@@ -68,6 +68,10 @@ pub struct Committed {
     /// Rejected rows by reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rejects_by_reason: BTreeMap<String, u64>,
+    /// Rows whose text was longer than the model takes, and was cut. Not in records of earlier
+    /// releases, nor where there are none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub rows_cut: u64,
     /// The output file.
     pub output: StoredFile,
     /// The rejects file, where a row was rejected.
@@ -80,6 +84,11 @@ pub struct Committed {
     /// Statistics of the numeric columns of the output; none in records of earlier releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scores: Option<Scores>,
+}
+
+/// Whether a count need not be written.
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A file as it was staged; the visible file is a link to or a copy of it.

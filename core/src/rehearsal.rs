@@ -65,6 +65,7 @@ pub(crate) fn record(plan: &Plan, shard: u32, rejected: u64, committed: bool) ->
             rows_out: rows - rejected,
             rows_rejected: rejected,
             rejects_by_reason: BTreeMap::from([("bad_value".to_owned(), rejected)]),
+            rows_cut: 0,
             output,
             rejects: None,
             model_digest: plan.model.digest,

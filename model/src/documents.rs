@@ -112,6 +112,7 @@ impl Documents {
             rows_out: ROWS,
             rows_rejected: 0,
             rejects_by_reason: BTreeMap::new(),
+            rows_cut: 0,
             output: StoredFile {
                 staged,
                 visible: Object::part(&self.plan, shard),

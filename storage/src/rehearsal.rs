@@ -139,6 +139,7 @@ pub(crate) async fn work(root: &Probed, plan: &Plan, shard: u32, publish: bool) 
             rows_out: rows,
             rows_rejected: 0,
             rejects_by_reason: BTreeMap::new(),
+            rows_cut: 0,
             output: StoredFile {
                 staged: stored.object.clone(),
                 visible: Object::part(plan, shard),

@@ -114,6 +114,44 @@ fn a_run_of_embeddings_that_is_killed_gives_the_bits_of_one_that_is_not() {
 }
 
 #[test]
+fn embeddings_are_written_as_whole_numbers_and_as_halves() {
+    let bench = bench(40, "{ kind: embed, text: body, precision: int8 }", "jsonl");
+    bench.run().run().expect(0);
+    let mut rows = 0;
+    for file in store::names(&bench.output().join("all/gen=1"), "jsonl") {
+        if !file.file_name().unwrap().to_str().unwrap().starts_with("part-") {
+            continue;
+        }
+        for line in fs::read_to_string(file).unwrap().lines() {
+            let row: Value = serde_json::from_str(line).unwrap();
+            let numbers = row["embedding"].as_array().unwrap();
+            let sizes = numbers.iter().map(|x| x.as_i64().unwrap().unsigned_abs());
+            assert_eq!(sizes.max(), Some(127), "{line}");
+            let scale = row["embedding_scale"].as_f64().unwrap();
+            let squares = numbers.iter().map(|x| (x.as_f64().unwrap() * scale).powi(2));
+            assert!((squares.sum::<f64>() - 1.0).abs() < 0.02, "{line}");
+            rows += 1;
+        }
+    }
+    assert_eq!(rows, 39);
+
+    let bench = self::bench(40, "{ kind: embed, text: body, precision: float16 }", "parquet");
+    bench.run().run().expect(0);
+    let mut rows = 0;
+    for file in store::names(&bench.output().join("all/gen=1"), "parquet") {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(file).unwrap()).unwrap();
+        for batch in reader.build().unwrap() {
+            let batch = batch.unwrap();
+            let lists = batch.column_by_name("embedding").unwrap().as_fixed_size_list();
+            assert_eq!(lists.value_type(), arrow::datatypes::DataType::Float16);
+            rows += batch.num_rows();
+        }
+    }
+    assert_eq!(rows, 39);
+    bench.command("verify").run().expect(0);
+}
+
+#[test]
 fn json_lines_hold_embeddings_as_arrays() {
     let bench = bench(40, "{ kind: embed, text: body }", "jsonl");
     bench.run().run().expect(0);

@@ -80,6 +80,7 @@ pub async fn commit(
             rows_out,
             rows_rejected,
             rejects_by_reason,
+            rows_cut: scored.rows_cut,
             output: stored(&sealed, plan, shard, false)?,
             rejects: stored(&sealed, plan, shard, true).ok(),
             model_digest: plan.model.digest,

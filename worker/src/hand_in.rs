@@ -222,6 +222,8 @@ pub async fn hand_in(hand_in: &HandIn, who: &Identity) -> Result<HandedIn, HandI
         rows_in: hand_in.rows_in,
         rows_out: hand_in.rows_out,
         rejects_by_reason: hand_in.rejects_by_reason.clone(),
+        // Other programs do not say.
+        rows_cut: 0,
         timing: hand_in.timing,
         scores: statistics(&plan, &hand_in.data, hand_in.rows_out),
     };

@@ -60,6 +60,8 @@ pub struct ScoredShard {
     pub rows_out: u64,
     /// Rejected rows by reason.
     pub rejects_by_reason: BTreeMap<String, u64>,
+    /// Rows whose text was longer than the model takes.
+    pub rows_cut: u64,
     /// Where the time went.
     pub timing: Timing,
     /// Statistics of the numeric columns of `output`.
@@ -385,6 +387,7 @@ impl<'a> Attempt<'a> {
             rows_in: self.rows_in,
             rows_out,
             rejects_by_reason: self.rejects_by_reason,
+            rows_cut: self.cut_rows,
             timing: self.clock.timing(),
             scores: self.statistics.and_then(Statistics::finish),
         })

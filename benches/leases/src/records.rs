@@ -87,6 +87,7 @@ fn record(outline: &Outline, shard: ShardIndex) -> Result<Record> {
             rows_out: rows,
             rows_rejected: 0,
             rejects_by_reason: BTreeMap::new(),
+            rows_cut: 0,
             output: StoredFile {
                 staged,
                 visible: Object::part(outline, shard),

@@ -144,6 +144,10 @@ fn render(full: &FullReport, release: Release) -> String {
     for (reason, count) in &totals.rejects_by_reason {
         lines.push(("rejects", format!("{} {reason}", thousands(*count))));
     }
+    if full.rows_cut > 0 {
+        let texts = thousands(full.rows_cut);
+        lines.push(("cut", format!("{texts} texts longer than the model takes")));
+    }
     if let Some(gate) = &verdict.gate {
         let state = match release {
             Release::Open if verdict.is_withheld() => "withheld",

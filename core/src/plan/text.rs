@@ -26,6 +26,9 @@ pub struct TextSettings {
     /// absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
+    /// `embed`: what the numbers of an embedding are written as.
+    #[serde(default, skip_serializing_if = "Precision::is_usual")]
+    pub precision: Precision,
     /// `classify`: whether the scores of all labels are written, not the best one's alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all_scores: bool,
@@ -62,6 +65,26 @@ impl Dtype {
     }
 }
 
+/// What the numbers of an embedding are written as; they are computed as 32-bit floats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// As they are.
+    #[default]
+    Float32,
+    /// Half of that.
+    Float16,
+    /// Whole numbers from -127 to 127, and a factor for each embedding.
+    Int8,
+}
+
+impl Precision {
+    /// Whether a plan need not say it.
+    fn is_usual(&self) -> bool {
+        *self == Self::Float32
+    }
+}
+
 impl TextSettings {
     /// The text of a column, as the model says in all else.
     pub fn of(text: &str) -> Self {
@@ -72,6 +95,7 @@ impl TextSettings {
             normalize: None,
             dimensions: None,
             prompt: None,
+            precision: Precision::Float32,
             all_scores: false,
             dtype: Dtype::F32,
         }
@@ -80,5 +104,38 @@ impl TextSettings {
     /// The columns that are read, in the order in which the model sees them.
     pub fn columns(&self) -> Vec<String> {
         self.query.iter().chain([&self.text]).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans_that_were_made_before_text_was_read_are_read() {
+        let old = r#"{"kind":"tabular","id":["id"],"keep":[],"output_format":"parquet",
+            "rejects_max_ratio":0.01,"rejects_min":5,"crash_budget":3}"#;
+        let task: crate::plan::TaskSettings = serde_json::from_str(old).unwrap();
+        assert_eq!((task.text.as_ref(), task.task()), (None, crate::spec::Task::Tabular));
+        let written = serde_json::to_value(&task).unwrap();
+        assert_eq!(written, serde_json::from_str::<serde_json::Value>(old).unwrap());
+    }
+
+    #[test]
+    fn settings_of_earlier_releases_are_read_and_written_as_they_were() {
+        for old in [
+            r#"{"text":"body"}"#,
+            r#"{"text":"body","max_tokens":128,"normalize":true,"dimensions":64,"prompt":"query"}"#,
+            r#"{"text":"body","query":"q"}"#,
+            r#"{"text":"body","all_scores":true}"#,
+        ] {
+            let settings: TextSettings = serde_json::from_str(old).unwrap();
+            assert_eq!(settings.precision, Precision::Float32);
+            let written: serde_json::Value = serde_json::to_value(&settings).unwrap();
+            assert_eq!(written, serde_json::from_str::<serde_json::Value>(old).unwrap());
+        }
+        let settings = TextSettings { precision: Precision::Int8, ..TextSettings::of("body") };
+        let written = serde_json::to_string(&settings).unwrap();
+        assert_eq!(written, r#"{"text":"body","precision":"int8"}"#);
     }
 }

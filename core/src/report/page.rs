@@ -116,6 +116,13 @@ fn summary(report: &FullReport) -> String {
         );
     }
     html.push_str("</div>");
+    if report.rows_cut > 0 {
+        let _ = write!(
+            html,
+            "<p class=\"soft\">{} longer than the model takes: of those the beginning alone was read.</p>",
+            counted(report.rows_cut, "text")
+        );
+    }
     html
 }
 

@@ -29,6 +29,8 @@ pub struct FullReport {
     pub elapsed_s: f64,
     /// Workers that committed a shard in this run.
     pub workers: u64,
+    /// Rows whose text was longer than the model takes, and was cut.
+    pub rows_cut: u64,
     /// What the seconds of worker threads were spent on.
     pub effort: Effort,
     /// How long shards took.
@@ -115,6 +117,7 @@ pub struct Study<'p, P> {
     slowest: Vec<SlowShard>,
     effort: Effort,
     workers: BTreeSet<String>,
+    rows_cut: u64,
 }
 
 impl<'p, P: Planned> Study<'p, P> {
@@ -131,6 +134,7 @@ impl<'p, P: Planned> Study<'p, P> {
             slowest: Vec::new(),
             effort: Effort::default(),
             workers: BTreeSet::new(),
+            rows_cut: 0,
         }
     }
 
@@ -139,6 +143,9 @@ impl<'p, P: Planned> Study<'p, P> {
         let Some(bar) = self.bars.get_mut((record.shard.0 / self.shards_per_bar) as usize) else {
             return;
         };
+        if let Verdict::Committed(committed) = &record.verdict {
+            self.rows_cut = self.rows_cut.saturating_add(committed.rows_cut);
+        }
         let committed = match &record.verdict {
             Verdict::Quarantined(_) => return bar.quarantined += 1,
             Verdict::Committed(_) if record.inherited_from.is_some() => return bar.inherited += 1,
@@ -194,6 +201,7 @@ impl<'p, P: Planned> Study<'p, P> {
             elapsed_s: report.elapsed_s(),
             report,
             workers: self.workers.len() as u64,
+            rows_cut: self.rows_cut,
             effort: self.effort,
             shards,
         }

@@ -74,6 +74,7 @@ pub(super) struct Task {
     pub(super) normalize: Option<Spanned<bool>>,
     pub(super) dimensions: Option<Spanned<i64>>,
     pub(super) prompt: Option<Spanned<String>>,
+    pub(super) precision: Option<Spanned<String>>,
     pub(super) query: Option<Spanned<String>>,
     pub(super) all_scores: Option<Spanned<bool>>,
 }

@@ -55,13 +55,14 @@ fn the_full_spec_of_the_documentation_is_accepted() {
 
 #[test]
 fn settings_of_text_are_part_of_the_task() {
-    let line = "  task: { kind: embed, text: body, max_tokens: 128, normalize: true, dimensions: 64, prompt: query }";
+    let line = "  task: { kind: embed, text: body, max_tokens: 128, normalize: true, dimensions: 64, prompt: query, precision: int8 }";
     let spec = Spec::parse("s.yaml", &with_line("  task:", line)).unwrap();
     let settings = TextSettings {
         max_tokens: Some(128),
         normalize: Some(true),
         dimensions: Some(64),
         prompt: Some("query".to_owned()),
+        precision: crate::plan::Precision::Int8,
         ..TextSettings::of("body")
     };
     assert_eq!(spec.task, Task::Embed(settings));
@@ -159,6 +160,11 @@ fn each_mistake_names_place_field_and_remedy() {
             "  task:",
             "  task:    { kind: embed, text: body, all_scores: true }",
             "s.yaml:7:51: spec.task.all_scores: `kind: embed` has no such setting; remove it, or write another kind",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: embed, text: body, precision: int4 }",
+            "s.yaml:7:50: spec.task.precision: `int4` is not possible here; did you mean `int8`?",
         ),
         (
             "  task:",

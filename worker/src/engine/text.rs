@@ -5,7 +5,8 @@
 //! `family` describes as data. `weights` takes tensors out of `model.safetensors`, `tokens` turns
 //! text into tokens, `packing` puts the rows of a batch into passes, `transformer` turns the tokens
 //! of a pass into a vector each, whatever the family, `pooling` makes one vector of those of a row,
-//! or `head` a score for each label, `engine` does all that for a batch.
+//! or `head` a score for each label, `output` makes columns of that, `engine` does it all for a
+//! batch.
 //!
 //! There is no padding: the tokens of a pass are the rows of one matrix, and attention looks at
 //! one sequence at a time. Together with `nightshift_kernels`, whose rows never depend on one
@@ -17,6 +18,7 @@ mod error;
 mod family;
 mod folder;
 mod head;
+mod output;
 mod packing;
 mod pooling;
 mod settings;

@@ -46,6 +46,7 @@ pub(super) async fn commit(
             rows_out: rows,
             rows_rejected: 0,
             rejects_by_reason: BTreeMap::new(),
+            rows_cut: 0,
             output: StoredFile {
                 staged: staged.object.clone(),
                 visible: Object::part(outline, shard),

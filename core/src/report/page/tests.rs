@@ -19,6 +19,7 @@ fn a_page_says_what_happened() {
         "version v3",
         "taken over from an earlier generation",
         "model load",
+        "3 texts longer than the model takes",
         "Slowest: shard 1 with 3.00 s, 10 rows on host:1",
     ] {
         assert!(page.contains(said), "{said} is missing in {page}");
@@ -35,11 +36,12 @@ fn a_good_run_makes_a_short_page() {
             committed.rows_rejected = 0;
             committed.rejects_by_reason.clear();
             committed.scores = None;
+            committed.rows_cut = 0;
         }
     }
     let page = page(&study(&plan, records), None);
     assert!(page.contains("Every row has a prediction"));
-    for absent in ["given up</h2>", "by reason", "<h2>Rows</h2>"] {
+    for absent in ["given up</h2>", "by reason", "<h2>Rows</h2>", "longer than"] {
         assert!(!page.contains(absent), "{absent}");
     }
 }

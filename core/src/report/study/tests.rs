@@ -72,6 +72,7 @@ pub(crate) fn record(plan: &Plan, shard: u32, seconds: f64, committed: bool) -> 
                 ("bad_value".to_owned(), 1),
                 ("unknown_category".to_owned(), 1),
             ]),
+            rows_cut: u64::from(shard.0),
             output,
             rejects: None,
             model_digest: plan.model.digest,
@@ -184,4 +185,15 @@ fn quantiles_are_of_the_nearest_rank() {
     let quantiles = [0.0, 0.2, 0.5, 0.95, 1.0].map(|share| quantile(&mut values(), share));
     assert_eq!(quantiles, [1.0, 1.0, 3.0, 5.0, 5.0]);
     assert_eq!(quantile(&mut [], 0.5), 0.0);
+}
+
+#[test]
+fn records_of_earlier_releases_say_nothing_of_texts_that_were_cut() {
+    let plan = plan(2);
+    let json = |shard| serde_json::to_string(&record(&plan, shard, 1.0, true)).unwrap();
+    assert!(!json(0).contains("rows_cut") && json(1).contains("\"rows_cut\":1"));
+    let old: Record = serde_json::from_str(&json(0)).unwrap();
+    assert_eq!(old.committed().unwrap().rows_cut, 0);
+    let new: Record = serde_json::from_str(&json(1)).unwrap();
+    assert_eq!(study(&plan, [old, new]).rows_cut, 1);
 }

@@ -3,7 +3,7 @@
 use serde_saphyr::{Location, Spanned};
 
 use super::{Checker, clip};
-use crate::plan::{Dtype, OutputFormat, TextSettings};
+use crate::plan::{Dtype, OutputFormat, Precision, TextSettings};
 use crate::spec::{SpecError, Task, raw};
 
 /// Most tokens of a text: more than any model has places for.
@@ -14,7 +14,7 @@ const DIMENSIONS_MAX: i64 = 65_536;
 /// What a task of each kind may say besides.
 const SETTINGS: [(&str, &[&str]); 4] = [
     ("tabular", &[]),
-    ("embed", &["text", "max_tokens", "normalize", "dimensions", "prompt"]),
+    ("embed", &["text", "max_tokens", "normalize", "dimensions", "prompt", "precision"]),
     ("classify", &["text", "max_tokens", "all_scores"]),
     ("rerank", &["query", "text", "max_tokens"]),
 ];
@@ -78,6 +78,7 @@ impl Checker<'_> {
             ("spec.task.normalize", place(&raw.normalize)),
             ("spec.task.dimensions", place(&raw.dimensions)),
             ("spec.task.prompt", place(&raw.prompt)),
+            ("spec.task.precision", place(&raw.precision)),
             ("spec.task.all_scores", place(&raw.all_scores)),
         ];
         for (field, at) in settings {
@@ -135,6 +136,15 @@ impl Checker<'_> {
             None => Ok(None),
             some => self.or_within(some, field, max, 1, max).map(|number| Some(number as u32)),
         };
+        let precisions = [
+            ("float32", Precision::Float32),
+            ("float16", Precision::Float16),
+            ("int8", Precision::Int8),
+        ];
+        let precision = match &raw.precision {
+            Some(precision) => self.one_of(precision, "spec.task.precision", &precisions)?,
+            None => Precision::default(),
+        };
         Ok(TextSettings {
             text,
             query,
@@ -142,6 +152,7 @@ impl Checker<'_> {
             normalize: raw.normalize.as_ref().map(|normalize| normalize.value),
             dimensions: number(&raw.dimensions, "spec.task.dimensions", DIMENSIONS_MAX)?,
             prompt: raw.prompt.as_ref().map(|prompt| prompt.value.clone()),
+            precision,
             all_scores: raw.all_scores.as_ref().is_some_and(|all| all.value),
             dtype,
         })

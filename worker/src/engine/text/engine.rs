@@ -3,12 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, RecordBatch, StringArray,
-};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef, Schema};
-use arrow::error::ArrowError;
+use arrow::datatypes::{DataType, FieldRef, Schema};
 use nightshift_core::ids::Digest;
 use nightshift_core::plan::{Dtype, TextSettings};
 use nightshift_core::spec::Task;
@@ -17,6 +14,7 @@ use nightshift_kernels::matrix::Precision;
 
 use super::folder::{Folder, TOKENIZER_FILE};
 use super::head::{Head, HeadScratch, Labels};
+use super::output::Output;
 use super::packing::passes;
 use super::settings::{End, Settings};
 use super::shape::{Segments, Shape};
@@ -27,14 +25,6 @@ use crate::engine::tabular::clip;
 use crate::engine::{ColumnRole, Engine, EngineColumn, EngineError, LoadError, Scored, TextCounts};
 use crate::reject::{RejectReason, RowReject};
 
-/// The column of vectors.
-const EMBEDDING: &str = "embedding";
-/// The column of the best label.
-const LABEL: &str = "label";
-/// The column of its score, or of that of a pair.
-const SCORE: &str = "score";
-/// The column of the scores of all labels.
-const SCORES: &str = "scores";
 /// Rows that are tokenized at a time: enough to fill passes with rows of about one length.
 const GROUP_ROWS: usize = 128;
 /// Multiplications of a batch whose texts are all as long as they may be. More of them would keep
@@ -53,16 +43,6 @@ pub struct TextEngine {
     fields: Vec<FieldRef>,
     files: Vec<(&'static str, Digest)>,
     batch_rows: usize,
-}
-
-/// What is written of the numbers of a text.
-enum Output {
-    /// All of them, as one list.
-    Embedding,
-    /// The name of the largest, and it; with the list of all of them if asked for.
-    Label { labels: Vec<String>, all_scores: bool },
-    /// The only one.
-    Score,
 }
 
 impl TextEngine {
@@ -101,7 +81,7 @@ impl TextEngine {
         let precision = precision(wanted.dtype);
         let loaded = Weights::parse(&bytes, &shape.family.names).and_then(|weights| {
             let (head, output) = match end {
-                End::Embed(pooling) => (Head::Embed(pooling), Output::Embedding),
+                End::Embed(pooling) => (Head::Embed(pooling), Output::Embedding(wanted.precision)),
                 End::Labels { labels, activation, head } => {
                     let head = Labels::new(head, &shape, labels.len(), activation, &weights)?;
                     let output = match task {
@@ -154,55 +134,6 @@ fn batch_rows(shape: &Shape, max_tokens: usize) -> usize {
     (BATCH_PRODUCTS / row.max(1)).clamp(BATCH_ROWS_MIN, GROUP_ROWS as u64) as usize
 }
 
-impl Output {
-    fn fields(&self, width: usize) -> Vec<FieldRef> {
-        let field = |name: &str, kind| Arc::new(Field::new(name, kind, false));
-        match self {
-            Self::Embedding => vec![field(EMBEDDING, list_of(width))],
-            Self::Score => vec![field(SCORE, DataType::Float32)],
-            Self::Label { all_scores, .. } => {
-                let own = [field(LABEL, DataType::Utf8), field(SCORE, DataType::Float32)];
-                let all = all_scores.then(|| field(SCORES, list_of(width)));
-                own.into_iter().chain(all).collect()
-            }
-        }
-    }
-
-    /// The columns of `numbers`, of which each row has `width`.
-    fn columns(&self, numbers: Vec<f32>, width: usize) -> Result<Vec<ArrayRef>, ArrowError> {
-        let list = |numbers: Vec<f32>| {
-            let item = Arc::new(Field::new("item", DataType::Float32, false));
-            let values: ArrayRef = Arc::new(Float32Array::from(numbers));
-            let lists = FixedSizeListArray::try_new(item, width as i32, values, None)?;
-            Ok::<ArrayRef, ArrowError>(Arc::new(lists))
-        };
-        match self {
-            Self::Embedding => Ok(vec![list(numbers)?]),
-            Self::Score => Ok(vec![Arc::new(Float32Array::from(numbers))]),
-            Self::Label { labels, all_scores } => {
-                let best = numbers.chunks_exact(width.max(1)).map(|scores| {
-                    // The first of equal ones.
-                    let best = scores
-                        .iter()
-                        .enumerate()
-                        .reduce(|best, next| if next.1 > best.1 { next } else { best });
-                    best.map_or((0, 0.0), |(at, score)| (at, *score))
-                });
-                let best: Vec<(usize, f32)> = best.collect();
-                let names = best.iter().map(|(at, _)| labels.get(*at).map_or("", String::as_str));
-                let names: ArrayRef = Arc::new(StringArray::from_iter_values(names));
-                let scores = best.iter().map(|(_, score)| *score);
-                let scores: ArrayRef = Arc::new(Float32Array::from_iter_values(scores));
-                let mut columns = vec![names, scores];
-                if *all_scores {
-                    columns.push(list(numbers)?);
-                }
-                Ok(columns)
-            }
-        }
-    }
-}
-
 /// What the products of a model are made of.
 fn precision(dtype: Dtype) -> Precision {
     match dtype {
@@ -210,12 +141,6 @@ fn precision(dtype: Dtype) -> Precision {
         Dtype::Bf16 => Precision::Bf16,
         Dtype::Int8 => Precision::Int8,
     }
-}
-
-/// A list of so many floats.
-fn list_of(dimensions: usize) -> DataType {
-    let item = Field::new("item", DataType::Float32, false);
-    DataType::FixedSizeList(Arc::new(item), dimensions as i32)
 }
 
 impl Engine for TextEngine {
@@ -300,7 +225,8 @@ impl Engine for TextEngine {
             self.score(&group, &places, &mut memory, &mut numbers, &mut rejects);
         }
         rejects.sort_by_key(|reject| reject.row);
-        let columns = self.output.columns(numbers, width).map_err(|e| kernel(SCORES, e))?;
+        let columns =
+            self.output.columns(numbers, width).map_err(|e| kernel(self.output.name(), e))?;
         Ok(Scored { columns, rejects, text })
     }
 
@@ -342,7 +268,8 @@ impl TextEngine {
                 states = rest;
                 self.head.of_text(self.transformer.isa(), head, hidden, own, own_numbers);
                 let Some(&row) = places.get(*at) else { continue };
-                if let Some(number) = own_numbers.iter().find(|number| !number.is_finite()) {
+                if let Some(number) = own_numbers.iter().find(|number| !self.output.holds(**number))
+                {
                     let name = self.fields.first().map_or("", |field| field.name().as_str());
                     let detail = format!("{name} holds {number}");
                     let reason = RejectReason::ResultNotFinite;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
-use arrow::datatypes::Float32Type;
+use arrow::datatypes::{Float16Type, Float32Type, Int8Type};
 use nightshift_core::plan::TextSettings;
 use nightshift_core::spec::Task;
 use nightshift_kernels::Isa;
@@ -185,6 +185,44 @@ fn numbers_are_texts_and_floats_are_refused() {
     let other = RecordBatch::try_from_iter([("title", floats.column(0).clone())]).unwrap();
     assert!(matches!(engine.run(&other), Err(EngineError::MissingColumn { .. })));
     assert_eq!(scored.columns[0].null_count(), 0);
+}
+
+#[test]
+fn embeddings_are_written_in_half_or_a_quarter_of_the_bytes() {
+    let golden = golden();
+    let texts = || golden.texts.iter().map(|text| Some(text.as_str()));
+    let scored = |wanted| {
+        let engine = embedder(&stored().join("model"), &settings(wanted)).unwrap();
+        let scored = engine.run(&batch(texts())).unwrap();
+        assert!(scored.rejects.is_empty());
+        let fields = engine.output_fields().iter().map(|field| field.data_type().clone());
+        let columns = scored.columns.iter().map(|column| column.data_type().clone());
+        assert!(fields.eq(columns));
+        scored.columns
+    };
+    let vectors = vectors(&Scored {
+        columns: scored(json!({})),
+        rejects: Vec::new(),
+        text: crate::engine::TextCounts::default(),
+    });
+    let halves = scored(json!({"precision": "float16"}));
+    for (list, wanted) in halves[0].as_fixed_size_list().iter().zip(&vectors) {
+        let list = list.unwrap();
+        let found = list.as_primitive::<Float16Type>().values();
+        assert!(found.iter().zip(wanted).all(|(a, b)| *a == half::f16::from_f32(*b)));
+    }
+    let whole = scored(json!({"precision": "int8"}));
+    let scales = whole[1].as_primitive::<Float32Type>().values();
+    for ((list, scale), wanted) in whole[0].as_fixed_size_list().iter().zip(scales).zip(&vectors) {
+        let list = list.unwrap();
+        let found = list.as_primitive::<Int8Type>().values();
+        assert_eq!(found.iter().map(|x| x.unsigned_abs()).max(), Some(127));
+        let back: Vec<f32> = found.iter().map(|x| f32::from(*x) * scale).collect();
+        assert!(cosine(&back, wanted) > 0.999_9, "{back:?} for {wanted:?}");
+    }
+    // What half a float cannot hold is a reject, not an infinity.
+    let output = output::Output::Embedding(nightshift_core::plan::Precision::Float16);
+    assert!(output.holds(65_504.0) && !output.holds(70_000.0) && !output.holds(f32::NAN));
 }
 
 /// The error of loading, with its sources, for a model that `change` spoilt.

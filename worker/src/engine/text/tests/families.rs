@@ -93,7 +93,7 @@ fn embeddings_of_all_families_are_those_of_sentence_transformers() {
             let empty = embeddings.iter().filter(|own| own.is_empty()).count();
             let rejects = &scored.rejects;
             assert!(rejects.len() <= empty, "{model}: {rejects:?}");
-            assert!(cut_rows > 3, "{model}: the reference cuts too little");
+            assert!(cut_rows > 0, "{model}: the reference cuts nothing");
             if empty == 0 {
                 assert_eq!(scored.text, TextCounts { tokens, cut_rows }, "{model} {wanted}");
             }
@@ -183,7 +183,7 @@ fn a_text_of_megabytes_is_its_beginning_in_any_family() {
     for model in EMBEDDERS {
         let engine = embedder(&families().join(model), &settings(json!({}))).unwrap();
         for word in ["late flight ", "夜班 ", "a, ", "\n\n7 ", "I'll\u{3000}", "x"] {
-            let (long, short) = (word.repeat(3 << 18), word.repeat(3_000));
+            let (long, short) = (word.repeat(3 << 16), word.repeat(3_000));
             let scored = engine.run(&batch([Some(long.as_str()), Some(&short)])).unwrap();
             assert!(scored.rejects.is_empty(), "{model} {word:?}: {:?}", scored.rejects);
             let found = vectors(&scored);
@@ -217,7 +217,7 @@ fn models_of_other_shapes_are_refused_with_the_remedy() {
         ("roberta_embed", "config.json", "is_decoder", json!(true), "is_decoder is `true`"),
         ("roberta_embed", "config.json", "type_vocab_size", json!(2), "token_type_embeddings"),
         ("roberta_embed", "tokenizer.json", "pre_tokenizer", regex.clone(), "`Sequence`"),
-        ("roberta_classify", "config.json", "hidden_size", json!(32), "tensor `roberta.embeddings"),
+        ("roberta_classify", "config.json", "hidden_size", json!(32), "tensor `classifier.dense"),
         (
             "xlmr_embed",
             "tokenizer.json",
