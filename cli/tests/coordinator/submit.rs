@@ -7,7 +7,7 @@ use nightshift_proto::runs::start::{StartRun, StartedRun};
 use nightshift_proto::runs::status::RunState;
 use tonic::Status;
 
-use crate::fixtures::{Spec, TEXT, ask, ended, fits, going, json, of, plain, started};
+use crate::fixtures::{Spec, TEXT, ask, ended, fits, going, json, of, plain, started, was_done};
 use crate::server::{Call, Script, Server};
 
 fn starts(server: &Server) -> Vec<StartRun> {
@@ -31,7 +31,8 @@ fn by_day(start: &StartRun) -> StartedRun {
 
 #[test]
 fn each_date_is_started_once_and_its_run_is_named() {
-    let server = Server::start(Script::default().start(|start, _| Ok(by_day(&start))));
+    let server =
+        Server::start(Script::default().get(was_done).start(|start, _| Ok(by_day(&start))));
     let spec = Spec::new();
     let words = ["submit", &spec.path(), "--dates", "2013-01-01..2013-01-03"];
     let done = ask(&server, &words).run().expect(0);
@@ -62,7 +63,8 @@ fn each_date_is_started_once_and_its_run_is_named() {
 
 #[test]
 fn the_result_is_json_for_scripts() {
-    let server = Server::start(Script::default().start(|start, _| Ok(by_day(&start))));
+    let server =
+        Server::start(Script::default().get(was_done).start(|start, _| Ok(by_day(&start))));
     let spec = Spec::new();
     let words = ["submit", &spec.path(), "--dates", "2013-01-01..2013-01-03"];
     let done = ask(&server, &words).args(["--output-format", "json"]).run().expect(0);
@@ -128,14 +130,13 @@ fn a_start_that_is_repeated_has_the_same_id() {
 
 #[test]
 fn a_date_without_input_does_not_keep_the_others_back() {
-    let server =
-        Server::start(Script::default().start(
-            |start, _| match start.partition.to_string().as_str() {
-                "2013-01-02" => Err(Status::not_found("no input at /data/date=2013-01-02")),
-                "2013-01-04" => Err(Status::not_found("no input there")),
-                _ => Ok(by_day(&start)),
-            },
-        ));
+    let server = Server::start(Script::default().get(was_done).start(|start, _| {
+        match start.partition.to_string().as_str() {
+            "2013-01-02" => Err(Status::not_found("no input at /data/date=2013-01-02")),
+            "2013-01-04" => Err(Status::not_found("no input there")),
+            _ => Ok(by_day(&start)),
+        }
+    }));
     let spec = Spec::new();
     let words = ["submit", &spec.path(), "--dates", "2013-01-01..2013-01-05"];
     let done = ask(&server, &words).run().expect(66);

@@ -9,6 +9,7 @@ use tonic::Status;
 
 use crate::fixtures::{
     Spec, ask, ended, fits, found, going, json, nightshift, of, plain, show, started, verdict,
+    was_done,
 };
 use crate::server::{Call, Frame, Script, Server, listener};
 
@@ -28,6 +29,7 @@ fn starting() -> Script {
 #[test]
 fn the_end_is_the_table_of_a_run_on_this_machine() {
     let script = starting()
+        .get(was_done)
         .start(|start, _| {
             let run = of(start.partition);
             match start.partition.to_string().as_str() {
