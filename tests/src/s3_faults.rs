@@ -89,11 +89,6 @@ impl Request {
             && ["list-type=2", "comp=list"].iter().any(|word| self.target.contains(word))
     }
 
-    /// Whether it lists input: what comes a moment late to that is not planned, and no fault.
-    pub fn is_input_listing(&self) -> bool {
-        self.is_listing() && self.target.contains("prefix=in")
-    }
-
     /// Whether it makes one object of the parts of an upload.
     pub fn completes_upload(&self) -> bool {
         self.method == "POST" && self.target.contains("uploadId=")
