@@ -63,8 +63,7 @@ fn rotated(
             .count(),
         0
     );
-    let late = *late.lock().unwrap();
-    late
+    *late.lock().unwrap()
 }
 
 fn lake() -> Lake {
