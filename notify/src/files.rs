@@ -8,15 +8,14 @@ use nightshift_storage::location::local_path;
 
 use crate::error::NotTold;
 
-/// Puts `bytes` at `folder`/`below`/`name` in one step: whoever reads the file sees all of it or
-/// what was there before. Blocks.
-pub(crate) fn replace(folder: &str, below: &str, name: &str, bytes: &[u8]) -> Result<(), NotTold> {
-    let directory = local_path(folder).map_err(NotTold::Place)?.join(below);
+/// Puts `bytes` at `directory`/`name` in one step: whoever reads the file sees all of it or what
+/// was there before. Blocks.
+pub(crate) fn replace(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), NotTold> {
     let path = directory.join(name);
     // Of this process alone, so that two that report the same run do not mix their bytes.
     let draft = directory.join(format!(".{name}.{}", std::process::id()));
     let written = || -> io::Result<()> {
-        std::fs::create_dir_all(&directory)?;
+        std::fs::create_dir_all(directory)?;
         let mut file = File::create(&draft)?;
         file.write_all(bytes)?;
         file.sync_all()?;
@@ -70,10 +69,10 @@ mod tests {
     #[test]
     fn a_file_is_replaced_and_leaves_no_draft() {
         let home = tempfile::tempdir().unwrap();
-        let folder = home.path().join("a b").display().to_string();
+        let folder = home.path().join("a b/run-1");
         for text in ["first", "second"] {
-            replace(&folder, "run-1", "report.json", text.as_bytes()).unwrap();
-            let path = home.path().join("a b/run-1/report.json");
+            replace(&folder, "report.json", text.as_bytes()).unwrap();
+            let path = folder.join("report.json");
             assert_eq!(std::fs::read_to_string(path).unwrap(), text);
         }
         let left = std::fs::read_dir(home.path().join("a b/run-1")).unwrap().count();
@@ -121,7 +120,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("file");
         std::fs::write(&file, "x").unwrap();
-        let refused = replace(&file.display().to_string(), "run", "report.json", b"x").unwrap_err();
+        let refused = replace(&file.join("run"), "report.json", b"x").unwrap_err();
         assert!(matches!(refused, NotTold::File { .. }), "{refused}");
         let refused = append("s3://bucket/x", b"x").unwrap_err();
         assert!(matches!(refused, NotTold::Place(_)), "{refused}");

@@ -11,6 +11,8 @@ use nightshift_core::report::page::{Places, page};
 use nightshift_core::report::telling::Channel;
 use nightshift_core::report::webhook::{Message, Secret, message_id};
 use nightshift_core::root::{Root, RootId};
+use nightshift_storage::location::{Location, locate};
+use nightshift_storage::replacing::replace_objects;
 use nightshift_storage::root::{Probed, Reader};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -150,11 +152,21 @@ async fn write_report<P: Planned + Sync>(
     let mut json = serde_json::to_vec_pretty(&full)?;
     json.push(b'\n');
     let run = plan.run().to_string();
-    blocking(move || {
-        files::replace(&folder, &run, REPORT_JSON, &json)?;
-        files::replace(&folder, &run, REPORT_HTML, html.as_bytes())
-    })
-    .await
+    match locate(&folder).map_err(NotTold::Place)? {
+        Location::Volume(folder) => {
+            let folder = folder.join(run);
+            blocking(move || {
+                files::replace(&folder, REPORT_JSON, &json)?;
+                files::replace(&folder, REPORT_HTML, html.as_bytes())
+            })
+            .await
+        }
+        Location::Bucket(place) => {
+            let objects = [(REPORT_JSON, json), (REPORT_HTML, html.into_bytes())];
+            let objects = objects.map(|(name, bytes)| (format!("{run}/{name}"), bytes.into()));
+            Ok(replace_objects(&place, objects).await?)
+        }
+    }
 }
 
 /// The secret that signs messages, if there is to be one.

@@ -30,6 +30,7 @@ use tokio::runtime::Handle;
 use crate::error::StoreError;
 
 mod client;
+mod pieces;
 mod plain;
 mod profile;
 mod rights;
@@ -37,6 +38,7 @@ pub(crate) mod upload;
 mod uploads;
 
 pub(crate) use client::request_max;
+pub(crate) use pieces::Pieces;
 pub(crate) use plain::is_no_bucket;
 use rights::Act;
 use uploads::Uploads;
@@ -68,7 +70,8 @@ impl Bucket {
     /// # Errors
     /// [`StoreError::Settings`] if the variables of its store do not fit together.
     pub(crate) fn open(place: &BucketPlace) -> Result<Arc<Self>, StoreError> {
-        let client::Clients { patient, single, uploads } = client::connect(place)?;
+        let client::Clients { patient, single, uploads } =
+            client::connect(place, client::Wait::Whole)?;
         let below = |store| PrefixStore::new(store, ObjectPath::from(place.prefix.as_str()));
         Ok(Arc::new(Self {
             place: place.clone(),

@@ -13,6 +13,7 @@
 //! 7. [`publish`]: with the permit that its record gives, they get their visible names.
 //! 8. [`concluding`]: when every shard is decided, the final and the report are made; with a gate,
 //!    files become visible after it, or after a person's approval ([`releasing`]).
+//!    [`replacing`]: reports go where the spec wants them.
 //! 9. [`verifying`] judges what is there; [`collecting`] removes what has had its time.
 //!
 //! Underneath, `settling` performs the decisions of [`nightshift_core::settle`], `volume` makes
@@ -37,6 +38,7 @@ pub mod staged;
 pub mod publish;
 pub mod concluding;
 pub mod releasing;
+pub mod replacing;
 pub mod collecting;
 pub mod verifying;
 pub mod error;

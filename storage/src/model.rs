@@ -14,9 +14,9 @@
 //! with every file that [`is_model_file`](nightshift_core::model::is_model_file) takes, in order of
 //! names (`LC_ALL=C`).
 //!
-//! In the order of a fetch: `settings` says how stores are reached, `finding` asks the right one, `hub`, `registry` and `s3` find
-//! the files (over `http`, with `patience`), `download` takes one, `cache` keeps them, `folder` and
-//! `memo` hash what is there.
+//! In the order of a fetch: `settings` says how stores are reached, `finding` asks the right one,
+//! `hub`, `registry` and `bucket` find the files (over `http`, with `patience`), `download` takes
+//! one, `cache` keeps them, `folder` and `memo` hash what is there.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,7 @@ use nightshift_core::ids::Digest;
 use nightshift_core::model::{ModelUri, PinnedModel};
 use nightshift_core::plan::{ModelFile, ModelIdentity};
 
+mod bucket;
 mod cache;
 mod download;
 mod error;
@@ -37,7 +38,6 @@ mod hub;
 mod memo;
 mod patience;
 mod registry;
-mod s3;
 mod settings;
 mod source;
 

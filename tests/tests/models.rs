@@ -1,4 +1,4 @@
-//! Models that come from a Hub, from an MLflow registry and from S3, through the programs that
+//! Models that come from a Hub, from an MLflow registry and from buckets, through the programs that
 //! people use.
 #![allow(
     clippy::unwrap_used,
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use nightshift_tests::bench::{Bench, SpecText};
 use nightshift_tests::binaries::example_model;
+use nightshift_tests::bucket_server::{BucketServer, Kind};
 use nightshift_tests::cluster::{Cluster, Setting};
 use nightshift_tests::hub::{Files, Hub};
 use nightshift_tests::process::{Finished, Program};
@@ -204,4 +205,49 @@ fn a_model_may_lie_in_s3() {
     let missing = self::bench("s3://models/delay/v4");
     let refused = with(missing.run(), &environment).run().expect(78);
     assert!(refused.stderr.contains("there is no s3://models/delay/v4"), "{refused}");
+}
+
+#[test]
+fn a_model_may_lie_in_a_bucket_of_google_or_azure() {
+    for kind in [Kind::Gcs, Kind::Azure] {
+        let server = BucketServer::start(kind);
+        server.put("models", "delay/v3", &example_model());
+        let uri = |version: &str| format!("{}://models/delay/{version}", kind.scheme());
+        let bench = bench(&uri("v3"));
+        let environment = environment(&bench, server.environment());
+        let ran = with(bench.run(), &environment).run().expect(0);
+        for canary in server.canaries() {
+            assert!(!format!("{ran}").contains(&canary), "{ran}");
+        }
+        let model = &plan(&bench, "flights-all-g1")["model"];
+        assert_eq!(model["digest"], digest_of(&example_model()));
+        assert!(model["pinned"]["objects"][0]["etag"].is_string(), "{model}");
+
+        let missing = self::bench(&uri("v4"));
+        let refused = with(missing.run(), &environment).run().expect(78);
+        let told = format!("there is no {}", uri("v4"));
+        assert!(refused.stderr.contains(&told), "{refused}");
+    }
+}
+
+#[test]
+fn a_model_that_was_replaced_in_its_bucket_is_not_taken_for_the_planned_one() {
+    for kind in [Kind::Gcs, Kind::Azure] {
+        let server = BucketServer::start(kind);
+        server.put("models", "delay", &example_model());
+        let bench = Bench::dated(&SpecText::default(), &DATES[..1], ROWS);
+        let dated =
+            SpecText { input: "in/date={date}/*.parquet".to_owned(), ..SpecText::default() };
+        let example = example_model().display().to_string();
+        let uri = format!("{}://models/delay", kind.scheme());
+        bench.write_spec(&dated.yaml().replace(&example, &uri));
+        let environment = environment(&bench, server.environment());
+        let cluster = Cluster::start_with(bench, Setting::default(), environment);
+        cluster.submit(DATES[0]);
+        server.put("models", "delay", &changed_model(&cluster.bench().path("other")));
+        let cache = cluster.bench().path("other-cache");
+        let worker = cluster.worker().env("NIGHTSHIFT_MODEL_CACHE", cache).run();
+        assert_ne!(worker.code(), Some(0), "{worker}");
+        assert!(worker.stderr.contains("replaced since the run was planned"), "{worker}");
+    }
 }

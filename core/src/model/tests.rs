@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::place::{BucketKind, BucketPlace};
 
 fn parse(text: &str) -> ModelUri {
     text.parse().unwrap()
@@ -14,8 +15,14 @@ fn refused(text: &str) -> String {
 fn every_scheme_is_read() {
     assert_eq!(parse("/m/v3"), ModelUri::Folder("/m/v3".to_owned()));
     assert_eq!(parse("file:///m/v3"), ModelUri::Folder("file:///m/v3".to_owned()));
-    let (bucket, prefix) = ("models".to_owned(), "delay/v3".to_owned());
-    assert_eq!(parse("s3://models/delay/v3/"), ModelUri::S3(S3Prefix { bucket, prefix }));
+    for (text, kind) in [
+        ("s3://models/delay/v3/", BucketKind::S3),
+        ("gs://models/delay/v3", BucketKind::Gcs),
+        ("az://models/delay/v3", BucketKind::Azure),
+    ] {
+        let (bucket, prefix) = ("models".to_owned(), "delay/v3".to_owned());
+        assert_eq!(parse(text), ModelUri::Bucket(BucketPlace { kind, bucket, prefix }));
+    }
     let hub = |revision: Option<&str>, folder: Option<&str>| {
         let (repository, revision) = ("org/na.me".to_owned(), revision.map(str::to_owned));
         ModelUri::Hub(HubModel { repository, revision, folder: folder.map(str::to_owned) })
@@ -44,10 +51,12 @@ fn every_scheme_is_read() {
 fn what_names_no_model_says_what_to_write() {
     for (text, says) in [
         ("", "name the folder"),
-        ("gs://b/m", "`gs:` is not supported; use a path, file://, s3://"),
+        ("wasb://b/m", "`wasb:` is not supported; use a path, file://, s3://"),
+        ("gs://models", "gs://"),
+        ("az://", "az://lake"),
         ("s3://models", "s3://bucket/prefix"),
         ("s3://b!/m", "a bucket has 3 to 63"),
-        ("s3://models/a/../b", "without empty steps"),
+        ("s3://models/a/../b", "its prefix has an empty step"),
         ("hf://gpt2", "hf://org/name@revision"),
         ("hf://datasets/org/name", "a model repository reads"),
         ("hf://org/../x", "use letters, digits"),
@@ -68,6 +77,8 @@ fn credentials_are_refused_and_not_repeated() {
     for text in [
         "s3://AKIA:canary@bucket/m",
         "s3://bucket/m?X-Amz-Signature=canary",
+        "gs://bucket/m?token=canary",
+        "az://bucket/m?sv=2026&sig=canary",
         "hf://user:canary@huggingface.co/org/name",
         "hf://org/name?token=canary",
     ] {
@@ -123,6 +134,7 @@ fn addresses_that_hand_out_credentials_are_refused() {
 
 #[test]
 fn a_pinned_model_is_stored_and_read_again() {
+    let place = |kind| BucketPlace { kind, bucket: "b".into(), prefix: "p".into() };
     let objects = vec![ObjectVersion {
         name: "config.json".into(),
         etag: Some("\"e\"".into()),
@@ -142,10 +154,8 @@ fn a_pinned_model_is_stored_and_read_again() {
             },
             "models:/d/3",
         ),
-        (
-            PinnedModel::S3 { bucket: "b".into(), prefix: "p".into(), objects },
-            "1 objects of s3://b/p",
-        ),
+        (PinnedModel::in_bucket(place(BucketKind::S3), objects.clone()), "1 objects of s3://b/p"),
+        (PinnedModel::in_bucket(place(BucketKind::Azure), objects), "1 objects of az://b/p"),
     ] {
         let stored = serde_json::to_string(&pinned).unwrap();
         assert_eq!(serde_json::from_str::<PinnedModel>(&stored).unwrap(), pinned, "{stored}");

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::place::{BucketKind, BucketPlace, InvalidPlace, Place};
+
 /// Longest reference in bytes; Linux's `PATH_MAX`.
 const URI_MAX_BYTES: usize = 4096;
 
@@ -16,21 +18,12 @@ const REGISTERED_NAME_MAX_BYTES: usize = 256;
 pub enum ModelUri {
     /// A folder on a volume: a path, or a `file://` URI.
     Folder(String),
-    /// `s3://bucket/prefix`.
-    S3(S3Prefix),
+    /// `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`.
+    Bucket(BucketPlace),
     /// `hf://org/name[@revision][/folder]`.
     Hub(HubModel),
     /// `models:/name@alias[/folder]` or `models:/name/version[/folder]`.
     Registry(RegisteredModel),
-}
-
-/// Objects of an S3 bucket whose keys begin alike.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct S3Prefix {
-    /// The bucket.
-    pub bucket: String,
-    /// What keys begin with, without slashes at its ends.
-    pub prefix: String,
 }
 
 /// A model repository of the Hugging Face Hub.
@@ -74,7 +67,9 @@ pub enum InvalidModelUri {
     #[error("it has more than {URI_MAX_BYTES} bytes; shorten it")]
     TooLong,
     /// A store that is not known.
-    #[error("`{scheme}:` is not supported; use a path, file://, s3://, hf:// or models:/")]
+    #[error(
+        "`{scheme}:` is not supported; use a path, file://, s3://, gs://, az://, hf:// or models:/"
+    )]
     Scheme {
         /// Its scheme.
         scheme: String,
@@ -86,6 +81,12 @@ pub enum InvalidModelUri {
     Credentials {
         /// Environment variables to use instead.
         instead: &'static str,
+    },
+    /// The text names no prefix of a bucket.
+    #[error("{problem}; {}", .problem.remedy())]
+    Bucket {
+        /// Why not.
+        problem: InvalidPlace,
     },
     /// The text does not have the shape of its scheme.
     #[error("it does not read {shape}")]
@@ -105,7 +106,7 @@ pub enum InvalidModelUri {
     },
 }
 
-const S3_SHAPE: &str = "s3://bucket/prefix, as in s3://models/delay/v3";
+const BUCKET_SHAPE: &str = "s3://bucket/prefix (or gs://, az://), as in s3://models/delay/v3";
 const HUB_SHAPE: &str = "hf://org/name@revision, as in hf://BAAI/bge-small-en-v1.5@main";
 const REGISTRY_SHAPE: &str =
     "models:/name@alias or models:/name/version, as in models:/delay@champion";
@@ -139,7 +140,9 @@ impl FromStr for ModelUri {
             return registered(rest).map(Self::Registry);
         }
         match text.split_once("://") {
-            Some(("s3" | "s3a", rest)) => s3(rest).map(Self::S3),
+            Some((scheme, _)) if BucketKind::of_scheme(scheme).is_some() => {
+                in_bucket(text).map(Self::Bucket)
+            }
             Some(("hf", rest)) => hub(rest).map(Self::Hub),
             Some(("file", _)) | None => Ok(Self::Folder(text.to_owned())),
             Some((scheme, _)) => Err(InvalidModelUri::Scheme { scheme: clip(scheme) }),
@@ -151,7 +154,7 @@ impl fmt::Display for ModelUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder(path) => f.write_str(path),
-            Self::S3(S3Prefix { bucket, prefix }) => write!(f, "s3://{bucket}/{prefix}"),
+            Self::Bucket(place) => place.fmt(f),
             Self::Hub(HubModel { repository, revision, folder }) => {
                 write!(f, "hf://{repository}")?;
                 if let Some(revision) = revision {
@@ -176,26 +179,26 @@ pub(super) fn write_folder(f: &mut fmt::Formatter<'_>, folder: Option<&str>) -> 
 
 // === parsing ===
 
-fn s3(rest: &str) -> Result<S3Prefix, InvalidModelUri> {
-    let instead = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
-    let (bucket, prefix) =
-        rest.split_once('/').ok_or(InvalidModelUri::Shape { shape: S3_SHAPE })?;
-    no_credentials(bucket, prefix, instead)?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    if !(3..=63).contains(&bucket.len()) || !bucket.chars().all(plain) {
-        let remedy = "a bucket has 3 to 63 letters, digits, dots and `-`";
-        return Err(part("the bucket", bucket, remedy));
+fn in_bucket(text: &str) -> Result<BucketPlace, InvalidModelUri> {
+    let place = text.parse::<Place>().map_err(|problem| InvalidModelUri::Bucket { problem })?;
+    let Place::Bucket(place) = place else {
+        return Err(InvalidModelUri::Shape { shape: BUCKET_SHAPE });
+    };
+    if place.prefix.is_empty() {
+        return Err(InvalidModelUri::Shape { shape: BUCKET_SHAPE });
     }
-    let prefix = prefix.trim_matches('/');
-    if prefix.is_empty() {
-        return Err(InvalidModelUri::Shape { shape: S3_SHAPE });
+    if place.prefix.contains('?') {
+        let problem = InvalidPlace::Credentials { kind: place.kind };
+        return Err(InvalidModelUri::Bucket { problem });
     }
-    Ok(S3Prefix { bucket: bucket.to_owned(), prefix: steps("the prefix", prefix)? })
+    Ok(place)
 }
 
 fn hub(rest: &str) -> Result<HubModel, InvalidModelUri> {
     let shape = || InvalidModelUri::Shape { shape: HUB_SHAPE };
-    no_credentials("", rest, "HF_TOKEN")?;
+    if rest.contains('?') {
+        return Err(InvalidModelUri::Credentials { instead: "HF_TOKEN" });
+    }
     let (org, rest) = rest.split_once('/').ok_or_else(shape)?;
     if org.contains('@') {
         // `hf://user:token@host/…` has the shape of a URI with credentials.
@@ -283,18 +286,6 @@ fn steps(what: &'static str, text: &str) -> Result<String, InvalidModelUri> {
         return Err(part(what, text, "write it without empty steps, `.`, `..`, `?` and `#`"));
     }
     Ok(text.to_owned())
-}
-
-/// Refuses `user:password@host` and signed URLs, without repeating them.
-fn no_credentials(
-    authority: &str,
-    rest: &str,
-    instead: &'static str,
-) -> Result<(), InvalidModelUri> {
-    if authority.contains('@') || rest.contains('?') {
-        return Err(InvalidModelUri::Credentials { instead });
-    }
-    Ok(())
 }
 
 fn part(part: &'static str, text: &str, remedy: &'static str) -> InvalidModelUri {

@@ -18,11 +18,11 @@ const VARIABLE_PREFIX: &str = "NIGHTSHIFT_";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reporting {
-    /// The input as the spec names it, an absolute path or pattern.
+    /// The input as the spec names it: an absolute path or pattern, or one in a bucket.
     pub input: String,
-    /// The output root, an absolute path.
+    /// The output root: an absolute path, or a prefix of a bucket.
     pub output: String,
-    /// Folder for `report.json` and `report.html`, an absolute path.
+    /// Folder for `report.json` and `report.html`: an absolute path, or a prefix of a bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
     /// Who gets a message when the run has its verdict.

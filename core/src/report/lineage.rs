@@ -14,6 +14,7 @@ use super::{InputSummary, Report};
 use crate::conclusion::FinalState;
 use crate::ids::{Partition, RunId};
 use crate::layout::Prefix;
+use crate::place::{BucketPlace, Place};
 use crate::plan::{Lineage, Planned, Reporting};
 use crate::record::MESSAGE_MAX_CHARS;
 use crate::root::RootId;
@@ -100,15 +101,16 @@ impl Events<'_> {
     }
 
     fn input(&self, run: &RunId, input: &InputSummary) -> Value {
-        let name = dataset(&self.reporting.input, run.partition);
-        let mut facets = Map::from_iter([("dataSource".to_owned(), data_source(&name))]);
+        let Dataset { namespace, name, source } =
+            Dataset::at(&self.reporting.input, Some(run.partition));
+        let mut facets = Map::from_iter([("dataSource".to_owned(), source)]);
         if !self.lineage.columns.is_empty() {
             let fields = json!({ "fields": self.lineage.columns });
             facets.insert("schema".into(), facet("1-2-0", "SchemaDatasetFacet", fields));
         }
         let read = json!({ "rowCount": input.rows, "size": input.bytes, "fileCount": input.files });
         json!({
-            "namespace": "file",
+            "namespace": namespace,
             "name": name,
             "facets": facets,
             "inputFacets": {
@@ -118,14 +120,14 @@ impl Events<'_> {
     }
 
     fn output(&self, run: &RunId, ended: Option<&Report>) -> Value {
-        let name = &self.reporting.output;
+        let Dataset { namespace, name, source } = Dataset::at(&self.reporting.output, None);
         let visible = Prefix::Visible(run.partition, run.generation).path();
         let version = json!({ "datasetVersion": visible });
         let mut output = json!({
-            "namespace": "file",
+            "namespace": namespace,
             "name": name,
             "facets": {
-                "dataSource": data_source(name),
+                "dataSource": source,
                 "version": facet("1-0-1", "DatasetVersionDatasetFacet", version),
             },
         });
@@ -161,13 +163,43 @@ fn facet(version: &str, name: &str, fields: Value) -> Value {
     facet
 }
 
-fn data_source(path: &str) -> Value {
-    // The base is a constant that parses; without it there is no `uri`, which may be left out.
-    let uri = Url::parse("file:///").ok().map(|mut url| {
-        url.set_path(path);
-        url.to_string()
-    });
-    facet("1-0-1", "DatasourceDatasetFacet", json!({ "name": "file", "uri": uri }))
+/// Data as OpenLineage names it: the store, and what it is called there. Files are of the
+/// namespace `file` and have an absolute path; objects are of `s3://bucket`, and so on, and have
+/// a key.
+struct Dataset {
+    namespace: String,
+    name: String,
+    /// The facet `dataSource`.
+    source: Value,
+}
+
+impl Dataset {
+    /// The data at `place`; of an input, what is before any part that is of one date alone.
+    fn at(place: &str, date_of: Option<Partition>) -> Self {
+        let steps = |path: &str| match date_of {
+            Some(partition) => whole_steps(path, partition),
+            None => path.to_owned(),
+        };
+        if let Ok(Place::Bucket(BucketPlace { kind, bucket, prefix })) = place.parse() {
+            let (namespace, name) = (format!("{}://{bucket}", kind.scheme()), steps(&prefix));
+            let uri = format!("{namespace}/{name}");
+            return Self { source: data_source(&namespace, Some(uri)), namespace, name };
+        }
+        let name = match date_of {
+            Some(_) => format!("/{}", steps(place)),
+            None => place.to_owned(),
+        };
+        // The base is a constant that parses; without it there is no `uri`, which may be left out.
+        let uri = Url::parse("file:///").ok().map(|mut url| {
+            url.set_path(&name);
+            url.to_string()
+        });
+        Self { namespace: "file".to_owned(), source: data_source("file", uri), name }
+    }
+}
+
+fn data_source(name: &str, uri: Option<String>) -> Value {
+    facet("1-0-1", "DatasourceDatasetFacet", json!({ "name": name, "uri": uri }))
 }
 
 /// The day that a run is about.
@@ -184,9 +216,9 @@ fn nominal_time(partition: Partition) -> Option<Value> {
     Some(facet("1-0-1", "NominalTimeRunFacet", time))
 }
 
-/// The data set that an input pattern is a part of: the path up to the first step that has a
+/// The steps that an input pattern has for every date: those before the first that has a
 /// wildcard, a `key=value` or the date in it, so that every date is of the same data set.
-fn dataset(input: &str, partition: Partition) -> String {
+fn whole_steps(input: &str, partition: Partition) -> String {
     let date = match partition {
         Partition::All => None,
         Partition::Date(date) => Some(date.to_string()),
@@ -196,7 +228,7 @@ fn dataset(input: &str, partition: Partition) -> String {
     };
     let steps = input.split('/').filter(|step| !step.is_empty());
     let kept: Vec<&str> = steps.take_while(|step| !partial(step)).collect();
-    format!("/{}", kept.join("/"))
+    kept.join("/")
 }
 
 /// Why a run is not complete.

@@ -1,11 +1,12 @@
 //! `spec.report`: who is told of a run, and its places for one partition.
 
-use super::bind::{absolute, place as absolute_place};
+use super::bind::place as absolute_place;
 use super::overlap::overlaps;
 use super::{Spec, SpecError, Template};
 use crate::endpoint::Endpoint;
 use crate::ids::Partition;
 use crate::layout;
+use crate::place::BucketKind;
 use crate::plan::{Lineage, LineageTarget, Reporting, Webhook};
 
 /// `spec.report`, checked.
@@ -59,14 +60,15 @@ impl Spec {
         let version = self.model.version.as_deref().unwrap_or_default();
         let place = |template: &Template, field: &str| {
             let text = template.fill(&self.name, partition, version);
-            outside(base, &text, &pattern, output).map_err(|(problem, remedy)| SpecError {
+            let error = |(problem, remedy): (String, &str)| SpecError {
                 file: file.to_owned(),
                 line: 1,
                 column: 1,
                 field: field.to_owned(),
                 problem,
                 remedy: remedy.to_owned(),
-            })
+            };
+            outside(base, &text, &pattern, output).map_err(error)
         };
         let folder = uri.as_ref().map(|uri| place(uri, "spec.report.uri")).transpose()?;
         let lineage = match lineage {
@@ -75,7 +77,11 @@ impl Spec {
                 Some((LineageTarget::Url(url.clone()), namespace))
             }
             Some(LineageSpec { target: LineagePlace::File(path), namespace }) => {
-                Some((LineageTarget::File(place(path, "spec.report.lineage.uri")?), namespace))
+                let field = "spec.report.lineage.uri";
+                Some((
+                    LineageTarget::File(on_a_volume(place(path, field)?, file, field)?),
+                    namespace,
+                ))
             }
         };
         let lineage = lineage.map(|(target, namespace)| Lineage {
@@ -91,18 +97,31 @@ impl Spec {
     }
 }
 
-/// `text` as an absolute path, if it lies neither where the input `pattern` is read nor among
-/// the documents of `output`; else the problem and the remedy.
+/// `place` if it is a path: nothing can be added to an object.
+fn on_a_volume(place: String, file: &str, field: &str) -> Result<String, SpecError> {
+    match BucketKind::of(&place) {
+        None => Ok(place),
+        Some(_) => Err(SpecError {
+            file: file.to_owned(),
+            line: 1,
+            column: 1,
+            field: field.to_owned(),
+            problem: format!("a line cannot be added to {place}"),
+            remedy: "name a file on a volume, or a service with `url:`".to_owned(),
+        }),
+    }
+}
+
+/// `text` as an absolute path or a place in a bucket, if it lies neither where the input `pattern`
+/// is read nor among the documents of `output`; else the problem and the remedy.
 fn outside(
     base: &str,
     text: &str,
     pattern: &str,
     output: &str,
 ) -> Result<String, (String, &'static str)> {
-    let path = absolute(base, text).map_err(|scheme| {
-        let problem = format!("`{scheme}://` is not supported by this version");
-        (problem, "name a path, or file:///…")
-    })?;
+    let path =
+        absolute_place(base, text).map_err(|invalid| (invalid.to_string(), invalid.remedy()))?;
     if overlaps(pattern, &path) {
         let problem = format!("{path} lies where the input {pattern} is read");
         return Err((problem, "choose a place outside the input"));

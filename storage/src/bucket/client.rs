@@ -43,14 +43,23 @@ pub(super) struct Clients {
     pub(super) uploads: Uploads,
 }
 
+/// What ends a request that is not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// The time that it takes with its body.
+    Whole,
+    /// The time without another byte: its body may be of any size.
+    Silence,
+}
+
 /// The clients of the bucket of `place`. They share their credentials.
 ///
 /// # Errors
 /// [`StoreError::Settings`] if the variables of the store do not fit together.
-pub(super) fn connect(place: &BucketPlace) -> Result<Clients, StoreError> {
+pub(super) fn connect(place: &BucketPlace, wait: Wait) -> Result<Clients, StoreError> {
     crate::model::use_ring();
     let reached =
-        Reached { place, plain: check_endpoints(place.kind)?, request_max: request_max()? };
+        Reached { place, plain: check_endpoints(place.kind)?, request_max: request_max()?, wait };
     match place.kind {
         BucketKind::S3 => s3::connect(&reached),
         BucketKind::Gcs => gcs::connect(&reached),
@@ -64,14 +73,17 @@ struct Reached<'a> {
     /// Without TLS.
     plain: bool,
     request_max: Duration,
+    wait: Wait,
 }
 
 impl Reached<'_> {
     fn options(&self) -> ClientOptions {
-        ClientOptions::new()
-            .with_allow_http(self.plain)
-            .with_connect_timeout(CONNECT_MAX)
-            .with_timeout(self.request_max)
+        let options =
+            ClientOptions::new().with_allow_http(self.plain).with_connect_timeout(CONNECT_MAX);
+        match self.wait {
+            Wait::Whole => options.with_timeout(self.request_max),
+            Wait::Silence => options.with_timeout_disabled().with_read_timeout(self.request_max),
+        }
     }
 
     /// What the client says of its settings.

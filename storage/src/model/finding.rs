@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use nightshift_core::model::{ModelUri, PinnedModel};
+use nightshift_core::model::{ModelUri, PinnedModel, PinnedObjects};
+use nightshift_core::place::BucketKind;
 
 use super::ModelError;
 use super::registry::{self, Place};
 use super::settings::ModelSettings;
 use super::source::{Found, ModelSource, model_files};
-use super::{hub, s3};
+use super::{bucket, hub};
 use crate::location::local_path;
 
 /// What a user's reference names now.
@@ -36,7 +37,7 @@ pub(super) async fn find(settings: &ModelSettings, uri: &ModelUri) -> Result<Tar
             let pinned = real.map(|path| PinnedModel::Folder { path: path.to_owned() });
             Ok(Target::Folder { folder, pinned, version: None })
         }
-        ModelUri::S3(place) => Ok(Target::Store(s3::find(settings, place).await?)),
+        ModelUri::Bucket(place) => Ok(Target::Store(bucket::find(settings, place).await?)),
         ModelUri::Hub(model) => Ok(Target::Store(hub::find(settings, model).await?)),
         ModelUri::Registry(model) => {
             let found = registry::find(settings, model).await?;
@@ -49,8 +50,8 @@ pub(super) async fn find(settings: &ModelSettings, uri: &ModelUri) -> Result<Tar
                     let source = Box::new(source);
                     Ok(Target::Store(Found { pinned, version, files, source }))
                 }
-                Place::S3(place) => {
-                    let found = s3::find(settings, &place).await?;
+                Place::Bucket(place) => {
+                    let found = bucket::find(settings, &place).await?;
                     Ok(Target::Store(Found { pinned, version, ..found }))
                 }
                 Place::Folder(path) => {
@@ -67,21 +68,23 @@ pub(super) fn source_of(
     settings: &ModelSettings,
     pinned: &PinnedModel,
 ) -> Result<PinnedSource, ModelError> {
+    let in_bucket = |kind, pinned: &PinnedObjects| {
+        let source = bucket::pinned(&pinned.place(kind), pinned.objects.clone())?;
+        Ok::<Box<dyn ModelSource>, ModelError>(Box::new(source))
+    };
     let source: Box<dyn ModelSource> = match pinned {
         PinnedModel::Folder { path } => return Ok(PinnedSource::Folder(PathBuf::from(path))),
         PinnedModel::Hub { repository, commit, folder } => {
             Box::new(hub::pinned(settings, repository, commit, folder.as_deref())?)
         }
-        PinnedModel::S3 { bucket, prefix, objects } => {
-            Box::new(s3::pinned(bucket, prefix, objects.clone())?)
-        }
+        PinnedModel::S3(pinned) => in_bucket(BucketKind::S3, pinned)?,
+        PinnedModel::Gcs(pinned) => in_bucket(BucketKind::Gcs, pinned)?,
+        PinnedModel::Azure(pinned) => in_bucket(BucketKind::Azure, pinned)?,
         PinnedModel::Registry { artifacts, .. } => {
             let what = pinned.to_string();
             match registry::place(artifacts) {
                 Ok(Place::Proxy(path)) => Box::new(registry::proxy(settings, &path, what)?),
-                Ok(Place::S3(place)) => {
-                    Box::new(s3::pinned(&place.bucket, &place.prefix, Vec::new())?)
-                }
+                Ok(Place::Bucket(place)) => Box::new(bucket::pinned(&place, Vec::new())?),
                 Ok(Place::Folder(path)) => {
                     return Ok(PinnedSource::Folder(real_folder(&path)?.1));
                 }

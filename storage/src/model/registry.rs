@@ -3,12 +3,13 @@
 //! Calls of its REST API: `registered-models/alias` and `model-versions/get` name the version,
 //! `model-versions/get-download-uri` says where its artifacts are, and `mlflow-artifacts/artifacts`
 //! lists and sends them where the server stands before their store. Artifacts may as well be in a
-//! folder that this host sees, or in S3.
+//! folder that this host sees, or in a bucket.
 
 use async_trait::async_trait;
 use nightshift_core::model::{
-    InvalidModelUri, ModelUri, PinnedModel, RegisteredModel, S3Prefix, Selector, is_model_folder,
+    InvalidModelUri, ModelUri, PinnedModel, RegisteredModel, Selector, is_model_folder,
 };
+use nightshift_core::place::BucketPlace;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -37,8 +38,8 @@ pub(super) enum Place {
     Proxy(String),
     /// In a folder that this host sees.
     Folder(String),
-    /// In S3.
-    S3(S3Prefix),
+    /// In a bucket.
+    Bucket(BucketPlace),
 }
 
 /// Artifacts that the server sends.
@@ -135,9 +136,9 @@ pub(super) fn place(artifacts: &str) -> Result<Place, String> {
         Ok(ModelUri::Folder(path)) if path.starts_with('/') || path.starts_with("file://") => {
             Ok(Place::Folder(path))
         }
-        Ok(ModelUri::S3(place)) => Ok(Place::S3(place)),
+        Ok(ModelUri::Bucket(place)) => Ok(Place::Bucket(place)),
         Ok(_) | Err(InvalidModelUri::Scheme { .. }) => Err(
-            "its artifacts are in a store that is not supported; use a server with `--serve-artifacts`, S3, or a volume".to_owned(),
+            "its artifacts are in a store that is not supported; use a server with `--serve-artifacts`, a bucket, or a volume".to_owned(),
         ),
         Err(error) => Err(format!("the place of its artifacts cannot be used: {error}")),
     }
@@ -243,7 +244,7 @@ mod tests {
         assert_eq!(place("mlflow-artifacts:/1/a/b"), Ok(Place::Proxy("1/a/b".to_owned())));
         assert_eq!(place("mlflow-artifacts:///1/a"), Ok(Place::Proxy("1/a".to_owned())));
         assert_eq!(place("/mlruns/1/a"), Ok(Place::Folder("/mlruns/1/a".to_owned())));
-        assert!(matches!(place("s3://bkt/1/a"), Ok(Place::S3(_))));
+        assert!(matches!(place("s3://bkt/1/a"), Ok(Place::Bucket(_))));
         for (artifacts, says) in [
             ("mlflow-artifacts://other:5000/1/a", "another server"),
             ("mlflow-artifacts:/1/../../etc", "no path"),

@@ -61,3 +61,31 @@ async fn a_store_that_does_not_answer_is_not_called_a_liar() {
         assert_eq!(error.class(), class, "{error}");
     }
 }
+
+/// Every create of a race is refused, whether one happened or none did.
+#[tokio::test]
+async fn a_race_over_a_network_that_tells_nobody_who_won_is_settled_by_what_is_stored() {
+    let truth = Fault { happens: true, sees: Seen::Truth };
+    let lost = Fault { happens: true, sees: Seen::Precondition412 };
+    let nothing = Fault { happens: false, sees: Seen::Conflict409 };
+    for ends in [vec![lost; RACERS], vec![nothing; RACERS]] {
+        let inner = Arc::new(InMemory::new());
+        let script = [truth, truth].into_iter().chain(ends);
+        let store = Faulty::new(inner.clone()).with_creates(script);
+        check(&store, "memory", Doubt::Settled, |_| std::future::ready(Ok(()))).await.unwrap();
+        assert_eq!(store.creates_left(), 0);
+        assert_eq!(left(&inner).await, 0);
+    }
+}
+
+/// A store that says "exists" of everything and stores nothing cannot hold a verdict.
+#[tokio::test]
+async fn a_store_that_refuses_every_create_of_a_race_is_refused() {
+    let truth = Fault { happens: true, sees: Seen::Truth };
+    let nothing = Fault { happens: false, sees: Seen::AlreadyExists };
+    let script = [truth, truth].into_iter().chain(vec![nothing; 200]);
+    let store = Faulty::new(Arc::new(InMemory::new())).with_creates(script);
+    let probed = check(&store, "memory", Doubt::Settled, |_| std::future::ready(Ok(())));
+    let error = probed.await.unwrap_err();
+    assert!(error.to_string().contains("create a probe object"), "{error}");
+}

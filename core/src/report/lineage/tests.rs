@@ -38,7 +38,23 @@ fn every_date_is_of_the_same_data_set() {
         ("/data/**/x.csv", "/data"),
         ("/*.csv", "/"),
     ] {
-        assert_eq!(dataset(input, partition), name);
+        let found = Dataset::at(input, Some(partition));
+        assert_eq!((found.namespace.as_str(), found.name.as_str()), ("file", name));
+    }
+}
+
+#[test]
+fn data_in_a_bucket_is_of_the_bucket() {
+    let partition: Partition = "2013-01-01".parse().unwrap();
+    for (place, date_of, namespace, name) in [
+        ("s3a://lake/flights/date=2013-01-01/", Some(partition), "s3://lake", "flights"),
+        ("gs://lake/*.csv", Some(partition), "gs://lake", ""),
+        ("az://lake/out/all", None, "az://lake", "out/all"),
+    ] {
+        let found = Dataset::at(place, date_of);
+        assert_eq!((found.namespace.as_str(), found.name.as_str()), (namespace, name));
+        assert_eq!(found.source["name"], namespace);
+        assert_eq!(found.source["uri"], format!("{namespace}/{name}"));
     }
 }
 

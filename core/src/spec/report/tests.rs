@@ -34,6 +34,12 @@ fn places_are_filled_in_and_absolute() {
 }
 
 #[test]
+fn reports_may_lie_in_a_bucket() {
+    let reporting = bound("{ uri: \"gs://lake/reports/{name}\" }").unwrap().reporting.unwrap();
+    assert_eq!(reporting.folder.as_deref(), Some("gs://lake/reports/flights"));
+}
+
+#[test]
 fn a_spec_that_names_nobody_tells_nobody() {
     assert_eq!(bound("{}").unwrap().reporting, None);
     let spec = Spec::parse("s.yaml", GOOD).unwrap();
@@ -44,7 +50,12 @@ fn a_spec_that_names_nobody_tells_nobody() {
 fn each_mistake_says_what_to_write() {
     for (report, said) in [
         (r#"{ uri: "a/../b" }"#, "s.yaml:9:18: spec.report.uri: `..` may not lead out of a folder"),
-        ("{ uri: s3://b/k }", "spec.report.uri: `s3://` is not supported by this version"),
+        ("{ uri: ftp://b/k }", "spec.report.uri: `ftp://` is not supported by this build"),
+        ("{ uri: s3://k:s@b/k }", "spec.report.uri: it holds credentials"),
+        (
+            "{ lineage: { uri: s3://lake/events.jsonl } }",
+            "spec.report.lineage.uri: a line cannot be added to s3://lake/events.jsonl",
+        ),
         (
             "{ uri: data/date=2013-01-01/r }",
             "lies where the input /w/data/date={date}/*.parquet is read",
