@@ -23,11 +23,11 @@ import json
 import os
 import pathlib
 import random
-import resource
 import shutil
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -75,11 +75,31 @@ def child(command, **more):
     """Seconds and peak bytes of a command, and what it printed."""
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **more)
+    # What the kernel says at the end counts this process, of which the child was a copy.
+    peaks = [0]
+    watcher = threading.Thread(target=watch, args=(process.pid, peaks))
+    watcher.start()
     out = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
+    status = process.wait()
+    seconds = time.perf_counter() - started
+    watcher.join()
     if status != 0:
         sys.exit(f"{command} ended with {status}")
-    return time.perf_counter() - started, usage.ru_maxrss * 1024, out
+    return seconds, peaks[-1], out
+
+
+def watch(pid, peaks):
+    """Appends the most bytes that the process had in memory so far, until it ends."""
+    while True:
+        try:
+            lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+        except OSError:
+            return
+        found = [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
+        if not found:
+            return
+        peaks.append(found[0] * 1024)
+        time.sleep(0.02)
 
 
 def nightshift(binary, model, dtype, texts, rows, workers=None):

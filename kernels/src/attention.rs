@@ -1,18 +1,13 @@
 //! Attention of the tokens of one sequence to one another.
 
-use std::ops::Range;
-
-use crate::matmul::{self, Finish, Left, Numbers, Out, PANEL, Right, TILE, product};
-use crate::rows::softmax;
+use crate::math::exp;
+use crate::matmul::{self, Finish, Left, Numbers, Out, PANEL, Panel, Right, product};
 use crate::simd::{Isa, Kernel, Simd};
 
 mod near;
 
+use near::NearScratch;
 pub use near::{Bias, Grouped, Near, attend_near};
-
-/// Queries whose scores are in memory at a time, so that memory grows with the length of a
-/// sequence and not with its square.
-const QUERIES: usize = 8 * TILE;
 
 /// How wide the parts of a row are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,22 +29,28 @@ impl Heads {
 #[derive(Debug)]
 pub struct Scratch<W = f32> {
     product: matmul::Scratch,
-    left: Left<W>,
-    keys: Right<W>,
-    values: Right<W>,
-    line: Vec<W>,
+    keys: Left<W>,
+    queries: Right<W>,
+    values: Left<W>,
+    weights: Right<W>,
     scores: Vec<f32>,
+    mixed: Vec<f32>,
+    line: Vec<W>,
+    near: NearScratch<W>,
 }
 
 impl<W> Default for Scratch<W> {
     fn default() -> Self {
         Self {
             product: matmul::Scratch::default(),
-            left: Left::default(),
-            keys: Right::default(),
-            values: Right::default(),
-            line: Vec::new(),
+            keys: Left::default(),
+            queries: Right::default(),
+            values: Left::default(),
+            weights: Right::default(),
             scores: Vec::new(),
+            mixed: Vec::new(),
+            line: Vec::new(),
+            near: NearScratch::default(),
         }
     }
 }
@@ -59,6 +60,11 @@ impl<W> Default for Scratch<W> {
 ///
 /// Each head is softmax(q kᵀ / √width) v, with products of words `W` and all else in floats. No token
 /// is masked: there is no padding.
+///
+/// A panel of queries is computed at a time, the keys as rows and the queries as columns: a
+/// register then holds the same key of many queries, sums go along registers, and weights come
+/// out in the order in which the product with the values reads them. Memory grows with the length
+/// of a sequence and not with its square.
 pub fn attend<W: Numbers>(
     isa: Isa,
     scratch: &mut Scratch<W>,
@@ -76,63 +82,80 @@ pub fn attend<W: Numbers>(
         qkv.get(token * stride + at..token * stride + at + width).unwrap_or_default()
     };
     let scale = 1.0 / (width as f32).sqrt();
-    let padded = tokens.div_ceil(PANEL) * PANEL;
-    let Scratch { product: sums, left, keys, values, line, scores } = scratch;
+    let Scratch { product: sums, keys, queries, values, weights, scores, mixed, line, .. } =
+        scratch;
     for head in 0..heads.count {
         let (query, key, value) = (head * width, hidden + head * width, 2 * hidden + head * width);
-        pack(keys, values, line, width, 0..tokens, |token| (part(token, key), part(token, value)));
-        for first in (0..tokens).step_by(QUERIES) {
-            let rows = QUERIES.min(tokens - first);
-            left.fill(isa, rows, width, scale, |row| part(first + row, query));
-            scores.clear();
-            scores.resize(rows * padded, 0.0);
-            let to = Out { numbers: scores, stride: padded, offset: 0 };
-            product(isa, sums, left, keys, Finish::Identity, to);
-            isa.run(Softmax { scores, padded, tokens });
-            left.fill(isa, rows, tokens, 1.0, |row| {
-                scores.get(row * padded..row * padded + tokens).unwrap_or_default()
-            });
-            let numbers = out.get_mut(first * hidden..).unwrap_or_default();
-            let to = Out { numbers, stride: hidden, offset: query };
-            product(isa, sums, left, values, Finish::Identity, to);
+        keys.fill(isa, tokens, width, scale, |token| part(token, key));
+        values.fill_steps(isa, width, tokens, |token| part(token, value));
+        for first in (0..tokens).step_by(PANEL) {
+            let count = PANEL.min(tokens - first);
+            queries.resize(count, width);
+            for column in 0..count {
+                queries.set_column(column, part(first + column, query), line);
+            }
+            multiply(isa, sums, keys, queries, tokens, scores);
+            weights.resize(count, tokens);
+            let mut totals = [0.0; PANEL];
+            let words = weights.first_panel();
+            isa.run(Weigh { scores: scores.as_chunks_mut().0, words, totals: &mut totals });
+            multiply(isa, sums, values, weights, width, mixed);
+            let rows = out.get_mut(first * hidden..).unwrap_or_default().chunks_mut(hidden);
+            for ((row, total), column) in rows.zip(&totals).zip(0..count) {
+                let to = row.get_mut(query..query + width).unwrap_or_default();
+                for (to, from) in to.iter_mut().zip(mixed.as_chunks::<PANEL>().0) {
+                    *to = from[column] / total;
+                }
+            }
         }
     }
 }
 
-/// Packs the keys and the values of these tokens, of `width` numbers each.
-fn pack<'a, W: Numbers>(
-    keys: &mut Right<W>,
-    values: &mut Right<W>,
-    line: &mut Vec<W>,
-    width: usize,
-    tokens: Range<usize>,
-    both: impl Fn(usize) -> (&'a [f32], &'a [f32]),
+/// Makes `out` the product of so many rows and the columns of one panel.
+fn multiply<W: Numbers>(
+    isa: Isa,
+    scratch: &mut matmul::Scratch,
+    left: &Left<W>,
+    right: &Right<W>,
+    rows: usize,
+    out: &mut Vec<f32>,
 ) {
-    keys.resize(tokens.len(), width);
-    values.resize(width, tokens.len());
-    for (at, token) in tokens.clone().enumerate() {
-        keys.set_column(at, both(token).0, line);
-    }
-    for (word, first) in tokens.clone().step_by(W::NUMBERS).enumerate() {
-        // Of the tokens of a word the last one has no second.
-        let of = |token| if token < tokens.end { both(token).1 } else { &[] };
-        values.set_steps(word, &[of(first), of(first + 1)]);
-    }
+    out.clear();
+    out.resize(rows * PANEL, 0.0);
+    let to = Out { numbers: out, stride: PANEL, offset: 0 };
+    product(isa, scratch, left, right, Finish::Identity, to);
 }
 
-struct Softmax<'a> {
-    scores: &'a mut [f32],
-    padded: usize,
-    tokens: usize,
+/// Makes weights of the scores of a panel of queries, a row for each key: exp(score - largest),
+/// as words; `totals` gets their sum for each query.
+struct Weigh<'a, W> {
+    scores: &'a mut [[f32; PANEL]],
+    words: &'a mut [Panel<W>],
+    totals: &'a mut [f32; PANEL],
 }
 
-impl Kernel for Softmax<'_> {
+impl<W: Numbers> Kernel for Weigh<'_, W> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        for row in self.scores.chunks_exact_mut(self.padded.max(1)) {
-            softmax(simd, row, self.tokens);
+        let Self { scores, words, totals } = self;
+        for index in 0..PANEL / S::WIDTH {
+            let mut largest = simd.splat(f32::NEG_INFINITY);
+            for row in scores.iter() {
+                largest = simd.max(largest, simd.load(row, index));
+            }
+            // A score that is NaN makes the sum NaN, and the row is rejected in the end.
+            let mut total = simd.splat(0.0);
+            for row in scores.iter_mut() {
+                let weight = exp(simd, simd.sub(simd.load(row, index), largest));
+                total = simd.add(total, weight);
+                simd.store(row, index, weight);
+            }
+            simd.store(totals, index, total);
+        }
+        for (word, steps) in words.iter_mut().zip(scores.chunks(W::NUMBERS)) {
+            W::join(&mut word.0, steps.first(), steps.get(1));
         }
     }
 }

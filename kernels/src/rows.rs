@@ -83,6 +83,23 @@ impl Kernel for Norm<'_> {
     }
 }
 
+/// Hands over the numbers of `row`, 32 at a time: at the end 0 stands for those that are missing.
+#[inline(always)]
+fn each(row: &mut [f32], mut with: impl FnMut(usize, &mut [f32; LANES])) {
+    let (whole, rest) = row.as_chunks_mut::<LANES>();
+    let count = whole.len();
+    for (at, lanes) in whole.iter_mut().enumerate() {
+        with(at, lanes);
+    }
+    if !rest.is_empty() {
+        let mut lanes = padded(rest);
+        with(count, &mut lanes);
+        for (to, from) in rest.iter_mut().zip(&lanes) {
+            *to = *from;
+        }
+    }
+}
+
 #[inline(always)]
 fn normalise<S: Simd>(simd: S, norm: &LayerNorm, row: &mut [f32], residual: &[f32]) {
     let width = row.len();
@@ -90,39 +107,55 @@ fn normalise<S: Simd>(simd: S, norm: &LayerNorm, row: &mut [f32], residual: &[f3
         *to += from;
     }
     let mut sums = [0.0; LANES];
-    for chunk in row.chunks(LANES) {
-        let chunk = padded(chunk);
-        for index in 0..LANES / S::WIDTH {
-            let sum = simd.add(simd.load(&sums, index), simd.load(&chunk, index));
-            simd.store(&mut sums, index, sum);
-        }
-    }
+    each(
+        row,
+        #[inline(always)]
+        |_, lanes| {
+            for index in 0..LANES / S::WIDTH {
+                let sum = simd.add(simd.load(&sums, index), simd.load(lanes, index));
+                simd.store(&mut sums, index, sum);
+            }
+        },
+    );
     let mean = fold(sums, |a, b| a + b) / width as f32;
-    let mut squares = [0.0; LANES];
-    for chunk in row.chunks_mut(LANES) {
-        for x in chunk.iter_mut() {
-            *x -= mean;
-        }
-        let chunk = padded(chunk);
-        for index in 0..LANES / S::WIDTH {
-            let x = simd.load(&chunk, index);
-            let sum = simd.fma(x, x, simd.load(&squares, index));
-            simd.store(&mut squares, index, sum);
-        }
+    for x in row.iter_mut() {
+        *x -= mean;
     }
+    let squares = squares(simd, row);
     let variance = fold(squares, |a, b| a + b) / width as f32;
     let scale = simd.splat(1.0 / (variance + norm.epsilon).sqrt());
-    for (chunk, (weight, bias)) in row.chunks_mut(LANES).zip(norm.weight.iter().zip(&norm.bias)) {
-        let mut lanes = padded(chunk);
-        for index in 0..LANES / S::WIDTH {
-            let x = simd.mul(simd.load(&lanes, index), scale);
-            let y = simd.fma(x, simd.load(weight, index), simd.load(bias, index));
-            simd.store(&mut lanes, index, y);
-        }
-        for (to, from) in chunk.iter_mut().zip(&lanes) {
-            *to = *from;
-        }
-    }
+    each(
+        row,
+        #[inline(always)]
+        |at, lanes| {
+            let (Some(weight), Some(bias)) = (norm.weight.get(at), norm.bias.get(at)) else {
+                return;
+            };
+            for index in 0..LANES / S::WIDTH {
+                let x = simd.mul(simd.load(lanes, index), scale);
+                let y = simd.fma(x, simd.load(weight, index), simd.load(bias, index));
+                simd.store(lanes, index, y);
+            }
+        },
+    );
+}
+
+/// The sums of the squares of a row, lane by lane.
+#[inline(always)]
+fn squares<S: Simd>(simd: S, row: &mut [f32]) -> [f32; LANES] {
+    let mut squares = [0.0; LANES];
+    each(
+        row,
+        #[inline(always)]
+        |_, lanes| {
+            for index in 0..LANES / S::WIDTH {
+                let x = simd.load(lanes, index);
+                let sum = simd.fma(x, x, simd.load(&squares, index));
+                simd.store(&mut squares, index, sum);
+            }
+        },
+    );
+    squares
 }
 
 /// Replaces the first `count` numbers of `row` by exp(x - largest) over its sum, and the rest of

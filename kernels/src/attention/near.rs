@@ -1,14 +1,40 @@
 //! Attention that knows how far apart two tokens are: causal, within a window, or with a number
 //! for each distance.
 
-use super::{Heads, Scratch, pack};
-use crate::matmul::{Finish, Numbers, Out, PANEL, TILE, product};
+use std::ops::Range;
+
+use super::{Heads, Scratch};
+use crate::matmul::{self, Finish, Left, Numbers, Out, PANEL, Right, TILE, product};
 use crate::rows::softmax;
 use crate::simd::{Isa, Kernel, Simd};
 
-/// Queries whose scores are in memory at a time. More than where nothing is limited: the keys
-/// that they see are packed for each of these blocks.
+/// Queries whose scores are in memory at a time: the keys that they see are packed for each of
+/// these blocks.
 const QUERIES: usize = 16 * TILE;
+
+/// Memory for sequences, used again and again.
+#[derive(Debug)]
+pub(super) struct NearScratch<W> {
+    product: matmul::Scratch,
+    left: Left<W>,
+    keys: Right<W>,
+    values: Right<W>,
+    line: Vec<W>,
+    scores: Vec<f32>,
+}
+
+impl<W> Default for NearScratch<W> {
+    fn default() -> Self {
+        Self {
+            product: matmul::Scratch::default(),
+            left: Left::default(),
+            keys: Right::default(),
+            values: Right::default(),
+            line: Vec::new(),
+            scores: Vec::new(),
+        }
+    }
+}
 
 /// Heads of queries, several of which may share their keys and values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +125,7 @@ pub fn attend_near<W: Numbers>(
     };
     let scale = 1.0 / (width as f32).sqrt();
     let sharing = heads.count / groups;
-    let Scratch { product: sums, left, keys, values, line, scores } = scratch;
+    let NearScratch { product: sums, left, keys, values, line, scores } = &mut scratch.near;
     for group in 0..groups {
         let (key, value) = (hidden + group * width, hidden + (groups + group) * width);
         let mut packed = 0..0;
@@ -130,6 +156,27 @@ pub fn attend_near<W: Numbers>(
                 product(isa, sums, left, values, Finish::Identity, to);
             }
         }
+    }
+}
+
+/// Packs the keys and the values of these tokens, of `width` numbers each.
+fn pack<'a, W: Numbers>(
+    keys: &mut Right<W>,
+    values: &mut Right<W>,
+    line: &mut Vec<W>,
+    width: usize,
+    tokens: Range<usize>,
+    both: impl Fn(usize) -> (&'a [f32], &'a [f32]),
+) {
+    keys.resize(tokens.len(), width);
+    values.resize(width, tokens.len());
+    for (at, token) in tokens.clone().enumerate() {
+        keys.set_column(at, both(token).0, line);
+    }
+    for (word, first) in tokens.clone().step_by(W::NUMBERS).enumerate() {
+        // Of the tokens of a word the last one has no second.
+        let of = |token| if token < tokens.end { both(token).1 } else { &[] };
+        values.set_steps(word, &[of(first), of(first + 1)]);
     }
 }
 

@@ -20,8 +20,12 @@ pub trait Numbers: Word<Sum = f32> {
     /// Replaces `words` by those of `numbers`, each times `scale`; what is missing in the last is 0.
     fn extend(words: &mut Vec<Self>, numbers: &[f32], scale: f32);
 
-    /// The word of the same column of so many steps of the depth; what is missing is 0.
-    fn of_steps(steps: &[&[f32]], column: usize) -> Self;
+    /// Sets each word to the numbers of its column in one step of the depth and the next; where
+    /// there is none, words stay as they are, and what is missing in one is 0.
+    fn set_steps(words: &mut [Self], steps: [&[f32]; 2]);
+
+    /// As [`set_steps`](Self::set_steps), of whole panels.
+    fn join(words: &mut [Self; PANEL], first: Option<&[f32; PANEL]>, second: Option<&[f32; PANEL]>);
 }
 
 impl Numbers for f32 {
@@ -30,9 +34,16 @@ impl Numbers for f32 {
         words.extend(numbers.iter().map(|number| number * scale));
     }
 
-    #[inline]
-    fn of_steps(steps: &[&[f32]], column: usize) -> Self {
-        number(steps, 0, column)
+    #[inline(always)]
+    fn set_steps(words: &mut [Self], [first, _]: [&[f32]; 2]) {
+        for (to, from) in words.iter_mut().zip(first) {
+            *to = *from;
+        }
+    }
+
+    #[inline(always)]
+    fn join(words: &mut [Self; PANEL], first: Option<&[f32; PANEL]>, _: Option<&[f32; PANEL]>) {
+        *words = first.copied().unwrap_or([0.0; PANEL]);
     }
 }
 
@@ -44,14 +55,34 @@ impl Numbers for Pair {
         words.extend(rest.iter().map(|last| Self::of(last * scale, 0.0)));
     }
 
-    #[inline]
-    fn of_steps(steps: &[&[f32]], column: usize) -> Self {
-        Self::of(number(steps, 0, column), number(steps, 1, column))
+    #[inline(always)]
+    fn set_steps(words: &mut [Self], [first, second]: [&[f32]; 2]) {
+        match second.is_empty() {
+            true => {
+                for (to, first) in words.iter_mut().zip(first) {
+                    *to = Self::of(*first, 0.0);
+                }
+            }
+            false => {
+                for (to, (first, second)) in words.iter_mut().zip(first.iter().zip(second)) {
+                    *to = Self::of(*first, *second);
+                }
+            }
+        }
     }
-}
 
-fn number(steps: &[&[f32]], step: usize, column: usize) -> f32 {
-    steps.get(step).and_then(|numbers| numbers.get(column)).copied().unwrap_or_default()
+    #[inline(always)]
+    fn join(
+        words: &mut [Self; PANEL],
+        first: Option<&[f32; PANEL]>,
+        second: Option<&[f32; PANEL]>,
+    ) {
+        let zero = [0.0; PANEL];
+        let (first, second) = (first.unwrap_or(&zero), second.unwrap_or(&zero));
+        for at in 0..PANEL {
+            words[at] = Self::of(first[at], second[at]);
+        }
+    }
 }
 
 /// Rows, in tiles: for each tile, for each step of the depth, a word of each row.
@@ -135,6 +166,48 @@ impl<W: Numbers> Left<W> {
     }
 }
 
+impl<W: Numbers> Left<W> {
+    /// Takes rows the other way round: `step` has the numbers of all `rows` rows for a step of the
+    /// depth. Memory is kept from call to call.
+    pub(crate) fn fill_steps<'a>(
+        &mut self,
+        isa: Isa,
+        rows: usize,
+        depth: usize,
+        step: impl Fn(usize) -> &'a [f32],
+    ) {
+        (self.rows, self.depth) = (rows, depth.div_ceil(W::NUMBERS));
+        self.tiles.clear();
+        self.tiles.resize(rows.div_ceil(TILE) * self.depth, [W::default(); TILE]);
+        isa.run(FillSteps { left: self, depth, step });
+    }
+}
+
+struct FillSteps<'a, W, F> {
+    left: &'a mut Left<W>,
+    depth: usize,
+    step: F,
+}
+
+impl<'f, W: Numbers, F: Fn(usize) -> &'f [f32]> Kernel for FillSteps<'_, W, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let Self { left, depth, step } = self;
+        for (word, first) in (0..depth).step_by(W::NUMBERS).enumerate() {
+            let second = if W::NUMBERS > 1 && first + 1 < depth { step(first + 1) } else { &[] };
+            let both = [step(first), second];
+            let tiles = left.tiles.get_mut(word..).unwrap_or_default();
+            let tiles = tiles.iter_mut().step_by(left.depth.max(1));
+            for (tile, row) in tiles.zip((0..).step_by(TILE)) {
+                let both = both.map(|numbers| numbers.get(row..).unwrap_or_default());
+                W::set_steps(tile, both);
+            }
+        }
+    }
+}
+
 /// Columns, in panels: for each panel, for each step of the depth, a word of each column.
 #[derive(Debug)]
 pub struct Right<W = f32> {
@@ -205,15 +278,23 @@ impl<W: Numbers> Right<W> {
         self.set_words(column, line.iter().copied());
     }
 
-    /// Sets a word of the depth for all columns: `steps` has the numbers of each of its steps.
-    pub(crate) fn set_steps(&mut self, word: usize, steps: &[&[f32]]) {
+    /// Sets a word of the depth for all columns: `steps` has the numbers of each of its steps, of
+    /// which the second may be empty.
+    pub(crate) fn set_steps(&mut self, word: usize, steps: &[&[f32]; 2]) {
         for first in (0..self.columns).step_by(PANEL) {
             if let Some(to) = self.panels.get_mut(first / PANEL * self.depth + word) {
-                for (to, column) in to.0.iter_mut().zip(first..self.columns) {
-                    *to = W::of_steps(steps, column);
-                }
+                let columns = first..self.columns.min(first + PANEL);
+                let both = steps.map(|numbers| {
+                    numbers.get(columns.start..columns.end.min(numbers.len())).unwrap_or_default()
+                });
+                W::set_steps(&mut to.0, both);
             }
         }
+    }
+
+    /// The words of the first panel, one for each step of the depth.
+    pub(crate) fn first_panel(&mut self) -> &mut [Panel<W>] {
+        self.panels.get_mut(..self.depth).unwrap_or_default()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The norm that takes no mean: root mean square.
 
-use super::{LANES, fold, padded};
+use super::{LANES, each, fold, padded, squares};
 use crate::simd::{Isa, Kernel, Simd};
 
 /// Weights of a root mean square norm (Zhang and Sennrich, 2019).
@@ -41,28 +41,20 @@ impl Kernel for Norm<'_> {
     fn run<S: Simd>(self, simd: S) {
         let width = self.norm.width.max(1);
         for row in self.rows.chunks_exact_mut(width) {
-            let mut squares = [0.0; LANES];
-            for chunk in row.chunks(LANES) {
-                let chunk = padded(chunk);
-                for index in 0..LANES / S::WIDTH {
-                    let x = simd.load(&chunk, index);
-                    let sum = simd.fma(x, x, simd.load(&squares, index));
-                    simd.store(&mut squares, index, sum);
-                }
-            }
-            let mean = fold(squares, |a, b| a + b) / width as f32;
+            let mean = fold(squares(simd, row), |a, b| a + b) / width as f32;
             let scale = simd.splat(1.0 / (mean + self.norm.epsilon).sqrt());
-            for (chunk, weight) in row.chunks_mut(LANES).zip(&self.norm.weight) {
-                let mut lanes = padded(chunk);
-                for index in 0..LANES / S::WIDTH {
-                    let x = simd.mul(simd.load(&lanes, index), scale);
-                    let y = simd.mul(x, simd.load(weight, index));
-                    simd.store(&mut lanes, index, y);
-                }
-                for (to, from) in chunk.iter_mut().zip(&lanes) {
-                    *to = *from;
-                }
-            }
+            each(
+                row,
+                #[inline(always)]
+                |at, lanes| {
+                    let Some(weight) = self.norm.weight.get(at) else { return };
+                    for index in 0..LANES / S::WIDTH {
+                        let x = simd.mul(simd.load(lanes, index), scale);
+                        let y = simd.mul(x, simd.load(weight, index));
+                        simd.store(lanes, index, y);
+                    }
+                },
+            );
         }
     }
 }

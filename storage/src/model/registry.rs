@@ -249,7 +249,8 @@ mod tests {
             ("mlflow-artifacts://other:5000/1/a", "another server"),
             ("mlflow-artifacts:/1/../../etc", "no path"),
             ("dbfs:/databricks/x", "not supported"),
-            ("gs://b/x", "not supported"),
+            ("wasbs://lake@account/x", "not supported"),
+            ("gs://lake", "gs://"),
             ("models:/m/3", "not supported"),
         ] {
             let told = place(artifacts).map(|_| ()).unwrap_err();

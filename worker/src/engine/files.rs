@@ -2,7 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::num::NonZero;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::thread;
 
 use nightshift_core::ids::Digest;
 use sha2::{Digest as _, Sha256};
@@ -39,15 +42,45 @@ pub(super) fn read_bounded(path: &Path, max_bytes: u64) -> Result<Vec<u8>, LoadE
     if found.len() > max_bytes {
         return Err(too_large(found.len()));
     }
-    let mut bytes = Vec::with_capacity(found.len() as usize);
-    // One byte more than allowed shows a file that grew since it was measured.
     let file = File::open(path).map_err(read)?;
-    file.take(max_bytes + 1).read_to_end(&mut bytes).map_err(read)?;
+    let mut bytes = vec![0; found.len() as usize];
+    fill(&file, &mut bytes).map_err(read)?;
+    // One byte more than allowed shows a file that grew since it was measured.
+    let mut rest = file;
+    io::Seek::seek(&mut rest, io::SeekFrom::Start(found.len())).map_err(read)?;
+    rest.take((max_bytes + 1).saturating_sub(found.len())).read_to_end(&mut bytes).map_err(read)?;
     match bytes.len() as u64 {
         0 => Err(LoadError::Empty { path: path.to_path_buf() }),
         size if size > max_bytes => Err(too_large(size)),
         _ => Ok(bytes),
     }
+}
+
+/// Fills `bytes` from the beginning of `file`, a large piece on each core: what takes long is not
+/// the copying but the memory, which the system clears page by page when it is first touched.
+fn fill(file: &File, bytes: &mut [u8]) -> io::Result<()> {
+    /// Less than this is not worth a thread.
+    const PIECE_BYTES_MIN: usize = 8 << 20;
+    let pieces = (bytes.len() / PIECE_BYTES_MIN).clamp(1, cores());
+    let piece = bytes.len().div_ceil(pieces).max(1);
+    thread::scope(|scope| {
+        let readers = bytes
+            .chunks_mut(piece)
+            .zip((0..).step_by(piece))
+            .map(|(into, from)| scope.spawn(move || file.read_exact_at(into, from as u64)));
+        let readers: Vec<_> = readers.collect();
+        readers.into_iter().try_for_each(|reader| joined(reader.join()))
+    })
+}
+
+/// Cores that a model may be loaded with.
+pub(super) fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// What a thread came to, or its panic.
+pub(super) fn joined<T>(ended: thread::Result<T>) -> T {
+    ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// SHA-256 of the bytes that are used, so that a file swapped since it was named is noticed.

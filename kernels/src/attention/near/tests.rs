@@ -94,7 +94,11 @@ fn attention_is_limited_and_weighted_by_distance() {
         if keys == count {
             let mut plain = vec![0.0; tokens * grouped.heads.hidden()];
             attend(Isa::detect(), &mut Scratch::<f32>::default(), grouped.heads, &qkv, &mut plain);
-            assert_eq!(attended::<f32>(Isa::detect(), grouped, &kinds[0], &qkv), plain);
+            let unlimited = attended::<f32>(Isa::detect(), grouped, &kinds[0], &qkv);
+            // Sums are taken in another order.
+            for (found, wanted) in unlimited.iter().zip(plain) {
+                assert!((found - wanted).abs() < 1e-5, "{found} for {wanted}");
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
@@ -21,6 +22,7 @@ use super::shape::{Segments, Shape};
 use super::tokens::{Sequence, Tokens};
 use super::transformer::{Scratch, Transformer};
 use super::weights::Weights;
+use crate::engine::files::{joined, sha256};
 use crate::engine::tabular::clip;
 use crate::engine::{ColumnRole, Engine, EngineColumn, EngineError, LoadError, Scored, TextCounts};
 use crate::reject::{RejectReason, RowReject};
@@ -65,34 +67,41 @@ impl TextEngine {
         let settings = Settings::read(&mut folder, task, wanted)?;
         let Settings { shape, max_tokens, lower_case, prompt, end } = settings;
         let tokenizer = folder.tokenizer()?;
-        let tokens = Tokens::new(
-            &tokenizer,
-            shape.vocabulary,
-            // Where the model is not told, what the tokenizer says does not matter.
-            if let Segments::Told(segments) = shape.segments { segments } else { 0 },
-            max_tokens,
-            lower_case,
-            prompt,
-            wanted.query.is_some(),
-        );
-        let tokens = tokens.map_err(|source| folder.error(TOKENIZER_FILE, source))?;
+        // Where the model is not told, what the tokenizer says of segments does not matter.
+        let segments = if let Segments::Told(segments) = shape.segments { segments } else { 0 };
+        let (vocabulary, of_pairs) = (shape.vocabulary, wanted.query.is_some());
         let bytes = folder.weights()?;
         let batch_rows = batch_rows(&shape, max_tokens);
         let precision = precision(wanted.dtype);
-        let loaded = Weights::parse(&bytes, &shape.family.names).and_then(|weights| {
-            let (head, output) = match end {
-                End::Embed(pooling) => (Head::Embed(pooling), Output::Embedding(wanted.precision)),
-                End::Labels { labels, activation, head } => {
-                    let head = Labels::new(head, &shape, labels.len(), activation, &weights)?;
-                    let output = match task {
-                        Task::Rerank(_) => Output::Score,
-                        _ => Output::Label { labels, all_scores: wanted.all_scores },
-                    };
-                    (Head::Labels(head), output)
-                }
-            };
-            Ok((Transformer::new(shape, max_tokens, &weights, precision, isa)?, head, output))
+        // Side by side: a model of a hundred megabytes is ready before anybody notices.
+        let (digest, tokens, loaded) = thread::scope(|scope| {
+            let digest = scope.spawn(|| sha256(&bytes));
+            let tokens = scope.spawn(|| {
+                Tokens::new(
+                    &tokenizer, vocabulary, segments, max_tokens, lower_case, prompt, of_pairs,
+                )
+            });
+            let loaded = Weights::parse(&bytes, &shape.family.names).and_then(|weights| {
+                let (head, output) = match end {
+                    End::Embed(pooling) => {
+                        (Head::Embed(pooling), Output::Embedding(wanted.precision))
+                    }
+                    End::Labels { labels, activation, head } => {
+                        let head = Labels::new(head, &shape, labels.len(), activation, &weights)?;
+                        let output = match task {
+                            Task::Rerank(_) => Output::Score,
+                            _ => Output::Label { labels, all_scores: wanted.all_scores },
+                        };
+                        (Head::Labels(head), output)
+                    }
+                };
+                let transformer = Transformer::new(shape, max_tokens, &weights, precision, isa)?;
+                Ok((transformer, head, output))
+            });
+            (joined(digest.join()), joined(tokens.join()), loaded)
         });
+        folder.hashed(digest);
+        let tokens = tokens.map_err(|source| folder.error(TOKENIZER_FILE, source))?;
         let (transformer, head, output) = loaded.map_err(|source| folder.weights_error(source))?;
         let column = |name: String| EngineColumn { name: name.into(), accepts: ColumnRole::Prose };
         Ok(Self {

@@ -86,14 +86,19 @@ impl<'a> Folder<'a> {
         self.bytes(TOKENIZER_FILE, TOKENIZER_BYTES_MAX)
     }
 
-    /// The bytes of the weights.
-    pub(super) fn weights(&mut self) -> Result<Vec<u8>, LoadError> {
-        match self.bytes(WEIGHTS_FILE, WEIGHTS_BYTES_MAX) {
+    /// The bytes of the weights; [`hashed`](Self::hashed) takes their digest, which takes a while.
+    pub(super) fn weights(&self) -> Result<Vec<u8>, LoadError> {
+        match files::read_bounded(&self.path(WEIGHTS_FILE), WEIGHTS_BYTES_MAX) {
             Err(LoadError::MissingFile { .. }) if self.path("pytorch_model.bin").is_file() => {
                 Err(self.error("pytorch_model.bin", TextError::NoSafetensors))
             }
             result => result,
         }
+    }
+
+    /// Remembers the SHA-256 of the weights.
+    pub(super) fn hashed(&mut self, weights: Digest) {
+        self.read.push((WEIGHTS_FILE, weights));
     }
 
     fn path(&self, name: &str) -> PathBuf {

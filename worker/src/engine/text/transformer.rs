@@ -1,5 +1,7 @@
 //! The tokens of several texts to a vector each, through the layers of a model of any family.
 
+use std::thread;
+
 use nightshift_kernels::Isa;
 use nightshift_kernels::attention::{self, Near};
 use nightshift_kernels::dot::Pair;
@@ -10,6 +12,7 @@ use nightshift_kernels::rows::{LayerNorm, RootNorm};
 use super::shape::{Norms, Shape};
 use super::tokens::Sequence;
 use super::weights::Weights;
+use crate::engine::files::{cores, joined};
 use crate::engine::tabular::WeightsError;
 
 mod distances;
@@ -143,10 +146,22 @@ impl Transformer {
             let take = |name: &str, shape: &[usize]| weights.take(name, shape);
             name.map(|name| Norm::new(shape.norms, hidden, name, take)).transpose()
         };
-        let layers =
-            (0..shape.attention.len()).map(|at| Layer::new(&shape, weights, precision, at));
-        let layers = layers.collect::<Result<_, _>>()?;
-        let (tables, bias) = (Tables::new(&shape, weights)?, distances::bias(&shape, weights)?);
+        let (layers, tables) = thread::scope(|scope| {
+            let (count, shape) = (shape.attention.len(), &shape);
+            let threads = cores().min(count);
+            let packers = (0..threads).map(|first| {
+                scope.spawn(move || {
+                    let own = (first..count).step_by(threads);
+                    own.map(|at| Layer::new(shape, weights, precision, at)).collect::<Vec<_>>()
+                })
+            });
+            let packers: Vec<_> = packers.collect();
+            let tables = Tables::new(shape, weights);
+            let packed: Vec<_> = packers.into_iter().map(|packer| joined(packer.join())).collect();
+            (in_turn(packed), tables)
+        });
+        let layers = layers.into_iter().collect::<Result<_, _>>()?;
+        let (tables, bias) = (tables?, distances::bias(&shape, weights)?);
         let (first_norm, last_norm) = (norm(names.first_norm)?, norm(names.last_norm)?);
         let width = shape.heads.heads.width;
         let rotations = shape.thetas.iter().map(|theta| Rotary::new(*theta, width, max_tokens));
@@ -195,5 +210,18 @@ impl Transformer {
             norm.apply(self.isa, &mut scratch.states, &[]);
         }
         &scratch.states
+    }
+}
+
+/// One of each list after the other, until all are empty.
+fn in_turn<T>(lists: Vec<Vec<T>>) -> Vec<T> {
+    let mut lists: Vec<_> = lists.into_iter().map(Vec::into_iter).collect();
+    let mut all = Vec::new();
+    loop {
+        let before = all.len();
+        all.extend(lists.iter_mut().filter_map(Iterator::next));
+        if all.len() == before {
+            return all;
+        }
     }
 }
