@@ -13,15 +13,17 @@ use object_store::path::Path;
 use object_store::{Error, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::Serialize;
 
-use crate::bucket::is_no_bucket;
 use crate::error::StoreError;
 use crate::root::{Directory, Medium, Probed, Reader, key};
 use crate::settling::{Candidate, Settlement, settle};
 use crate::staged::Sealed;
 
 mod json;
+mod reading;
 
 pub(crate) use json::{digest, parse, parse_hashed, to_bytes};
+pub(crate) use reading::Small;
+use reading::check_size;
 
 /// Most bytes of an object that is stored as given, such as `_SUCCESS`.
 const BYTES_MAX: u64 = 256 << 20;
@@ -345,30 +347,9 @@ impl Reader {
         kind: &'static str,
         size_max_bytes: u64,
     ) -> Result<Option<Bytes>, StoreError> {
-        let path = key(object);
-        let failed = |error| StoreError::from_store("read", &path, error);
-        let found = match self.store().get(&path).await {
-            Err(error) if is_no_bucket(&error) => {
-                return Err(StoreError::NoBucket { place: self.place().to_owned() });
-            }
-            Err(Error::NotFound { .. }) => return Ok(None),
-            found => found.map_err(failed)?,
-        };
-        check_size(&path, kind, found.meta.size, size_max_bytes)?;
-        found.bytes().await.map(Some).map_err(failed)
+        let (store, place, path) = (self.store(), self.place(), &key(object));
+        Small { store, place, path, kind, size_max_bytes }.read().await
     }
-}
-
-fn check_size(
-    path: &Path,
-    kind: &'static str,
-    size_bytes: u64,
-    limit_bytes: u64,
-) -> Result<(), StoreError> {
-    if size_bytes <= limit_bytes {
-        return Ok(());
-    }
-    Err(StoreError::TooLarge { path: path.to_string(), kind, size_bytes, limit_bytes })
 }
 
 #[cfg(test)]

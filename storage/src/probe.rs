@@ -12,6 +12,7 @@ use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
 use crate::bucket::is_no_bucket;
+use crate::documents::Small;
 use crate::error::{StoreError, denial_of};
 
 /// Times that a create is sent again whose outcome is unclear, where that may be.
@@ -201,8 +202,10 @@ impl Probe<'_> {
     }
 
     async fn read(&self, path: &Path) -> Result<Bytes, StoreError> {
-        let read = async { self.store.get(path).await?.bytes().await };
-        read.await.map_err(|error| self.broken("read back", error))
+        let (store, place, size_max_bytes) = (self.store, self.uri, 64 << 10);
+        let small = Small { store, place, path, kind: "probe object", size_max_bytes };
+        let found = small.read().await?;
+        found.ok_or_else(|| self.failed("the first bytes are read back", "nothing was"))
     }
 
     fn failed(&self, check: &'static str, found: &str) -> StoreError {

@@ -1,9 +1,10 @@
 //! A bucket with as many objects as wanted, which can only be listed.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use crate::s3_faults::read_request;
@@ -24,6 +25,15 @@ pub struct Listing {
 impl Listing {
     /// A bucket with `objects` objects below `in/`, whose names end in `extension`.
     pub fn start(objects: u64, extension: &'static str) -> Self {
+        Self::of(Bucket { objects, extension, fails_at: None })
+    }
+
+    /// The same, where each page is first answered with 200 and an error in the body.
+    pub fn start_failing(objects: u64, extension: &'static str) -> Self {
+        Self::of(Bucket { objects, extension, fails_at: Some(Mutex::default()) })
+    }
+
+    fn of(bucket: Bucket) -> Self {
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = socket.local_addr().unwrap();
         let (pages, ends) = (Arc::<AtomicU64>::default(), Arc::new(AtomicBool::new(false)));
@@ -34,7 +44,7 @@ impl Listing {
                     break;
                 }
                 // A client that goes away is no concern of the bucket.
-                let _ = serve(client, objects, extension, &given);
+                let _ = serve(client, &bucket, &given);
             }
         });
         Self { address, pages, ends, listener: Some(listener) }
@@ -51,16 +61,31 @@ impl Listing {
     }
 }
 
-fn serve(client: TcpStream, objects: u64, extension: &str, pages: &AtomicU64) -> io::Result<()> {
+struct Bucket {
+    objects: u64,
+    extension: &'static str,
+    /// The pages that have failed, where each does once.
+    fails_at: Option<Mutex<BTreeSet<u64>>>,
+}
+
+fn serve(client: TcpStream, bucket: &Bucket, pages: &AtomicU64) -> io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
     let mut client = client;
     let Some(request) = read_request(&mut reader)? else { return Ok(()) };
     let (status, body) = match request.is_listing() {
         true => {
-            pages.fetch_add(1, Ordering::Relaxed);
             let token = request.target.split_once("continuation-token=");
             let token = token.map_or("0", |(_, token)| token.split('&').next().unwrap());
-            ("200 OK", page(token.parse().unwrap(), objects, extension))
+            let from = token.parse().unwrap();
+            match &bucket.fails_at {
+                Some(failed) if failed.lock().unwrap().insert(from) => {
+                    ("200 OK", "<Error><Code>InternalError</Code></Error>".to_owned())
+                }
+                _ => {
+                    pages.fetch_add(1, Ordering::Relaxed);
+                    ("200 OK", page(from, bucket.objects, bucket.extension))
+                }
+            }
         }
         false => ("404 Not Found", String::new()),
     };

@@ -11,12 +11,12 @@ use super::uploads::Uploads;
 use crate::endpoint::{self, Fault};
 use crate::error::StoreError;
 
+mod answers;
 mod azure;
-mod copies;
 mod gcs;
 mod s3;
 
-pub(super) use copies::PENDING;
+pub(super) use answers::PENDING;
 
 /// The patient client's further tries for one request, which ride out some 20 seconds.
 const RETRIES: usize = 8;

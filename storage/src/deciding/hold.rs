@@ -4,18 +4,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use nightshift_core::document::Document;
 use nightshift_core::holder::{Holder, Step, decide};
 use nightshift_core::layout::Object;
-use object_store::{Error, ObjectStore, ObjectStoreExt, PutOptions, PutPayload};
+use object_store::{ObjectStore, PutOptions, PutPayload};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Name;
-use crate::bucket::is_no_bucket;
-use crate::documents::{parse, to_bytes};
+use crate::documents::{Small, parse, to_bytes};
 use crate::error::{StoreError, chain};
 use crate::root::key;
 
@@ -244,20 +242,10 @@ impl Shared {
 
     async fn found(&self) -> Result<Option<Holder>, StoreError> {
         let path = key(&Object::Holder);
-        let failed = |error| StoreError::from_store("read", &path, error);
-        let found = match self.store.get(&path).await {
-            Err(error) if is_no_bucket(&error) => {
-                return Err(StoreError::NoBucket { place: self.place.clone() });
-            }
-            Err(Error::NotFound { .. }) => return Ok(None),
-            found => found.map_err(failed)?,
-        };
-        let (size_bytes, limit_bytes) = (found.meta.size, Holder::KIND.size_max_bytes());
-        if size_bytes > limit_bytes {
-            let (path, kind) = (path.to_string(), Holder::KIND.name());
-            return Err(StoreError::TooLarge { path, kind, size_bytes, limit_bytes });
-        }
-        let bytes: Bytes = found.bytes().await.map_err(failed)?;
+        let (kind, size_max_bytes) = (Holder::KIND.name(), Holder::KIND.size_max_bytes());
+        let (store, place) = (&*self.store, self.place.as_str());
+        let small = Small { store, place, path: &path, kind, size_max_bytes };
+        let Some(bytes) = small.read().await? else { return Ok(None) };
         parse(&path, &bytes).map(Some)
     }
 

@@ -38,3 +38,11 @@ fn objects_that_no_pattern_names_take_no_memory() {
     let (few, many) = (peak(2_000), peak(objects));
     assert!(many < few + 8.0, "{few} MB became {many} MB");
 }
+
+/// A listing that ended there would be taken for a whole one, and the rest of the input be missing.
+#[test]
+fn a_page_that_holds_an_error_is_asked_for_again() {
+    let listing = Listing::start_failing(2_500, "csv");
+    let (code, _) = plan(&listing);
+    assert_eq!((code, listing.pages.load(Ordering::Relaxed)), (66, 3));
+}

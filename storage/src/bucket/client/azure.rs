@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 
-use super::copies::OnlyWhole;
+use super::answers::Meant;
 use super::{CREDENTIAL_RETRIES, Clients, RETRIES, Reached, retry};
 use crate::bucket::uploads::Uploads;
 use crate::error::StoreError;
@@ -31,7 +31,7 @@ pub(super) fn connect(reached: &Reached<'_>) -> Result<Clients, StoreError> {
         builder
             .with_container_name(&reached.place.bucket)
             .with_client_options(reached.options())
-            .with_http_connector(OnlyWhole)
+            .with_http_connector(Meant)
     };
     let settings = |error| reached.settings(&error);
     let named = base();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 
+use super::answers::Meant;
 use super::{CREDENTIAL_RETRIES, Clients, RETRIES, Reached, retry};
 use crate::bucket::uploads::{GcsUploads, Uploads};
 use crate::endpoint;
@@ -37,6 +38,7 @@ pub(super) fn connect(reached: &Reached<'_>) -> Result<Clients, StoreError> {
             .with_base_url(&address)
             .with_bucket_name(&reached.place.bucket)
             .with_client_options(reached.options())
+            .with_http_connector(Meant)
     };
     let settings = |error: object_store::Error| {
         // The parser would repeat what it does not understand, and that may be a key.

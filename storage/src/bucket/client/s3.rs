@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use object_store::aws::{AmazonS3Builder, AwsCredentialProvider};
 
+use super::answers::Meant;
 use super::{CREDENTIAL_RETRIES, Clients, RETRIES, Reached, retry};
 use crate::bucket::profile::Profile;
 use crate::bucket::uploads::Uploads;
@@ -14,6 +15,7 @@ pub(super) fn connect(reached: &Reached<'_>) -> Result<Clients, StoreError> {
         AmazonS3Builder::from_env()
             .with_bucket_name(&reached.place.bucket)
             .with_client_options(reached.options())
+            .with_http_connector(Meant)
             // Every store has the delete of one object, not every one that of many.
             .with_disable_bulk_delete(true)
     };
