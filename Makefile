@@ -18,7 +18,7 @@ PEERS   := .venv-peers
 STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 NIGHTSHIFT := target/release/nightshift
 
-.PHONY: help static images try-images demo clean-demo cluster-demo build test tools fmt lint docs deny proto-check unit bench bench-leases bench-ticks bench-otlp bench-buckets bench-embed schedules samples lint-docs metrics-docs logs-docs
+.PHONY: help static images try-images demo clean-demo cluster-demo build test test-faults tools fmt lint docs deny proto-check unit bench bench-leases bench-ticks bench-otlp bench-buckets bench-embed schedules samples lint-docs metrics-docs logs-docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -91,6 +91,12 @@ unit: ## All tests
 schedules: ## Simulate thousands of months of backfills, with faults (SCHEDULES=5000)
 	NIGHTSHIFT_SCHEDULES=$(SCHEDULES) $(CARGO) test --profile schedules --locked \
 		-p nightshift-model --test schedules -- --nocapture --include-ignored
+
+test-faults: tools ## Tests in a bucket whose store spoils one request of a hundred, then one of ten
+	NIGHTSHIFT_TEST_PERCENT=1 $(CARGO) nextest run --workspace --locked --no-fail-fast \
+		--run-ignored all -E 'test(through_faults)'
+	NIGHTSHIFT_TEST_PERCENT=10 $(CARGO) nextest run --workspace --locked --no-fail-fast \
+		--run-ignored all -E 'test(through_faults) or test(chaos_breaks_no_promise_in_a_bucket)'
 
 bench: build tools ## Measure against a plain Python script; see docs/performance.md
 	$(VENV)/bin/python benches/flights.py

@@ -12,8 +12,8 @@ and takes milliseconds for a request). In every round, one after the other:
   bucket     the same input and output in a bucket of the server
 
 Prints best and median of each (wall time of the whole command), the median of the ratios within a
-round, and the time of the processor that nightshift took in each. With moto, which logs them, also
-how many requests a shard took, by kind.
+round, and the time of the processor that nightshift took in each. Then one more run over moto, which
+logs them, says how many requests a shard takes, by kind.
 """
 
 import argparse
@@ -73,6 +73,27 @@ def requests(log, skip):
     return collections.Counter(match.group(1) for match in found if match)
 
 
+def put_input(endpoint, folder):
+    command = [STORES, ROOT / "tests" / "stores" / "bucket.py", endpoint, "bench", "in", folder]
+    subprocess.run(command, check=True)
+
+
+def count(binary, spec, folder, name):
+    """Prints the requests of one run, by the log of moto."""
+    server, endpoint, log = start_server("moto")
+    try:
+        put_input(endpoint, folder)
+        environment = {**os.environ, **KEYS, "AWS_ENDPOINT_URL": endpoint}
+        skip = len(log.read_text(errors="replace").splitlines())
+        run(binary, spec, f"s3://bench/in/{name}", "s3://bench/out", environment)
+        counted = requests(log, skip)
+        kinds = ", ".join(f"{count} {kind}" for kind, count in counted.most_common())
+        print(f"requests of a run: {kinds}; {sum(counted.values()) / SHARDS:.2f} a shard")
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=7)
@@ -81,38 +102,32 @@ def main():
     arguments = parser.parse_args()
     data, spec = flights.prepare(ROOT / ".venv" / "bin" / "python")
     binary = ROOT / "target" / "release" / "nightshift"
-    server, endpoint, log = (None, arguments.endpoint, None) if arguments.endpoint else start_server(arguments.server)
+    server, endpoint = None, arguments.endpoint
+    if endpoint is None:
+        server, endpoint, _ = start_server(arguments.server)
     environment = {**os.environ, **({} if arguments.endpoint else KEYS), "AWS_ENDPOINT_URL": endpoint}
+    folder = data.parent / "in"
+    folder.mkdir(exist_ok=True)
+    if not (folder / data.name).exists():
+        os.link(data, folder / data.name)
     try:
-        put = [STORES, ROOT / "tests" / "stores" / "bucket.py", endpoint, "bench", "in", data.parent / "in"]
-        (data.parent / "in").mkdir(exist_ok=True)
-        copy = data.parent / "in" / data.name
-        if not copy.exists():
-            os.link(data, copy)
-        subprocess.run(put, check=True)
+        put_input(endpoint, folder)
         seconds = collections.defaultdict(list)
-        counted = collections.Counter()
         for number in range(arguments.rounds):
-            folder = str(flights.fresh("disk"))
-            seconds["disk"].append(run(binary, spec, str(data), folder, environment))
-            skip = len(log.read_text(errors="replace").splitlines()) if log else 0
+            seconds["disk"].append(run(binary, spec, str(data), str(flights.fresh("disk")), environment))
             place = f"s3://bench/out-{os.getpid()}-{number}"
             seconds["bucket"].append(run(binary, spec, f"s3://bench/in/{data.name}", place, environment))
-            if log:
-                counted = requests(log, skip)
-        for name, taken in seconds.items():
-            walls, work = [wall for wall, _ in taken], statistics.median(cpu for _, cpu in taken)
-            print(f"{name:8} best {min(walls):6.2f} s   median {statistics.median(walls):6.2f} s   processor {work:6.2f} s")
-        pairs = zip(seconds["bucket"], seconds["disk"])
-        ratio = statistics.median(bucket / disk for (bucket, _), (disk, _) in pairs)
-        print(f"bucket / disk: {ratio:.2f} (median of rounds)")
-        if arguments.server == "moto" and counted:
-            kinds = ", ".join(f"{count} {kind}" for kind, count in counted.most_common())
-            print(f"requests of the last run: {kinds}; {sum(counted.values()) / SHARDS:.2f} a shard")
     finally:
         if server:
             server.terminate()
             server.wait()
+    for name, taken in seconds.items():
+        walls, work = [wall for wall, _ in taken], statistics.median(cpu for _, cpu in taken)
+        print(f"{name:8} best {min(walls):6.2f} s   median {statistics.median(walls):6.2f} s   processor {work:6.2f} s")
+    pairs = zip(seconds["bucket"], seconds["disk"])
+    ratio = statistics.median(bucket / disk for (bucket, _), (disk, _) in pairs)
+    print(f"bucket / disk: {ratio:.2f} (median of rounds)")
+    count(binary, spec, folder, data.name)
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ macro_rules! through_faults {
         mod through_faults {
             $(
                 #[test]
-                #[ignore = "chance decides how long it takes: --run-ignored all -E 'test(through_faults)'"]
+                #[ignore = "it takes minutes: make test-faults"]
                 fn $test() {
                     super::$test(&nightshift_tests::place::Place::faulty(stringify!($test)));
                 }

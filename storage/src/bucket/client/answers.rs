@@ -7,13 +7,14 @@
 //! A store that fails after it has begun to answer says so in the body. The client knows that of
 //! copies and of uploads in parts, and would take such an answer to a listing for an empty one: the
 //! rest of an input would be missing, and nobody would notice. It is made what it is, a failure of
-//! the store, after which the client asks again.
+//! the store, after which the client asks again. So it does where the text of a refusal breaks off,
+//! which alone says what is refused.
 
 use async_trait::async_trait;
 use object_store::ClientOptions;
 use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
-    ReqwestConnector,
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
+    HttpResponseBody, HttpService, ReqwestConnector,
 };
 use reqwest::StatusCode;
 
@@ -50,14 +51,16 @@ impl HttpService for Watched {
             let body = format!("<Error><Code>{PENDING}</Code></Error>");
             return Ok(with_status(StatusCode::CONFLICT, body.into()));
         }
-        if !lists || !answer.status().is_success() {
+        let succeeds = answer.status().is_success();
+        if succeeds && !lists {
             return Ok(answer);
         }
         let (head, body) = answer.into_parts();
-        let body = body.bytes().await?;
-        Ok(match is_listing(&body) {
-            true => HttpResponse::from_parts(head, body.into()),
-            false => with_status(StatusCode::SERVICE_UNAVAILABLE, body.into()),
+        let broken = |error| HttpError::new(HttpErrorKind::Interrupted, error);
+        let body = body.bytes().await.map_err(broken)?;
+        Ok(match succeeds && !is_listing(&body) {
+            true => with_status(StatusCode::SERVICE_UNAVAILABLE, body.into()),
+            false => HttpResponse::from_parts(head, body.into()),
         })
     }
 }
