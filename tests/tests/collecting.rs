@@ -251,5 +251,7 @@ nightshift_tests::on_a_volume_and_in_a_bucket! {
 }
 
 nightshift_tests::through_faults! {
+    a_collector_killed_at_any_moment_goes_on_where_it_stood,
+    runs_beside_collectors_lose_nothing,
     a_removed_generation_is_told_from_a_damaged_one,
 }

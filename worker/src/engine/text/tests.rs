@@ -309,6 +309,68 @@ fn models_that_cannot_be_used_are_refused_with_the_remedy() {
     }
 }
 
+/// Writes the weights again, with another header and other data.
+fn change_weights(dir: &Path, change: impl Fn(&mut serde_json::Value, &mut Vec<u8>)) {
+    let path = dir.join("model.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let mut header = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let mut data = bytes[8 + length..].to_vec();
+    change(&mut header, &mut data);
+    let header = header.to_string();
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.bytes());
+    bytes.extend(data);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn weights_that_were_made_to_harm_are_refused_with_the_reason() {
+    let words = "embeddings.word_embeddings.weight";
+    let spoilt = |change: &dyn Fn(&mut serde_json::Value, &mut Vec<u8>)| {
+        refused(json!({}), |dir| change_weights(dir, change))
+    };
+    for (found, wanted) in [
+        (
+            // Two tensors of the same bytes.
+            spoilt(&|header, _| {
+                let first = header[words]["data_offsets"].clone();
+                let names: Vec<String> = header.as_object().unwrap().keys().cloned().collect();
+                let other = names.iter().find(|name| *name != words && *name != "__metadata__");
+                header[other.unwrap()]["data_offsets"] = first;
+            }),
+            "expected to begin at",
+        ),
+        (
+            spoilt(&|header, _| {
+                for at in 0..100_000 {
+                    header[format!("t{at}")] =
+                        json!({"dtype": "F32", "shape": [0], "data_offsets": [0, 0]});
+                }
+            }),
+            "the most that a model has",
+        ),
+        (
+            spoilt(&|header, _| header[words]["shape"] = json!([1_u64 << 40, 1_u64 << 40])),
+            "has shape [1099511627776, 1099511627776]",
+        ),
+        (
+            spoilt(&|header, data| {
+                let at = header[words]["data_offsets"][0].as_u64().unwrap() as usize;
+                data[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+            }),
+            "holds NaN at position 0",
+        ),
+        (
+            spoilt(&|header, _| header[words]["dtype"] = json!("I64")),
+            "has type I64: use F32, F16 or BF16",
+        ),
+        (spoilt(&|_, data| data.truncate(data.len() / 2)), "the file is damaged"),
+    ] {
+        assert!(found.contains(wanted), "{found}\nlacks: {wanted}");
+    }
+}
+
 #[test]
 fn no_damage_to_a_file_makes_loading_panic() {
     for file in [
