@@ -35,6 +35,7 @@ mod folder;
 mod http;
 mod hub;
 mod memo;
+mod onnx;
 mod patience;
 mod registry;
 mod s3;
@@ -43,6 +44,7 @@ mod source;
 
 pub use error::ModelError;
 pub use features::feature_columns;
+pub use onnx::graph_columns;
 pub use patience::Patience;
 pub use settings::{ModelSettings, Secret};
 
