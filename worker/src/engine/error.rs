@@ -7,6 +7,7 @@ use arrow::error::ArrowError;
 use thiserror::Error;
 
 use super::tabular::{ConfigError, WeightsError};
+use super::onnx::OnnxError;
 use super::text::TextError;
 
 /// Who has to act on an error.
@@ -180,6 +181,15 @@ pub enum LoadError {
         /// What is wrong and what to do.
         #[source]
         source: WeightsError,
+    },
+    /// `model.onnx` cannot be used.
+    #[error("{path} cannot be used")]
+    Onnx {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        #[source]
+        source: Box<OnnxError>,
     },
     /// A file of a text model cannot be used.
     #[error("{path} cannot be used")]
