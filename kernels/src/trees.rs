@@ -1,8 +1,8 @@
 //! Decision trees: from rows of numbers to the leaf of each.
 //!
-//! The nodes of a tree lie level by level, and the two children of a node side by side, so a
-//! node is 12 bytes with 32-bit thresholds and a step is one comparison and one addition. A leaf leads
-//! to itself. [`LANES`] rows go down a tree side by side, so that the processor waits for the
+//! The nodes of a tree lie level by level, and a node is 16 bytes with 32-bit thresholds. A leaf
+//! leads to itself. A node may have several parents, as comparisons with one category after the
+//! other have. [`LANES`] rows go down a tree side by side, so that the processor waits for the
 //! memory of all of them at once; each has its own path, whatever rows are beside it.
 
 /// Rows that go down a tree side by side.
@@ -18,8 +18,6 @@ pub const COLUMNS_MAX: usize = EQUAL as usize;
 
 /// A number that rows are made of.
 pub trait Number: Copy + PartialOrd + Default + Send + Sync + 'static {
-    /// The largest one, which every number is at most.
-    const INFINITY: Self;
     /// The largest number below this one; itself where there is none.
     fn below(self) -> Self;
     /// Whether it is not a number.
@@ -29,8 +27,6 @@ pub trait Number: Copy + PartialOrd + Default + Send + Sync + 'static {
 macro_rules! number {
     ($($float:ty)*) => {$(
         impl Number for $float {
-            const INFINITY: Self = <$float>::INFINITY;
-
             #[inline]
             fn below(self) -> Self {
                 self.next_down()
@@ -61,8 +57,9 @@ struct Node<T> {
     threshold: T,
     /// The column that is compared, with [`MISSING_LEFT`] and [`EQUAL`].
     column: u32,
-    /// The left child, counted from the root; the right one is behind it. A leaf is its own.
+    /// The children, counted from the root. A leaf is its own.
     left: u32,
+    right: u32,
 }
 
 /// Trees, each of at least one node.
@@ -94,26 +91,26 @@ impl<T: Number> Trees<T> {
         self.roots.push(Root { first: self.nodes.len(), len: 0, depth });
     }
 
-    /// Adds a node with children `left` and `left + 1`, counted from the root.
+    /// Adds a node with children `left` and `right`, counted from the root.
     pub fn branch(
         &mut self,
         column: u32,
         compare: Compare,
         threshold: T,
         missing_left: bool,
-        left: u32,
+        (left, right): (u32, u32),
     ) {
         let equal = if compare == Compare::Equal { EQUAL } else { 0 };
         let missing = if missing_left { MISSING_LEFT } else { 0 };
         self.has_equal |= compare == Compare::Equal;
         self.columns = self.columns.max(column as usize + 1);
-        self.push(Node { threshold, column: column | equal | missing, left });
+        self.push(Node { threshold, column: column | equal | missing, left, right });
     }
 
     /// Adds a leaf.
     pub fn leaf(&mut self) {
         let left = self.roots.last().map_or(0, |root| root.len as u32);
-        self.push(Node { threshold: T::INFINITY, column: MISSING_LEFT, left });
+        self.push(Node { threshold: T::default(), column: 0, left, right: left });
     }
 
     fn push(&mut self, node: Node<T>) {
@@ -233,7 +230,7 @@ fn step<T: Number, const EQUALS: bool>(
         }
         _ => missing_left,
     };
-    node.left + u32::from(!is_left)
+    if is_left { node.left } else { node.right }
 }
 
 #[cfg(test)]

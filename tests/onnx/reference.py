@@ -158,7 +158,6 @@ def models_of_sklearn():
     sklearn("forest-two", RandomForestClassifier(6, max_depth=4), TWO)
     sklearn("forest-three", RandomForestClassifier(6, max_depth=4), THREE,
             options={"zipmap": False})
-    sklearn("forest-holes", RandomForestClassifier(6, max_depth=4), THREE, HOLES)
     sklearn("forest-amount", RandomForestRegressor(6, max_depth=4), AMOUNT)
     sklearn("forest-amounts", RandomForestRegressor(4, max_depth=3),
             np.stack([AMOUNT, X[:, 3]], 1))
@@ -349,7 +348,12 @@ def operators():
     nodes.append(helper.make_node("LinearClassifier", ["x"], ["lone_label", "lone_scores"],
                                   coefficients=[1.0, 2.0, 3.0, 4.0], intercepts=[0.5],
                                   classlabels_ints=[3, 8], post_transform="NONE", **ml))
-    outputs.extend([value("lone_label", ints, ("N",)), value("lone_scores")])
+    nodes.append(helper.make_node("LinearClassifier", ["x"], ["word_label", "word_scores"],
+                                  coefficients=[1.0, 2.0, 3.0, 4.0], intercepts=[0.5],
+                                  classlabels_strings=["no", "yes"], post_transform="LOGISTIC",
+                                  **ml))
+    outputs.extend([value("lone_label", ints, ("N",)), value("lone_scores"),
+                    value("word_label", TensorProto.STRING, ("N",)), value("word_scores")])
     shape = add("Shape", ["x"], keep=False)
     add("ConstantOfShape", [shape])
     feeds = np.concatenate([X[:ROWS - 2] * 2, np.zeros((1, 4)), [[1, -1, 2, -2]]]).astype(f32)

@@ -15,9 +15,9 @@ fn trees() -> Trees<f32> {
     trees.begin(0);
     trees.leaf();
     trees.begin(2);
-    trees.branch(0, Compare::AtMost, 0.5, true, 1);
+    trees.branch(0, Compare::AtMost, 0.5, true, (1, 2));
     trees.leaf();
-    trees.branch(1, Compare::Equal, 3.0, false, 3);
+    trees.branch(1, Compare::Equal, 3.0, false, (3, 4));
     trees.leaf();
     trees.leaf();
     trees
@@ -57,11 +57,24 @@ fn a_missing_value_goes_where_its_node_says() {
 fn infinite_numbers_stay_in_their_leaf() {
     let mut trees = Trees::default();
     trees.begin(1);
-    trees.branch(0, Compare::AtMost, 1.0, false, 1);
+    trees.branch(0, Compare::AtMost, 1.0, false, (1, 2));
     trees.leaf();
     trees.leaf();
     let mut found = Vec::new();
     let rows: Vec<f64> = [f64::INFINITY, f64::NEG_INFINITY, f64::NAN].repeat(5);
     trees.descend(0, &rows, 1, |_, leaf| found.push(leaf));
     assert_eq!(found, [2, 1, 2].repeat(5));
+}
+
+#[test]
+fn a_node_may_have_two_parents() {
+    let mut trees = Trees::default();
+    trees.begin(2);
+    trees.branch(0, Compare::Equal, 1.0_f32, false, (2, 1));
+    trees.branch(0, Compare::Equal, 4.0, false, (2, 3));
+    trees.leaf();
+    trees.leaf();
+    let mut found = Vec::new();
+    trees.descend(0, &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 1.0, 4.0, f32::NAN], 1, |_, leaf| found.push(leaf));
+    assert_eq!(found, [3, 2, 3, 3, 2, 3, 2, 2, 3]);
 }

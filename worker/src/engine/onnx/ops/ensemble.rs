@@ -2,7 +2,7 @@
 
 use nightshift_kernels::trees::Number;
 
-use super::scores::{Labels, Post};
+use super::scores::{Labels, Post, Sign};
 use super::{Built, Missing, Site, wrong};
 use crate::engine::onnx::CLASSES_MAX;
 use crate::engine::onnx::error::Refused;
@@ -164,10 +164,14 @@ pub(super) fn regressor(site: &Site<'_>) -> Result<Built, Refused> {
     let (bytes, work, has_rule) = ensemble.facts();
     let built = Built::one(Kind::new(Element::F32, vec![targets]), move |_, data| {
         let mut made = Vec::new();
-        for sums in ensemble.sums(data, width).sums.chunks_exact(targets) {
+        let Sums { sums, seen } = ensemble.sums(data, width);
+        for (sums, seen) in sums.chunks_exact(targets).zip(seen.chunks_exact(targets)) {
             let first = made.len();
             let base = |at: usize| base.get(at).copied().unwrap_or(0.0);
-            made.extend(sums.iter().enumerate().map(|(at, sum)| (sum + base(at)) as f32));
+            // What no leaf had a weight for is 0, whatever its base value.
+            made.extend(sums.iter().zip(seen).enumerate().map(|(at, (sum, seen))| {
+                if *seen || targets == 1 { (sum + base(at)) as f32 } else { 0.0 }
+            }));
             post.apply(made.get_mut(first..).unwrap_or_default());
         }
         Data::F32(made)
@@ -251,17 +255,19 @@ impl Two {
             (false, true) => first,
             (false, false) => 0.0,
         };
-        let (class, case) = match (self.is_binary, self.is_positive) {
-            (true, true) => (usize::from(weight > 0.5), Some(u8::from(weight <= 0.5))),
-            (true, false) => (usize::from(weight > 0.0), Some(2 + u8::from(weight <= 0.0))),
+        let (class, sign) = match (self.is_binary, self.is_positive) {
+            (true, true) => (usize::from(weight > 0.5), Some(Sign::Positive)),
+            (true, false) => (usize::from(weight > 0.0), Some(Sign::Mixed)),
             (false, _) => {
-                (usize::from(weight > 0.0), Some(3).filter(|_| self.base.is_empty()))
+                (usize::from(weight > 0.0), Some(Sign::Mixed).filter(|_| self.base.is_empty()))
             }
         };
         if !has_both {
-            return (class, self.post.both(first as f32, case));
+            return (class, self.post.both(first as f32, sign));
         }
-        let mut scores = [first as f32, second as f32];
+        // What no leaf had a weight for is 0, whatever its base value.
+        let shown = |sum: f64, has: bool| if has { sum as f32 } else { 0.0 };
+        let mut scores = [shown(first, has_first), shown(second, has_second)];
         self.post.apply(&mut scores);
         (class, scores)
     }

@@ -3,7 +3,7 @@
 use nightshift_kernels::Isa;
 use nightshift_kernels::matmul::{Finish, Left, Out, Right, Scratch, product};
 
-use super::scores::{Labels, Post};
+use super::scores::{Labels, Post, Sign};
 use super::{Built, Missing, Site, first, wrong};
 use crate::engine::onnx::error::Refused;
 use crate::engine::onnx::value::{Constant, Data, Element, Kind};
@@ -203,7 +203,7 @@ pub(super) fn classifier(site: &Site<'_>) -> Result<Built, Refused> {
             if targets == 1 {
                 let score = sums.first().copied().unwrap_or(0.0);
                 best.push(usize::from(score > 0.0));
-                scores.extend(post.both(score, Some(1)));
+                scores.extend(post.both(score, Some(Sign::Positive)));
                 continue;
             }
             best.push(largest(sums));

@@ -18,6 +18,15 @@ pub(super) enum Post {
     Probit,
 }
 
+/// The signs of the weights of which one sum is made for two classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// None is negative: the sum is a probability.
+    Positive,
+    /// Some are negative: the sum is to be compared with 0.
+    Mixed,
+}
+
 impl Post {
     pub(super) fn of(site: &Site<'_>) -> Result<Self, Refused> {
         match site.word("post_transform", "NONE")? {
@@ -41,16 +50,14 @@ impl Post {
         }
     }
 
-    /// The scores of both classes where only one was summed up. `case` is 0 or 1 where all weights
-    /// are positive, 2 or 3 where they are not; the odd ones are for the first class.
-    pub(super) fn both(self, score: f32, case: Option<u8>) -> [f32; 2] {
+    /// The scores of both classes where only one was summed up, of weights with such signs.
+    pub(super) fn both(self, score: f32, sign: Option<Sign>) -> [f32; 2] {
         let logistic = |x: f32| sigmoid(f64::from(x)) as f32;
-        match (self, case) {
+        match (self, sign) {
             (Self::Probit, _) => [probit(score), 0.0],
-            (_, Some(0 | 1)) => [1.0 - score, score],
             (Self::Logistic, Some(_)) => [logistic(-score), logistic(score)],
-            (_, Some(2)) => [-score, score],
-            (_, Some(_)) => [score, -score],
+            (_, Some(Sign::Positive)) => [1.0 - score, score],
+            (_, Some(Sign::Mixed)) => [-score, score],
             (_, None) => [score, 0.0],
         }
     }

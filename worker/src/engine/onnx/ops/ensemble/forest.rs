@@ -1,13 +1,14 @@
 //! From the lists of attributes to trees that rows go down.
 
-use std::collections::VecDeque;
-
 use nightshift_kernels::trees::{COLUMNS_MAX, Compare, Number, Trees};
 
 use crate::engine::onnx::TREE_DEPTH_MAX;
 use crate::engine::onnx::error::Refused;
 use crate::engine::onnx::ops::Site;
 
+/// Heights that are not known yet, and those of nodes on the way to the one that is looked at.
+const UNKNOWN: u32 = u32::MAX;
+const BEGUN: u32 = u32::MAX - 1;
 /// Not reached from any root.
 const NOWHERE: u32 = u32::MAX;
 
@@ -168,10 +169,11 @@ impl<T: Threshold> Forest<T> {
         };
         // The place of each node of the lists among those of the trees.
         let mut places = vec![NOWHERE; lists.trees.len()];
+        let mut heights = vec![UNKNOWN; lists.trees.len()];
         for nodes in sorted.trees(&lists) {
             // The root is the first that the file lists.
             let root = nodes.iter().copied().min().unwrap_or_default();
-            made.plant(&lists, &children, root, &mut places)?;
+            made.plant(&lists, &children, root, &mut places, &mut heights)?;
         }
         made.weigh(site, what, targets, &lists, &sorted, &places)?;
         Ok(made)
@@ -184,43 +186,50 @@ impl<T: Threshold> Forest<T> {
         children: &[Option<(u32, u32)>],
         root: u32,
         places: &mut [u32],
+        heights: &mut [u32],
     ) -> Result<(), Refused> {
-        // Every node has one parent at most and the root has none, so this ends.
-        let mut levels: VecDeque<(u32, usize)> = VecDeque::from([(root, 0)]);
-        let (mut order, mut depth) = (Vec::new(), 0);
-        while let Some((at, level)) = levels.pop_front() {
-            if level > TREE_DEPTH_MAX {
-                let shown = lists.shown(root as usize);
-                return Err(format!("{shown} is more than {TREE_DEPTH_MAX} steps from a leaf").into());
-            }
-            depth = depth.max(level);
-            order.push(at);
-            if let Some(Some((yes, no))) = children.get(at as usize) {
-                let (left, right) = if is_swapped(lists, at) { (*no, *yes) } else { (*yes, *no) };
-                levels.push_back((left, level + 1));
-                levels.push_back((right, level + 1));
-            }
+        let depth = height(lists, children, root, heights)? as usize;
+        if depth > TREE_DEPTH_MAX {
+            let shown = lists.shown(root as usize);
+            return Err(format!("{shown} is more than {TREE_DEPTH_MAX} steps from a leaf").into());
         }
         self.trees.begin(depth);
         self.work += depth + 1;
         let first = self.trees.nodes() as u32;
-        let mut left = 1;
-        for (place, at) in order.iter().enumerate() {
-            if let Some(to) = places.get_mut(*at as usize) {
-                *to = first + place as u32;
+        let mut order = vec![root];
+        let mut at = 0;
+        let mut place = |node: u32, order: &mut Vec<u32>| match places.get_mut(node as usize) {
+            Some(place) if *place == NOWHERE => {
+                *place = first + order.len() as u32;
+                order.push(node);
+                *place - first
             }
-            if children.get(*at as usize).is_none_or(Option::is_none) {
-                self.trees.leaf();
-                continue;
+            Some(place) => *place - first,
+            None => 0,
+        };
+        order.clear();
+        place(root, &mut order);
+        while let Some(node) = order.get(at).copied() {
+            at += 1;
+            match children.get(node as usize) {
+                Some(Some((yes, no))) => {
+                    let (yes, no) = (place(*yes, &mut order), place(*no, &mut order));
+                    self.branch(lists, node as usize, yes, no)?;
+                }
+                _ => self.trees.leaf(),
             }
-            self.branch(lists, *at as usize, left)?;
-            left += 2;
         }
         Ok(())
     }
 
     /// Adds a branch as a comparison that leads to the left.
-    fn branch(&mut self, lists: &Lists<'_>, at: usize, left: u32) -> Result<(), Refused> {
+    fn branch(
+        &mut self,
+        lists: &Lists<'_>,
+        at: usize,
+        yes: u32,
+        no: u32,
+    ) -> Result<(), Refused> {
         let threshold = T::of(lists.values.get(at).copied().unwrap_or_default());
         if !threshold.is_usable() {
             return Err(format!("{} compares with NaN", lists.shown(at)).into());
@@ -228,17 +237,17 @@ impl<T: Threshold> Forest<T> {
         let column = lists.features.get(at).map_or(0, |feature| *feature as u32);
         let missing = lists.missing.get(at).is_some_and(|missing| *missing != 0);
         let mode = lists.modes.get(at).copied().unwrap_or_default();
-        let (compare, threshold, missing_left) = match mode {
-            b"BRANCH_LEQ" => (Compare::AtMost, threshold, missing),
-            b"BRANCH_LT" => (Compare::AtMost, threshold.below(), missing),
-            b"BRANCH_EQ" => (Compare::Equal, threshold, missing),
+        let (compare, threshold, missing_left, next) = match mode {
+            b"BRANCH_LEQ" => (Compare::AtMost, threshold, missing, (yes, no)),
+            b"BRANCH_LT" => (Compare::AtMost, threshold.below(), missing, (yes, no)),
+            b"BRANCH_EQ" => (Compare::Equal, threshold, missing, (yes, no)),
             // Swapped: what is not left is true, and NaN is false unless it says otherwise.
-            b"BRANCH_GT" => (Compare::AtMost, threshold, !missing),
-            b"BRANCH_GTE" => (Compare::AtMost, threshold.below(), !missing),
+            b"BRANCH_GT" => (Compare::AtMost, threshold, !missing, (no, yes)),
+            b"BRANCH_GTE" => (Compare::AtMost, threshold.below(), !missing, (no, yes)),
             // NaN is not the threshold.
-            _ => (Compare::Equal, threshold, false),
+            _ => (Compare::Equal, threshold, false, (no, yes)),
         };
-        self.trees.branch(column, compare, threshold, missing_left, left);
+        self.trees.branch(column, compare, threshold, missing_left, next);
         Ok(())
     }
 
@@ -331,20 +340,60 @@ impl<T> Forest<T> {
     }
 }
 
-/// Whether what is true for the node at `at` is to the right.
-fn is_swapped(lists: &Lists<'_>, at: u32) -> bool {
-    let mode = lists.modes.get(at as usize).copied().unwrap_or_default();
-    matches!(mode, b"BRANCH_GT" | b"BRANCH_GTE" | b"BRANCH_NEQ")
+/// Steps from the node at `root` to the leaf that is farthest from it; `heights` is what is known
+/// already. A node may have several parents, but none may lead back to one of them.
+fn height(
+    lists: &Lists<'_>,
+    children: &[Option<(u32, u32)>],
+    root: u32,
+    heights: &mut [u32],
+) -> Result<u32, Refused> {
+    let mut path = vec![root];
+    while let Some(at) = path.last().copied() {
+        let known = heights.get(at as usize).copied().unwrap_or(0);
+        let Some(Some((yes, no))) = children.get(at as usize) else {
+            heights.iter_mut().skip(at as usize).take(1).for_each(|height| *height = 0);
+            path.pop();
+            continue;
+        };
+        let of = |child: &u32| heights.get(*child as usize).copied().unwrap_or(0);
+        let own = (of(yes), of(no));
+        if known == BEGUN || own.0 < BEGUN && own.1 < BEGUN {
+            // Its children are done: all that they lead to was looked at since it was begun.
+            if own.0 >= BEGUN || own.1 >= BEGUN {
+                return Err(format!("{} leads back to itself", lists.shown(at as usize)).into());
+            }
+            let height = 1 + own.0.max(own.1);
+            heights.iter_mut().skip(at as usize).take(1).for_each(|it| *it = height);
+            path.pop();
+            continue;
+        }
+        if known < BEGUN {
+            path.pop();
+            continue;
+        }
+        heights.iter_mut().skip(at as usize).take(1).for_each(|it| *it = BEGUN);
+        for child in [yes, no] {
+            match heights.get(*child as usize).copied() {
+                Some(BEGUN) => {
+                    let shown = lists.shown(*child as usize);
+                    return Err(format!("{shown} leads back to itself").into());
+                }
+                Some(UNKNOWN) => path.push(*child),
+                _ => {}
+            }
+        }
+    }
+    Ok(heights.get(root as usize).copied().unwrap_or(0))
 }
 
-/// The children of each node, none of a leaf. No node is a child twice, and no root is one.
+/// The children of each node, none of a leaf.
 fn children(
     lists: &Lists<'_>,
     sorted: &Sorted,
     width: usize,
 ) -> Result<Vec<Option<(u32, u32)>>, Refused> {
     let mut children = Vec::with_capacity(lists.trees.len());
-    let mut has_parent = vec![false; lists.trees.len()];
     let nodes = lists.modes.iter().zip(lists.features).zip(lists.yes.iter().zip(lists.no));
     for (at, ((mode, feature), (yes, no))) in nodes.enumerate() {
         match *mode {
@@ -361,24 +410,13 @@ fn children(
             return Err(format!("{shown} compares column {feature} of {width}").into());
         }
         let (tree, _) = lists.key(at);
-        let mut child = |node: i64| {
+        let child = |node: i64| {
             let at = sorted.find(lists, (tree, node)).ok_or_else(|| {
                 Refused(format!("{} leads to node {node}, which there is not", lists.shown(at)))
             })?;
-            match has_parent.get_mut(at) {
-                Some(has) if !*has => *has = true,
-                _ => return Err(Refused(format!("two nodes lead to {}", lists.shown(at)))),
-            }
-            Ok(at as u32)
+            Ok::<_, Refused>(at as u32)
         };
         children.push(Some((child(*yes)?, child(*no)?)));
     }
-    let root_of = |nodes: &[u32]| nodes.iter().copied().min().unwrap_or_default() as usize;
-    let led_to = sorted.trees(lists).map(root_of).find(|root| has_parent.get(*root) == Some(&true));
-    match led_to {
-        Some(root) => {
-            Err(format!("a node leads to {}, where its tree begins", lists.shown(root)).into())
-        }
-        None => Ok(children),
-    }
+    Ok(children)
 }
