@@ -210,12 +210,7 @@ impl<T: Number> Trees<T> {
 
 /// One step down.
 #[inline(always)]
-fn step<T: Number, const EQUALS: bool>(
-    nodes: &[Node<T>],
-    at: u32,
-    row: &[T],
-    width: usize,
-) -> u32 {
+fn step<T: Number, const EQUALS: bool>(nodes: &[Node<T>], at: u32, row: &[T], width: usize) -> u32 {
     let Some(node) = nodes.get(at as usize) else { return at };
     let column = (node.column & !(MISSING_LEFT | EQUAL)) as usize;
     let missing_left = node.column & MISSING_LEFT != 0;

@@ -66,6 +66,7 @@ from sklearn.tree import DecisionTreeClassifier
 warnings.filterwarnings("ignore")
 OUT = pathlib.Path(sys.argv[1])
 RANDOM = np.random.RandomState(7)
+np.random.seed(7)  # what models draw from
 ROWS = 37
 NAMES = ["a", "b", "c", "d"]
 
@@ -257,7 +258,7 @@ def operators():
         ("a1", np.array([1], np.int64)), ("a2", np.array([2], np.int64)),
         ("from", np.array([3], np.int64)), ("to", np.array([-9], np.int64)),
         ("back", np.array([-2], np.int64)), ("places", np.array([[3, 0], [-1, 1]], np.int64)),
-        ("column", np.array([[0.5], [2.0]], f32)),
+        ("column", np.array([[0.5], [2.0]], f32)), ("byte", np.array(127, np.int64)),
     ]
     nodes, outputs = [], []
 
@@ -303,6 +304,9 @@ def operators():
     whole = add("Cast", ["x"], kind=TensorProto.INT64, to=TensorProto.INT64)
     small = add("Cast", ["x"], keep=False, to=TensorProto.INT32)
     add("Mul", [small, small], kind=TensorProto.INT32)
+    large = add("Add", [whole, "byte"], keep=False)
+    large = add("Cast", [large], keep=False, to=TensorProto.INT8)
+    add("Cast", [large], kind=TensorProto.INT64, to=TensorProto.INT64)
     equal = add("Equal", [whole, whole], keep=False)
     add("Cast", [equal], to=TensorProto.FLOAT)
     add("Cast", ["x"], kind=TensorProto.DOUBLE, to=TensorProto.DOUBLE)

@@ -74,9 +74,7 @@ pub enum InvalidInputs {
         rows: u64,
     },
     /// An input is made of many columns, and nothing says of which.
-    #[error(
-        "input `{name}` is made of {width}: name them in their order in spec.task.columns"
-    )]
+    #[error("input `{name}` is made of {width}: name them in their order in spec.task.columns")]
     Unnamed {
         /// The input.
         name: String,
@@ -194,10 +192,9 @@ pub fn columns_of(
             let width = "columns, and does not say of how many".to_owned();
             return Err(InvalidInputs::Unnamed { name: shown(&input.name), width });
         }
-        let own = inputs.iter().map(|input| InputColumns {
-            input: input.clone(),
-            columns: vec![input.name.clone()],
-        });
+        let own = inputs
+            .iter()
+            .map(|input| InputColumns { input: input.clone(), columns: vec![input.name.clone()] });
         return Ok(own.collect());
     }
     // What one input leaves open follows from how many columns there are.

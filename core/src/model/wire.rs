@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn fields_of_every_kind_are_read() {
-        let bytes = [8, 0x96, 1, 0x12, 2, b'h', b'i', 0x1d, 1, 2, 3, 4, 0x21, 1, 2, 3, 4, 5, 6, 7, 8];
+        let bytes =
+            [8, 0x96, 1, 0x12, 2, b'h', b'i', 0x1d, 1, 2, 3, 4, 0x21, 1, 2, 3, 4, 5, 6, 7, 8];
         let fields: Result<Vec<_>, _> = Fields::of(&bytes).collect();
         let wanted = vec![
             (1, Value::Varint(150)),
@@ -134,8 +135,14 @@ mod tests {
         assert_eq!(first(&[8]), InvalidWire::Truncated);
         assert_eq!(first(&[8, 0x80]), InvalidWire::Truncated);
         assert_eq!(first(&[0x12, 5, 1]), InvalidWire::Truncated);
-        assert_eq!(first(&[0x12, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1]), InvalidWire::Truncated);
-        assert_eq!(first(&[8, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2]), InvalidWire::Varint);
+        assert_eq!(
+            first(&[0x12, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1]),
+            InvalidWire::Truncated
+        );
+        assert_eq!(
+            first(&[8, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2]),
+            InvalidWire::Varint
+        );
         assert_eq!(first(&[0x0b]), InvalidWire::Tag { tag: 11 });
         assert_eq!(first(&[0, 0]), InvalidWire::Tag { tag: 0 });
     }

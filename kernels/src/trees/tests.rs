@@ -36,7 +36,11 @@ fn every_row_finds_the_leaf_that_a_hand_finds_alone_and_beside_others() {
     let together = leaves(&trees, 1, &rows);
     for (row, numbers) in rows.chunks_exact(2).enumerate() {
         let wanted = 1 + by_hand([numbers[0], numbers[1]]);
-        assert_eq!((together[row], leaves(&trees, 1, numbers)), (wanted, vec![wanted]), "{numbers:?}");
+        assert_eq!(
+            (together[row], leaves(&trees, 1, numbers)),
+            (wanted, vec![wanted]),
+            "{numbers:?}"
+        );
     }
     assert_eq!(leaves(&trees, 0, &rows), [0; 27]);
     assert_eq!((trees.len(), trees.nodes(), trees.columns()), (2, 6, 2));
@@ -75,6 +79,8 @@ fn a_node_may_have_two_parents() {
     trees.leaf();
     trees.leaf();
     let mut found = Vec::new();
-    trees.descend(0, &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 1.0, 4.0, f32::NAN], 1, |_, leaf| found.push(leaf));
+    trees.descend(0, &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 1.0, 4.0, f32::NAN], 1, |_, leaf| {
+        found.push(leaf)
+    });
     assert_eq!(found, [3, 2, 3, 3, 2, 3, 2, 2, 3]);
 }

@@ -27,13 +27,17 @@ pub enum ModelError {
         path: String,
     },
     /// The location is a file.
-    #[error("{path} is not a directory; `model.uri` names the directory that holds {CONFIG_FILE} or {ONNX_FILE}")]
+    #[error(
+        "{path} is not a directory; `model.uri` names the directory that holds {CONFIG_FILE} or {ONNX_FILE}"
+    )]
     NotADirectory {
         /// The path.
         path: String,
     },
     /// There is no configuration.
-    #[error("{path} has no {CONFIG_FILE} and no {ONNX_FILE}; `model.uri` names the directory that holds one of them")]
+    #[error(
+        "{path} has no {CONFIG_FILE} and no {ONNX_FILE}; `model.uri` names the directory that holds one of them"
+    )]
     NoConfig {
         /// The directory or reference.
         path: String,

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use arrow::error::ArrowError;
 use thiserror::Error;
 
-use super::tabular::{ConfigError, WeightsError};
 use super::onnx::OnnxError;
+use super::tabular::{ConfigError, WeightsError};
 use super::text::TextError;
 
 /// Who has to act on an error.

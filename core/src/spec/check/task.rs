@@ -125,7 +125,8 @@ impl Checker<'_> {
         let Some(raw) = &raw.dtype else { return Ok(Dtype::F32) };
         let all = [Dtype::F32, Dtype::Bf16, Dtype::Int8].map(|dtype| (dtype.as_str(), dtype));
         // A table has so few products that packing them would take what it gives.
-        let possible = if matches!(kind, Kind::Tabular | Kind::Onnx) { &all[..1] } else { &all[..] };
+        let possible =
+            if matches!(kind, Kind::Tabular | Kind::Onnx) { &all[..1] } else { &all[..] };
         self.one_of(raw, "spec.model.dtype", possible)
     }
 

@@ -131,6 +131,7 @@ struct Compiler<'a> {
     slots: usize,
     width: usize,
     folded: usize,
+    folded_work: usize,
     work: usize,
     bytes: usize,
 }
@@ -149,6 +150,7 @@ impl<'a> Compiler<'a> {
             slots: 0,
             width: 0,
             folded: 0,
+            folded_work: 0,
             work: 0,
             bytes: 0,
         };
@@ -196,7 +198,8 @@ impl<'a> Compiler<'a> {
             return Err(OnnxError::Operator { node: described(node) });
         }
         let same = |domain: &str| if domain == "ai.onnx" { "" } else { domain } == node.domain;
-        let opset = self.opsets.iter().find(|(domain, _)| same(domain)).map(|(_, version)| *version);
+        let opset =
+            self.opsets.iter().find(|(domain, _)| same(domain)).map(|(_, version)| *version);
         let Some(opset) = opset else {
             let domain = if node.domain.is_empty() { "ai.onnx" } else { node.domain };
             let problem = format!("the file does not say which operator set of {domain} it uses");
@@ -301,8 +304,14 @@ impl<'a> Compiler<'a> {
         built: Built,
     ) -> Result<(), OnnxError> {
         check_outputs(node, built.kinds.len())?;
+        self.folded_work = self.folded_work.saturating_add(built.work);
+        if self.folded_work > WORK_MAX {
+            let (what, found) = ("operations on values without input", self.folded_work);
+            return Err(OnnxError::TooMany { what, found, limit: WORK_MAX });
+        }
         for kind in &built.kinds {
-            self.folded = self.folded.saturating_add(kind.width().saturating_mul(operands.len().max(1)));
+            self.folded =
+                self.folded.saturating_add(kind.width().saturating_mul(operands.len().max(1)));
         }
         if self.folded > CONSTANT_ELEMENTS_MAX {
             let (what, found) = ("elements of values without input", self.folded);
@@ -327,7 +336,10 @@ impl<'a> Compiler<'a> {
                 let problem = "its result has another size than its shape".to_owned();
                 return Err(OnnxError::node(node, Refused(problem)));
             }
-            self.define(name, Operand::Constant(Constant { shape: kind.shape, data: Arc::new(data) }))?;
+            self.define(
+                name,
+                Operand::Constant(Constant { shape: kind.shape, data: Arc::new(data) }),
+            )?;
         }
         Ok(())
     }
@@ -358,7 +370,8 @@ impl<'a> Compiler<'a> {
     /// Finds the inputs whose missing values reach only what has a rule for them.
     fn follow_missing(&mut self, outputs: &[Output]) {
         let mut takes = vec![true; self.slots];
-        let mut refuse = |slot: usize| takes.iter_mut().skip(slot).take(1).for_each(|it| *it = false);
+        let mut refuse =
+            |slot: usize| takes.iter_mut().skip(slot).take(1).for_each(|it| *it = false);
         outputs.iter().for_each(|output| refuse(output.slot));
         for placed in self.steps.iter().rev() {
             let all = match placed.missing {

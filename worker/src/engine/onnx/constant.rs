@@ -13,16 +13,15 @@ use super::value::{Constant, Data, Element};
 
 /// The constant that `tensor` holds.
 pub(super) fn constant(tensor: &Tensor<'_>) -> Result<Constant, OnnxError> {
-    let refused =
-        |problem: String| OnnxError::Tensor { tensor: shown(tensor.name), problem };
+    let refused = |problem: String| OnnxError::Tensor { tensor: shown(tensor.name), problem };
     if tensor.is_external {
         return Err(OnnxError::External { tensor: shown(tensor.name) });
     }
     let shape: Option<Vec<usize>> =
         tensor.dims.iter().map(|dim| usize::try_from(*dim).ok()).collect();
-    let elements = shape.as_ref().and_then(|shape| {
-        shape.iter().try_fold(1_usize, |product, dim| product.checked_mul(*dim))
-    });
+    let elements = shape
+        .as_ref()
+        .and_then(|shape| shape.iter().try_fold(1_usize, |product, dim| product.checked_mul(*dim)));
     let (Some(shape), Some(elements)) =
         (shape, elements.filter(|elements| *elements <= CONSTANT_ELEMENTS_MAX))
     else {

@@ -47,7 +47,8 @@ impl OnnxEngine {
     pub fn load(dir: &Path, settings: &OnnxSettings) -> Result<Self, LoadError> {
         check_directory(dir)?;
         let path = dir.join(ONNX_FILE);
-        let refused = |source: OnnxError| LoadError::Onnx { path: path.clone(), source: Box::new(source) };
+        let refused =
+            |source: OnnxError| LoadError::Onnx { path: path.clone(), source: Box::new(source) };
         let bytes = read_bounded(&path, FILE_BYTES_MAX).map_err(|error| match error {
             LoadError::MissingFile { .. } => refused(OnnxError::NoFile),
             error => error,
@@ -65,9 +66,10 @@ impl OnnxEngine {
         let program = compile(&parse(bytes)?, settings)?;
         let fields = fields(&program.outputs)?;
         let column = |name: &String, accepts| EngineColumn { name: name.as_str().into(), accepts };
-        let columns = program.inputs.iter().flat_map(|input| {
-            input.columns.iter().map(|name| column(name, role(input.element)))
-        });
+        let columns = program
+            .inputs
+            .iter()
+            .flat_map(|input| input.columns.iter().map(|name| column(name, role(input.element))));
         let block_rows = (BLOCK_ELEMENTS / program.width.max(1)).clamp(1, BLOCK_ROWS_MAX);
         Ok(Self { columns: columns.collect(), fields, files: Vec::new(), block_rows, program })
     }
@@ -125,8 +127,8 @@ impl Engine for OnnxEngine {
     fn run(&self, batch: &RecordBatch) -> Result<Scored, EngineError> {
         let (rows, Program { inputs, outputs, .. }) = (batch.num_rows(), &self.program);
         let bound = Bound::of(batch, inputs, &self.columns)?;
-        let mut results = Results::with_room(outputs, rows)
-            .map_err(|_| EngineError::OutOfMemory { rows })?;
+        let mut results =
+            Results::with_room(outputs, rows).map_err(|_| EngineError::OutOfMemory { rows })?;
         let mut rejects = Rejects::default();
         for first in (0..rows).step_by(self.block_rows) {
             let len = self.block_rows.min(rows - first);

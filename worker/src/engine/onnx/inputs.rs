@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::types::{Float32Type, Float64Type, Int64Type};
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, LargeStringArray, RecordBatch};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, LargeStringArray, RecordBatch,
+};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
@@ -186,7 +188,11 @@ impl Column<'_> {
             _ => (0.0, true),
         };
         if is_null {
-            return if input.takes_missing { Ok(f64::NAN) } else { Err(RejectReason::MissingValue) };
+            return if input.takes_missing {
+                Ok(f64::NAN)
+            } else {
+                Err(RejectReason::MissingValue)
+            };
         }
         if value.is_finite() {
             return Ok(value);
@@ -209,7 +215,8 @@ impl Column<'_> {
     fn int(&self, row: usize, input: &Input) -> Result<i64, RejectReason> {
         let Values::Int(array) = &self.values else { return Err(RejectReason::MissingValue) };
         if self.has_nulls && array.is_null(row) {
-            let is_blank = text_at(&self.array, row).is_some_and(|text| text.trim_ascii().is_empty());
+            let is_blank =
+                text_at(&self.array, row).is_some_and(|text| text.trim_ascii().is_empty());
             return Err(match is_blank || is_missing(&self.array, row) {
                 true => RejectReason::MissingValue,
                 false => RejectReason::BadValue,

@@ -93,7 +93,9 @@ pub(super) struct Site<'a> {
 impl<'a> Site<'a> {
     /// Whether the node reads anything that depends on the input.
     pub(super) fn has_rows(&self) -> bool {
-        self.operands.iter().any(|operand| !matches!(operand, Operand::Constant(_) | Operand::Absent))
+        self.operands
+            .iter()
+            .any(|operand| !matches!(operand, Operand::Constant(_) | Operand::Absent))
     }
 
     /// Whether input `at` depends on the input.
@@ -113,9 +115,11 @@ impl<'a> Site<'a> {
             Some(Operand::Constant(constant)) => {
                 Ok(Kind::new(constant.data.element(), constant.shape.clone()))
             }
-            Some(Operand::ShapeOfRows(_)) => Err("it computes with the number of rows, which a row \
+            Some(Operand::ShapeOfRows(_)) => {
+                Err("it computes with the number of rows, which a row \
                 must not depend on: export it without the operator Shape"
-                .into()),
+                    .into())
+            }
             None | Some(Operand::Absent) => Err(format!("input {} is missing", at + 1).into()),
         }
     }

@@ -53,7 +53,9 @@ pub(super) fn fields(outputs: &[Output]) -> Result<Vec<FieldRef>, OnnxError> {
             }
             (None, 0) => return Err(refused("has no elements".to_owned())),
             (None, width) if width > LIST_MAX => {
-                return Err(refused(format!("has {width} elements, and at most {LIST_MAX} are written")));
+                return Err(refused(format!(
+                    "has {width} elements, and at most {LIST_MAX} are written"
+                )));
             }
             (None, width) => {
                 let item = Arc::new(Field::new("item", element, false));

@@ -176,7 +176,8 @@ impl Reader {
                 (8, Value::Bytes(mut packed)) => {
                     while !packed.is_empty() {
                         self.take(1)?;
-                        let int = varint(&mut packed).map_err(|source| wire("attributes", source))?;
+                        let int =
+                            varint(&mut packed).map_err(|source| wire("attributes", source))?;
                         made.ints.push(int as i64);
                     }
                 }

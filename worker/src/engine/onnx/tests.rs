@@ -62,7 +62,9 @@ fn batch(golden: &Golden) -> RecordBatch {
     let column = |values: &Vec<Value>| -> ArrayRef {
         let is_number = |value: &Value| number(value).is_some();
         if values.iter().all(|value| value.is_i64()) {
-            return Arc::new(Int64Array::from_iter_values(values.iter().map(|x| x.as_i64().unwrap())));
+            return Arc::new(Int64Array::from_iter_values(
+                values.iter().map(|x| x.as_i64().unwrap()),
+            ));
         }
         if values.iter().all(is_number) {
             let value = |value: &Value| number(value).filter(|x| !x.is_nan());

@@ -24,8 +24,8 @@ pub(in crate::engine) mod source;
 
 use categorical::{BoundCategorical, Categorical};
 use datetime::{BoundDatetime, Datetime};
-use numeric::{BoundNumeric, Numeric};
 pub(in crate::engine) use numeric::converted;
+use numeric::{BoundNumeric, Numeric};
 pub(super) use rejects::BlockRejects;
 
 /// Makes the inputs of a model from batches.

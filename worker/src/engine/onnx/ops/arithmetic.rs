@@ -125,7 +125,9 @@ pub(super) fn activation(site: &Site<'_>) -> Result<Built, Refused> {
                 let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x * x * x);
                 0.5 * x * (1.0 + inner.tanh())
             }),
-            other => Err(format!("approximate is `{other}`, and none and tanh are possible").into()),
+            other => {
+                Err(format!("approximate is `{other}`, and none and tanh are possible").into())
+            }
         },
     }
 }
@@ -154,12 +156,9 @@ pub(super) fn clip(site: &Site<'_>) -> Result<Built, Refused> {
 fn pair(site: &Site<'_>) -> Result<(Broadcast, Element), Refused> {
     let (left, right) = (site.kind(0)?, site.kind(1)?);
     if left.element != right.element {
-        return Err(format!(
-            "its inputs are {} and {}",
-            left.element.name(),
-            right.element.name()
-        )
-        .into());
+        return Err(
+            format!("its inputs are {} and {}", left.element.name(), right.element.name()).into()
+        );
     }
     Ok((Broadcast::of(site, 2)?, left.element))
 }
@@ -210,7 +209,9 @@ pub(super) fn add(site: &Site<'_>) -> Result<Built, Refused> {
             };
             let is_safe = matches!(divisors, Some(Data::Int(all)) if !all.contains(&0));
             if site.kind(0)?.element == Element::Int && !is_safe {
-                return Err("whole numbers are divided by what may be 0: cast them to floats".into());
+                return Err(
+                    "whole numbers are divided by what may be 0: cast them to floats".into()
+                );
             }
             binary(site, |a, b| a / b, |a, b| a.checked_div(b).unwrap_or(0))
         }
@@ -418,9 +419,10 @@ pub(super) fn cast(site: &Site<'_>) -> Result<Built, Refused> {
     }
     kind.element = element;
     let (least, most) = range(to);
+    let is_widest = (least, most) == (i64::MIN, i64::MAX);
     let built = Built::one(kind, move |_, data| {
         let Some(data) = data.first() else { return Data::Int(Vec::new()) };
-        if data.element() == element && to != 6 {
+        if data.element() == element && (element != Element::Int || is_widest) {
             return (*data).clone();
         }
         match element {
@@ -428,11 +430,13 @@ pub(super) fn cast(site: &Site<'_>) -> Result<Built, Refused> {
             Element::F64 => Data::F64(data.to_f64()),
             Element::Bool => Data::Bool(data.to_f64().into_iter().map(|x| x != 0.0).collect()),
             Element::Text => match data {
-                Data::Int(all) => Data::Text(all.iter().map(|x| Arc::from(x.to_string())).collect()),
+                Data::Int(all) => {
+                    Data::Text(all.iter().map(|x| Arc::from(x.to_string())).collect())
+                }
                 other => (*other).clone(),
             },
             Element::Int => Data::Int(match data {
-                Data::Int(all) => all.iter().map(|x| *x.clamp(&least, &most)).collect(),
+                Data::Int(all) => all.iter().map(|x| wrapped(*x, least, most)).collect(),
                 // Towards 0, and NaN to 0.
                 other => {
                     other.to_f64().into_iter().map(|x| (x as i64).clamp(least, most)).collect()
@@ -443,4 +447,11 @@ pub(super) fn cast(site: &Site<'_>) -> Result<Built, Refused> {
     let keeps = matches!(from, Element::F32 | Element::F64)
         && matches!(element, Element::F32 | Element::F64);
     Ok(if keeps { built.passing() } else { built })
+}
+
+/// The low bits of `x`, as a number from `least` to `most`.
+fn wrapped(x: i64, least: i64, most: i64) -> i64 {
+    let span = i128::from(most) - i128::from(least) + 1;
+    let low = (i128::from(x) - i128::from(least)).rem_euclid(span) + i128::from(least);
+    i64::try_from(low).unwrap_or(x)
 }

@@ -31,7 +31,11 @@ impl Broadcast {
             shapes.push((site.kind(at)?.shape, site.is_rows(at)));
         }
         let rank_of = |shapes: &[(Vec<usize>, bool)], rows: bool| {
-            shapes.iter().filter(|(_, is_rows)| *is_rows == rows).map(|(shape, _)| shape.len()).max()
+            shapes
+                .iter()
+                .filter(|(_, is_rows)| *is_rows == rows)
+                .map(|(shape, _)| shape.len())
+                .max()
         };
         let rank = match rank_of(&shapes, true) {
             Some(rank) => {
@@ -66,7 +70,9 @@ impl Broadcast {
                     (1, _) => *to = *from,
                     (_, 1) => {}
                     (a, b) => {
-                        return Err(format!("its inputs have {a} and {b} elements along an axis").into());
+                        return Err(
+                            format!("its inputs have {a} and {b} elements along an axis").into()
+                        );
                     }
                 }
             }

@@ -56,7 +56,9 @@ impl<T: Number> Ensemble<T> {
                 forest.trees.descend(tree, rows, width, |row, leaf| {
                     for (target, weight) in forest.weights(leaf) {
                         let at = row * targets + *target as usize;
-                        if let (Some(sum), Some(seen)) = (sums.sums.get_mut(at), sums.seen.get_mut(at)) {
+                        if let (Some(sum), Some(seen)) =
+                            (sums.sums.get_mut(at), sums.seen.get_mut(at))
+                        {
                             *sum = match aggregate {
                                 Aggregate::Min if *seen => sum.min(*weight),
                                 Aggregate::Max if *seen => sum.max(*weight),
@@ -84,7 +86,12 @@ enum Either {
 }
 
 impl Either {
-    fn of(site: &Site<'_>, what: &str, targets: usize, aggregate: Aggregate) -> Result<(Self, usize), Refused> {
+    fn of(
+        site: &Site<'_>,
+        what: &str,
+        targets: usize,
+        aggregate: Aggregate,
+    ) -> Result<(Self, usize), Refused> {
         let kind = site.numbers(0)?;
         let [width] = *kind.shape.as_slice() else {
             return Err("it needs rows of numbers".into());
@@ -93,9 +100,19 @@ impl Either {
             return Err("it needs rows of numbers".into());
         }
         let made = match kind.element {
-            Element::F64 => Self::F64(Ensemble { forest: Forest::of(site, what, targets, width)?, targets, aggregate }),
-            _ if site.has_attribute("nodes_values_as_tensor") => return Err(wrong(0, kind.element)),
-            _ => Self::F32(Ensemble { forest: Forest::of(site, what, targets, width)?, targets, aggregate }),
+            Element::F64 => Self::F64(Ensemble {
+                forest: Forest::of(site, what, targets, width)?,
+                targets,
+                aggregate,
+            }),
+            _ if site.has_attribute("nodes_values_as_tensor") => {
+                return Err(wrong(0, kind.element));
+            }
+            _ => Self::F32(Ensemble {
+                forest: Forest::of(site, what, targets, width)?,
+                targets,
+                aggregate,
+            }),
         };
         Ok((made, width))
     }
@@ -154,7 +171,9 @@ pub(super) fn regressor(site: &Site<'_>) -> Result<Built, Refused> {
         "AVERAGE" => Aggregate::Average,
         "MIN" => Aggregate::Min,
         "MAX" => Aggregate::Max,
-        other => return Err(format!("aggregate `{}` is not known", super::scores::shown(other)).into()),
+        other => {
+            return Err(format!("aggregate `{}` is not known", super::scores::shown(other)).into());
+        }
     };
     let base = base_values(site, targets, false)?;
     let post = Post::of(site)?;

@@ -29,9 +29,9 @@ pub(super) fn scaler(site: &Site<'_>) -> Result<Built, Refused> {
         let all = data.first().map(|data| data.to_f64()).unwrap_or_default();
         let scaled = all.chunks_exact(width).flat_map(|row| {
             // Rounded after the difference, as 32-bit arithmetic does.
-            row.iter().zip(&lines).map(|(x, (offset, scale))| {
-                (f64::from((x - offset) as f32) * scale) as f32
-            })
+            row.iter()
+                .zip(&lines)
+                .map(|(x, (offset, scale))| (f64::from((x - offset) as f32) * scale) as f32)
         });
         Data::F32(scaled.collect())
     }))
@@ -77,7 +77,9 @@ pub(super) fn imputer(site: &Site<'_>) -> Result<Built, Refused> {
                 let all = all.iter().copied().map(f64::from).enumerate();
                 Data::F32(all.map(|it| filled(it) as f32).collect())
             }
-            Some(Data::F64(all)) => Data::F64(all.iter().copied().enumerate().map(filled).collect()),
+            Some(Data::F64(all)) => {
+                Data::F64(all.iter().copied().enumerate().map(filled).collect())
+            }
             _ => first(data),
         }
     });
@@ -134,7 +136,9 @@ impl Keys {
     /// The place of each element of `data`.
     fn find(&self, data: &Data) -> Vec<Option<usize>> {
         match (self, data) {
-            (Self::Ints(keys), Data::Int(all)) => all.iter().map(|x| keys.get(x).copied()).collect(),
+            (Self::Ints(keys), Data::Int(all)) => {
+                all.iter().map(|x| keys.get(x).copied()).collect()
+            }
             // Towards 0, as a cast does it.
             (Self::Ints(keys), other) => {
                 other.to_f64().iter().map(|x| keys.get(&(*x as i64)).copied()).collect()
@@ -285,10 +289,11 @@ pub(super) fn category_mapper(site: &Site<'_>) -> Result<Built, Refused> {
 /// ZipMap: the numbers stay what they are, and get names.
 pub(super) fn zip_map(site: &Site<'_>) -> Result<Built, Refused> {
     let kind = site.numbers(0)?;
-    let labels: Vec<String> = match (site.ints("classlabels_int64s"), site.texts("classlabels_strings")) {
-        (ints, []) => ints.iter().map(i64::to_string).collect(),
-        (_, texts) => names(texts)?.iter().map(|text| text.to_string()).collect(),
-    };
+    let labels: Vec<String> =
+        match (site.ints("classlabels_int64s"), site.texts("classlabels_strings")) {
+            (ints, []) => ints.iter().map(i64::to_string).collect(),
+            (_, texts) => names(texts)?.iter().map(|text| text.to_string()).collect(),
+        };
     if kind.shape != [labels.len()] {
         return Err(format!("{} labels are not {} columns", labels.len(), kind.width()).into());
     }

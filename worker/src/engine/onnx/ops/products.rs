@@ -48,7 +48,8 @@ impl Matrix {
                 let mut made = Vec::with_capacity(rows * self.columns);
                 for row in x.chunks_exact(self.depth.max(1)) {
                     for (weights, bias) in weights.chunks_exact(self.depth.max(1)).zip(bias) {
-                        let sum = row.iter().zip(weights).fold(*bias, |sum, (x, w)| x.mul_add(*w, sum));
+                        let sum =
+                            row.iter().zip(weights).fold(*bias, |sum, (x, w)| x.mul_add(*w, sum));
                         made.push(sum);
                     }
                 }

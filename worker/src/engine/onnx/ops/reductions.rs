@@ -223,7 +223,9 @@ pub(super) fn layer_norm(site: &Site<'_>) -> Result<Built, Refused> {
                 let squares = group.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>();
                 let factor = 1.0 / (squares / length as f64 + epsilon).sqrt();
                 let weights = scale.iter().zip(&bias);
-                made.extend(group.iter().zip(weights).map(|(x, (s, b))| (x - mean) * factor * s + b));
+                made.extend(
+                    group.iter().zip(weights).map(|(x, (s, b))| (x - mean) * factor * s + b),
+                );
             }
             made
         })

@@ -135,7 +135,10 @@ impl Labels {
                 Data::Int(places.iter().map(|at| all.get(*at).copied().unwrap_or(0)).collect())
             }
             Self::Texts(all) => Data::Text(
-                places.iter().map(|at| all.get(*at).cloned().unwrap_or_else(|| "".into())).collect(),
+                places
+                    .iter()
+                    .map(|at| all.get(*at).cloned().unwrap_or_else(|| "".into()))
+                    .collect(),
             ),
         }
     }

@@ -12,9 +12,10 @@ use crate::engine::onnx::value::{Data, Element, Kind, Operand};
 fn picking(kind: Kind, from_width: usize, places: Vec<u32>) -> Built {
     Built::one(kind, move |rows, data| {
         let Some(data) = data.first() else { return Data::Int(Vec::new()) };
-        data.pick((0..rows).flat_map(|row| {
-            places.iter().map(move |place| row * from_width + *place as usize)
-        }))
+        data.pick(
+            (0..rows)
+                .flat_map(|row| places.iter().map(move |place| row * from_width + *place as usize)),
+        )
     })
     .passing()
 }
@@ -173,9 +174,7 @@ pub(super) fn flatten(site: &Site<'_>) -> Result<Built, Refused> {
 pub(super) fn squeeze(site: &Site<'_>) -> Result<Built, Refused> {
     let kind = site.kind(0)?;
     let axes = match site.axes(1)? {
-        Some(axes) => {
-            axes.iter().map(|axis| site.axis(0, *axis)).collect::<Result<Vec<_>, _>>()?
-        }
+        Some(axes) => axes.iter().map(|axis| site.axis(0, *axis)).collect::<Result<Vec<_>, _>>()?,
         None => (0..kind.shape.len()).filter(|at| kind.shape.get(*at) == Some(&1)).collect(),
     };
     if axes.iter().any(|axis| kind.shape.get(*axis) != Some(&1)) {
@@ -196,8 +195,9 @@ pub(super) fn unsqueeze(site: &Site<'_>) -> Result<Built, Refused> {
     let axes = axes.iter().map(|axis| site.axis_of(rank, site.is_rows(0), *axis));
     let axes = axes.collect::<Result<Vec<_>, _>>()?;
     let mut rest = kind.shape.iter();
-    let shape: Option<Vec<usize>> =
-        (0..rank).map(|at| if axes.contains(&at) { Some(1) } else { rest.next().copied() }).collect();
+    let shape: Option<Vec<usize>> = (0..rank)
+        .map(|at| if axes.contains(&at) { Some(1) } else { rest.next().copied() })
+        .collect();
     let shape = shape.ok_or("it names an axis twice")?;
     Ok(Built::same(Kind { shape, ..kind }))
 }
@@ -256,8 +256,7 @@ pub(super) fn concat(site: &Site<'_>) -> Result<Built, Refused> {
     let mut parts = Vec::with_capacity(count);
     for kind in &kinds {
         let differs = |(at, (a, b)): (usize, (&usize, &usize))| at != axis && a != b;
-        if kind.shape.len() != shape.len()
-            || kind.shape.iter().zip(&shape).enumerate().any(differs)
+        if kind.shape.len() != shape.len() || kind.shape.iter().zip(&shape).enumerate().any(differs)
         {
             return Err("its inputs do not fit together".into());
         }
@@ -342,12 +341,7 @@ pub(super) fn gather(site: &Site<'_>) -> Result<Built, Refused> {
     gathered(kind, axis, &indices.shape, site.constant_ints(1)?)
 }
 
-fn gathered(
-    kind: Kind,
-    axis: usize,
-    shape: &[usize],
-    indices: &[i64],
-) -> Result<Built, Refused> {
+fn gathered(kind: Kind, axis: usize, shape: &[usize], indices: &[i64]) -> Result<Built, Refused> {
     let length = *kind.shape.get(axis).ok_or("there is no such axis")?;
     let place = |at: &i64| {
         let at = if *at < 0 { at.saturating_add(length as i64) } else { *at };

@@ -17,12 +17,31 @@ const AI: &str = "";
 const ML: &str = "ai.onnx.ml";
 
 const NODES: [&str; 25] = [
-    "nodes_treeids", "nodes_nodeids", "nodes_featureids", "nodes_modes", "nodes_values",
-    "nodes_values_as_tensor", "nodes_truenodeids", "nodes_falsenodeids",
-    "nodes_missing_value_tracks_true", "nodes_hitrates", "nodes_hitrates_as_tensor",
-    "base_values", "base_values_as_tensor", "post_transform", "class_treeids", "class_nodeids",
-    "class_ids", "class_weights", "class_weights_as_tensor", "classlabels_int64s",
-    "classlabels_strings", "target_treeids", "target_nodeids", "target_ids", "target_weights",
+    "nodes_treeids",
+    "nodes_nodeids",
+    "nodes_featureids",
+    "nodes_modes",
+    "nodes_values",
+    "nodes_values_as_tensor",
+    "nodes_truenodeids",
+    "nodes_falsenodeids",
+    "nodes_missing_value_tracks_true",
+    "nodes_hitrates",
+    "nodes_hitrates_as_tensor",
+    "base_values",
+    "base_values_as_tensor",
+    "post_transform",
+    "class_treeids",
+    "class_nodeids",
+    "class_ids",
+    "class_weights",
+    "class_weights_as_tensor",
+    "classlabels_int64s",
+    "classlabels_strings",
+    "target_treeids",
+    "target_nodeids",
+    "target_ids",
+    "target_weights",
 ];
 const TARGETS: [&str; 3] = ["target_weights_as_tensor", "n_targets", "aggregate_function"];
 

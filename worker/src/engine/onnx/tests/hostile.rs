@@ -61,7 +61,8 @@ fn floats(values: &[f32]) -> Vec<u8> {
 /// A file of one graph with input `x` of two columns and output `y`.
 fn file(parts: &[Vec<u8>]) -> Vec<u8> {
     let graph = [parts.concat(), declared(11, "x", 2), declared(12, "y", 2)].concat();
-    let opset = |domain: &str, version| field(8, &[field(1, domain.as_bytes()), int(2, version)].concat());
+    let opset =
+        |domain: &str, version| field(8, &[field(1, domain.as_bytes()), int(2, version)].concat());
     [int(1, 8), field(7, &graph), opset("", 17), opset("ai.onnx.ml", 3)].concat()
 }
 
@@ -104,14 +105,16 @@ fn data_in_other_files_is_refused_by_the_name_of_the_tensor() {
     let message = refused(&[relu.clone(), field(5, &tensor)]);
     assert!(message.starts_with("tensor `weights` lies in another file"), "{message}");
     let inside = attribute("value", field(5, &[tensor, int(14, 1)].concat()));
-    let message = refused(&[node("Constant", &[], &["w"], &[inside]), node("Add", &["x", "w"], &["y"], &[])]);
+    let message =
+        refused(&[node("Constant", &[], &["w"], &[inside]), node("Add", &["x", "w"], &["y"], &[])]);
     assert!(message.contains("tensor `weights` lies in another file"), "{message}");
 }
 
 #[test]
 fn sizes_are_checked_against_the_file() {
     let add = node("Add", &["x", "w"], &["y"], &[]);
-    let tensor = |parts: &[Vec<u8>]| field(5, &[field(8, b"w"), int(2, 1), parts.concat()].concat());
+    let tensor =
+        |parts: &[Vec<u8>]| field(5, &[field(8, b"w"), int(2, 1), parts.concat()].concat());
     let message = refused(&[add.clone(), tensor(&[int(1, 1 << 40), field(9, &[0; 8])])]);
     assert!(message.contains("tensor `w` claims more than"), "{message}");
     let message = refused(&[add.clone(), tensor(&[int(1, 1 << 25), int(1, -1)])]);
@@ -123,7 +126,8 @@ fn sizes_are_checked_against_the_file() {
     // Each step doubles what a row has.
     let mut nodes = vec![node("Concat", &["x", "x"], &["0"], &[attribute("axis", int(3, 1))])];
     for at in 0..60 {
-        let (from, to) = (at.to_string(), if at == 59 { "y".to_owned() } else { (at + 1).to_string() });
+        let (from, to) =
+            (at.to_string(), if at == 59 { "y".to_owned() } else { (at + 1).to_string() });
         nodes.push(node("Concat", &[&from, &from], &[&to], &[attribute("axis", int(3, 1))]));
     }
     let message = refused(&nodes);
@@ -134,7 +138,11 @@ fn sizes_are_checked_against_the_file() {
 
 #[test]
 fn graphs_that_go_in_circles_or_say_things_twice_are_refused() {
-    let circle = [node("Relu", &["q"], &["p"], &[]), node("Add", &["p", "x"], &["q"], &[]), node("Relu", &["q"], &["y"], &[])];
+    let circle = [
+        node("Relu", &["q"], &["p"], &[]),
+        node("Add", &["p", "x"], &["q"], &[]),
+        node("Relu", &["q"], &["y"], &[]),
+    ];
     let message = refused(&circle);
     assert!(message.contains("reads `q`, which nothing before it makes"), "{message}");
     let twice = [node("Relu", &["x"], &["y"], &[]), node("Abs", &["x"], &["y"], &[])];
@@ -148,7 +156,9 @@ fn graphs_that_go_in_circles_or_say_things_twice_are_refused() {
 #[test]
 fn what_mixes_rows_is_refused() {
     let axis = |name: &str, at| attribute(name, int(3, at));
-    for (op, more) in [("Softmax", axis("axis", 0)), ("ArgMax", axis("axis", 0)), ("Concat", axis("axis", 0))] {
+    for (op, more) in
+        [("Softmax", axis("axis", 0)), ("ArgMax", axis("axis", 0)), ("Concat", axis("axis", 0))]
+    {
         let message = refused(&[node(op, &["x"], &["y"], &[more])]);
         assert!(message.contains("along the rows"), "{op}: {message}");
     }
@@ -163,7 +173,9 @@ fn what_mixes_rows_is_refused() {
 
 /// A tree of nodes (number, mode, column, threshold, true, false), whose leaves weigh 1.
 fn tree(nodes: &[(i64, &str, i64, f32, i64, i64)], weights: &[(i64, f32)]) -> Vec<u8> {
-    let list = |of: fn(&(i64, &str, i64, f32, i64, i64)) -> i64| ints(&nodes.iter().map(of).collect::<Vec<_>>());
+    let list = |of: fn(&(i64, &str, i64, f32, i64, i64)) -> i64| {
+        ints(&nodes.iter().map(of).collect::<Vec<_>>())
+    };
     let modes = nodes.iter().flat_map(|it| field(9, it.1.as_bytes())).collect();
     let own = weights.iter().map(|it| it.0).collect::<Vec<_>>();
     let zeros = vec![0; weights.len()];
@@ -208,8 +220,13 @@ fn trees_that_never_end_or_lead_nowhere_are_refused() {
     assert!(with(0, (0, "BRANCH_UP", 1, 0.5, 1, 2)).contains("has a mode that is not known"));
     assert!(with(1, (2, "LEAF", 0, 0.0, 0, 0)).contains("node 2 of tree 0 is there twice"));
     assert!(refused(&[tree(&good, &[(0, 1.0)])]).contains("is for no leaf"));
-    assert!(refused(&[tree(&good, &[(9, 1.0)])]).contains("for node 9 of tree 0, which there is not"));
-    assert!(refused(&[tree(&good, &[(1, f32::INFINITY)])]).contains("a weight of node 1 of tree 0 is inf"));
+    assert!(
+        refused(&[tree(&good, &[(9, 1.0)])]).contains("for node 9 of tree 0, which there is not")
+    );
+    assert!(
+        refused(&[tree(&good, &[(1, f32::INFINITY)])])
+            .contains("a weight of node 1 of tree 0 is inf")
+    );
     // A chain of nodes, each of which leads to the next twice: paths without end, but not nodes.
     let mut chain: Vec<_> = (0..60).map(|at| (at, leq, 0, 0.5, at + 1, at + 1)).collect();
     chain.push((60, "LEAF", 0, 0.0, 0, 0));
@@ -225,11 +242,21 @@ fn files_with_wrong_bytes_are_refused_or_computed_in_bounded_time() {
     println!("seed {seed}");
     let mut state = seed;
     let mut random = move |below: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % below.max(1)
     };
     let (mut loaded, mut refusals) = (0, 0);
-    for name in ["logistic-two", "tree", "perceptron-two", "columns-error", "operators", "xgboost-two", "bayes", "polynomial"] {
+    for name in [
+        "logistic-two",
+        "tree",
+        "perceptron-two",
+        "columns-error",
+        "operators",
+        "xgboost-two",
+        "bayes",
+        "polynomial",
+    ] {
         let (whole, golden) = (bytes(name), golden(name));
         let settings = OnnxSettings { columns: golden.columns.clone(), outputs: Vec::new() };
         let rows = batch(&golden).slice(0, 3);
@@ -245,7 +272,11 @@ fn files_with_wrong_bytes_are_refused_or_computed_in_bounded_time() {
                 _ => {
                     for _ in 0..=random(4) {
                         let at = random(other.len());
-                        other[at] = if round % 2 == 0 { random(256) as u8 } else { other[at] ^ 1 << random(8) };
+                        other[at] = if round % 2 == 0 {
+                            random(256) as u8
+                        } else {
+                            other[at] ^ 1 << random(8)
+                        };
                     }
                 }
             }

@@ -52,7 +52,9 @@ fn reasons(scored: &Scored) -> Vec<(usize, RejectReason, Option<&str>)> {
 
 #[test]
 fn a_missing_value_is_a_reject_unless_the_trees_have_a_rule_for_it() {
-    let numbers = |values: &[Option<f64>]| -> ArrayRef { Arc::new(values.iter().copied().collect::<Float64Array>()) };
+    let numbers = |values: &[Option<f64>]| -> ArrayRef {
+        Arc::new(values.iter().copied().collect::<Float64Array>())
+    };
     let rows = |first: ArrayRef| {
         let rest = numbers(&[Some(0.5); 5]);
         let columns = [("a", first), ("b", rest.clone()), ("c", rest.clone()), ("d", rest)];
@@ -71,7 +73,8 @@ fn a_missing_value_is_a_reject_unless_the_trees_have_a_rule_for_it() {
         let scored = engine(name, &[]).run(&batch).unwrap();
         assert_eq!(reasons(&scored), strict, "{name}");
     }
-    let text: ArrayRef = Arc::new(StringArray::from_iter([Some("1"), None, Some(" "), Some("x"), Some("nan")]));
+    let text: ArrayRef =
+        Arc::new(StringArray::from_iter([Some("1"), None, Some(" "), Some("x"), Some("nan")]));
     let scored = engine("xgboost-two", &[]).run(&rows(text)).unwrap();
     assert_eq!(reasons(&scored), [(3, BadValue, Some("a"))]);
 }
@@ -82,21 +85,28 @@ fn columns_of_every_kind_are_read_and_refused_as_the_graph_declares_them() {
     let golden = golden("columns-error");
     let good = batch(&golden);
     let with = |name: &str, array: ArrayRef| {
-        let columns = good.schema_ref().fields().iter().zip(good.columns()).map(|(field, column)| {
-            let column = if field.name() == name { array.clone() } else { column.slice(0, 4) };
-            (field.name().clone(), column)
-        });
+        let columns =
+            good.schema_ref().fields().iter().zip(good.columns()).map(|(field, column)| {
+                let column = if field.name() == name { array.clone() } else { column.slice(0, 4) };
+                (field.name().clone(), column)
+            });
         RecordBatch::try_from_iter(columns).unwrap()
     };
     use RejectReason::{BadValue, MissingValue, UnknownCategory};
     let texts = |texts: [Option<&str>; 4]| -> ArrayRef { Arc::new(StringArray::from_iter(texts)) };
-    let scored = engine.run(&with("stops", texts([Some("1"), None, Some("1.5"), Some("x")]))).unwrap();
-    let wanted = [(1, MissingValue, Some("stops")), (2, BadValue, Some("stops")), (3, BadValue, Some("stops"))];
+    let scored =
+        engine.run(&with("stops", texts([Some("1"), None, Some("1.5"), Some("x")]))).unwrap();
+    let wanted = [
+        (1, MissingValue, Some("stops")),
+        (2, BadValue, Some("stops")),
+        (3, BadValue, Some("stops")),
+    ];
     assert_eq!(reasons(&scored), wanted);
     let floats: ArrayRef = Arc::new(Float64Array::from(vec![1.0, 2.0, 1.5, f64::NAN]));
     let scored = engine.run(&with("stops", floats)).unwrap();
     assert_eq!(reasons(&scored), [(2, BadValue, Some("stops")), (3, BadValue, Some("stops"))]);
-    let scored = engine.run(&with("carrier", texts([Some("AA"), None, Some("ZZ"), Some("B6")]))).unwrap();
+    let scored =
+        engine.run(&with("carrier", texts([Some("AA"), None, Some("ZZ"), Some("B6")]))).unwrap();
     assert_eq!(reasons(&scored), [(1, MissingValue, Some("carrier")), (2, UnknownCategory, None)]);
     // Placeholders stand where rows are rejected.
     assert_eq!(found(&engine, &scored, "output_label", 1), ["".into()] as [Value; 1]);

@@ -223,13 +223,7 @@ impl<T: Threshold> Forest<T> {
     }
 
     /// Adds a branch as a comparison that leads to the left.
-    fn branch(
-        &mut self,
-        lists: &Lists<'_>,
-        at: usize,
-        yes: u32,
-        no: u32,
-    ) -> Result<(), Refused> {
+    fn branch(&mut self, lists: &Lists<'_>, at: usize, yes: u32, no: u32) -> Result<(), Refused> {
         let threshold = T::of(lists.values.get(at).copied().unwrap_or_default());
         if !threshold.is_usable() {
             return Err(format!("{} compares with NaN", lists.shown(at)).into());
@@ -271,7 +265,9 @@ impl<T: Threshold> Forest<T> {
             }
         };
         if [nodes.len(), ids.len(), weights.len()] != [trees.len(); 3] || trees.is_empty() {
-            return Err(format!("its lists of {what} weights are empty or of several lengths").into());
+            return Err(
+                format!("its lists of {what} weights are empty or of several lengths").into()
+            );
         }
         let mut found: Vec<(u32, u32, f64)> = Vec::with_capacity(trees.len());
         let keys = trees.iter().copied().zip(nodes.iter().copied());
@@ -283,7 +279,9 @@ impl<T: Threshold> Forest<T> {
             let is_leaf = lists.modes.get(at).copied() == Some(b"LEAF");
             let target = usize::try_from(*id).ok().filter(|id| *id < targets);
             let (Some(target), true) = (target, is_leaf) else {
-                return Err(format!("a weight of {} is for no leaf or no {what}", lists.shown(at)).into());
+                return Err(
+                    format!("a weight of {} is for no leaf or no {what}", lists.shown(at)).into()
+                );
             };
             if !weight.is_finite() {
                 return Err(format!("a weight of {} is {weight}", lists.shown(at)).into());
