@@ -8,7 +8,7 @@ use nightshift_core::ids::Partition;
 use nightshift_core::plan::{ModelIdentity, Plan};
 use nightshift_core::spec::{Bound, Overrides, Spec, Task, Template};
 use nightshift_proto::runs::{SpecOverrides, SpecSource};
-use nightshift_storage::model::{Models, Resolved, feature_columns};
+use nightshift_storage::model::{Models, Resolved, feature_columns, graph_columns};
 use nightshift_storage::planning::{check_carried, make_plan, survey};
 
 use crate::refusal::Refusal;
@@ -82,6 +82,7 @@ impl Order {
     async fn needed_columns(&self, model: &Path) -> Result<Vec<String>, Refusal> {
         let features = match &self.spec.task {
             Task::Tabular => feature_columns(model).await?,
+            Task::Onnx(settings) => graph_columns(model, &settings.columns).await?,
             Task::Embed(text) | Task::Classify(text) | Task::Rerank(text) => text.columns(),
         };
         let mut needed: Vec<String> = Vec::new();

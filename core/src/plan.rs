@@ -16,6 +16,7 @@ use crate::spec::{Task, Workers};
 use crate::window::Window;
 
 mod cut;
+mod onnx;
 mod outline;
 mod planned;
 mod sample;
@@ -25,6 +26,7 @@ mod slices;
 mod text;
 
 pub use cut::{CutError, Sharding, cut};
+pub use onnx::OnnxSettings;
 pub use outline::{LONG_MEDIANS, Outline};
 pub use planned::Planned;
 pub use reporting::{Column, Lineage, LineageTarget, Reporting, SecretName, Webhook};
@@ -172,7 +174,10 @@ pub struct ModelFile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskSettings {
-    /// The engine: `tabular`, `embed`, `classify` or `rerank`.
+    /// Where the task is `onnx`: which columns the graph reads and which outputs are written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onnx: Option<OnnxSettings>,
+    /// The engine: `tabular`, `embed`, `classify`, `rerank` or `onnx`.
     pub kind: String,
     /// Columns that identify a row; they come first in the output.
     pub id: Vec<String>,
@@ -194,6 +199,9 @@ pub struct TaskSettings {
 impl TaskSettings {
     /// What is done to each row, as the spec said it.
     pub fn task(&self) -> Task {
+        if let Some(onnx) = self.onnx.clone() {
+            return Task::Onnx(onnx);
+        }
         let Some(text) = self.text.clone() else { return Task::Tabular };
         match self.kind.as_str() {
             "classify" => Task::Classify(text),

@@ -22,6 +22,7 @@ pub(crate) fn plan(rows: u64, shards: u32) -> Plan {
             files: Vec::new(),
         },
         task: TaskSettings {
+            onnx: None,
             kind: "tabular".into(),
             id: vec!["id".into()],
             keep: Vec::new(),

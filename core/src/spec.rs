@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::gates::Gates;
 use crate::ids::{Digest, Partition, SpecName};
-use crate::plan::{InputFormat, OutputFormat, Sharding, TextSettings};
+use crate::plan::{InputFormat, OnnxSettings, OutputFormat, Sharding, TextSettings};
 use crate::window::Window;
 
 mod bind;
@@ -103,6 +103,8 @@ pub enum Task {
     Classify(TextSettings),
     /// A column of queries and one of texts through a transformer, to a score of each pair.
     Rerank(TextSettings),
+    /// A table through the graph of an ONNX file.
+    Onnx(OnnxSettings),
 }
 
 impl Task {
@@ -113,13 +115,22 @@ impl Task {
             Self::Embed(_) => "embed",
             Self::Classify(_) => "classify",
             Self::Rerank(_) => "rerank",
+            Self::Onnx(_) => "onnx",
+        }
+    }
+
+    /// The settings of a task that runs a graph of ONNX.
+    pub fn onnx(&self) -> Option<&OnnxSettings> {
+        match self {
+            Self::Onnx(settings) => Some(settings),
+            _ => None,
         }
     }
 
     /// The settings of a task that reads text.
     pub fn text(&self) -> Option<&TextSettings> {
         match self {
-            Self::Tabular => None,
+            Self::Tabular | Self::Onnx(_) => None,
             Self::Embed(settings) | Self::Classify(settings) | Self::Rerank(settings) => {
                 Some(settings)
             }

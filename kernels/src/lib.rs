@@ -9,6 +9,7 @@
 //! - [`attention`]: attention within one sequence, of all tokens or of near ones
 //! - [`rotary`]: places of tokens as rotations of queries and keys
 //! - [`gated`]: one half of a row as the gate of the other
+//! - [`trees`]: decision trees, many rows side by side
 //!
 //! Every sum is taken in an order that depends on the shape of its own row alone, with
 //! multiply-adds that round once. So a row has the same bits alone, beside any rows, and on any
@@ -24,5 +25,6 @@ pub mod matrix;
 pub mod rotary;
 pub mod rows;
 pub mod simd;
+pub mod trees;
 
 pub use simd::Isa;

@@ -50,6 +50,7 @@ impl Documents {
                 files: Vec::new(),
             },
             task: TaskSettings {
+                onnx: None,
                 kind: "tabular".into(),
                 id: Vec::new(),
                 keep: Vec::new(),

@@ -36,6 +36,7 @@ mod folder;
 mod http;
 mod hub;
 mod memo;
+mod onnx;
 mod patience;
 mod registry;
 mod settings;
@@ -43,6 +44,7 @@ mod source;
 
 pub use error::ModelError;
 pub use features::feature_columns;
+pub use onnx::graph_columns;
 pub use patience::Patience;
 pub use settings::{ModelSettings, Secret};
 

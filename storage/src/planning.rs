@@ -136,6 +136,7 @@ pub fn make_plan(
         rejects_max_ratio: spec.retries.rejects_max_ratio,
         rejects_min: spec.retries.rejects_min,
         crash_budget: spec.retries.crashes,
+        onnx: spec.task.onnx().cloned(),
         text: spec.task.text().cloned(),
     };
     let fingerprint =

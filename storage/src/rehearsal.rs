@@ -78,6 +78,7 @@ pub(crate) fn plan(shards: u32, model: u8) -> Plan {
             files: Vec::new(),
         },
         task: TaskSettings {
+            onnx: None,
             kind: "tabular".into(),
             id: vec!["n".into()],
             keep: Vec::new(),

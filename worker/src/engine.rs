@@ -2,7 +2,7 @@
 //!
 //! An [`Engine`] is synchronous and single-threaded per call: the worker gives each core a
 //! batch, and all of them share one engine with one read-only copy of the weights. [`load`]
-//! reads a model directory for the engine that the task asks for: [`tabular`] or [`text`].
+//! reads a model directory for the engine that the task asks for: [`tabular`], [`text`] or [`onnx`].
 //!
 //! Data never makes an engine fail: a row that cannot be scored is a
 //! [`RowReject`], a batch with a wrong schema is an [`EngineError`].
@@ -17,11 +17,13 @@ pub use nightshift_core::spec::Task;
 
 mod error;
 mod files;
+pub mod onnx;
 pub mod tabular;
 pub mod text;
 
 pub use error::{EngineError, ErrorClass, LoadError};
 
+use onnx::OnnxEngine;
 use tabular::TabularEngine;
 use text::TextEngine;
 
@@ -116,10 +118,12 @@ pub trait Engine: Send + Sync {
 ///
 /// # Errors
 /// Anything that keeps the model from being used; see [`LoadError`]. The files may hold any
-/// bytes: memory and time stay bounded by the limits in [`tabular`] and [`text`].
+/// bytes: memory and time stay bounded by the limits in [`tabular`], [`text`] and
+/// [`onnx`].
 pub fn load(dir: &Path, task: &Task) -> Result<Box<dyn Engine>, LoadError> {
     Ok(match task {
         Task::Tabular => Box::new(TabularEngine::load(dir)?),
+        Task::Onnx(settings) => Box::new(OnnxEngine::load(dir, settings)?),
         Task::Embed(wanted) | Task::Classify(wanted) | Task::Rerank(wanted) => {
             Box::new(TextEngine::load(dir, task, wanted)?)
         }

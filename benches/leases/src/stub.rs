@@ -62,6 +62,7 @@ pub(crate) async fn planned(output: &Path, shards: u32) -> (Probed, Outline) {
         fingerprint: Digest([2; 32]),
         model,
         task: TaskSettings {
+            onnx: None,
             kind: "tabular".into(),
             id: vec!["n".into()],
             keep: Vec::new(),

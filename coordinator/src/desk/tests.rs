@@ -41,6 +41,7 @@ fn run(name: &str, shards: u32, epoch: u64) -> ActiveRun {
             files: Vec::new(),
         },
         task: TaskSettings {
+            onnx: None,
             kind: "tabular".to_owned(),
             id: Vec::new(),
             keep: Vec::new(),

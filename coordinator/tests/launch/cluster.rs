@@ -196,6 +196,7 @@ pub(crate) fn wanted_with(undecided: u64, busy: &[&str], workers: Workers) -> Wa
             files: Vec::new(),
         },
         task: TaskSettings {
+            onnx: None,
             kind: "tabular".to_owned(),
             id: Vec::new(),
             keep: Vec::new(),

@@ -1,7 +1,10 @@
 //! Which files make a model what it is.
 
-/// The file that every model has.
+/// The file that every model has, unless it is [`ONNX_FILE`].
 pub const CONFIG_FILE: &str = "config.json";
+
+/// The file of a model that is a graph of ONNX; it needs no other.
+pub const ONNX_FILE: &str = "model.onnx";
 
 /// Extensions of the files that are part of a model. A README or a licence is not one; nor are
 /// `.bin`, `.pt`, `.pkl` and `.py`, which can hold code: they are never fetched, hashed or read.
@@ -20,6 +23,11 @@ pub fn is_model_file(path: &str) -> bool {
         && name
             .rsplit_once('.')
             .is_some_and(|(stem, end)| !stem.is_empty() && MODEL_EXTENSIONS.contains(&end))
+}
+
+/// Whether files of these names are a model: one of them says what the others are.
+pub fn has_main_file<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
+    names.any(|name| name == CONFIG_FILE || name == ONNX_FILE)
 }
 
 /// Whether a folder within a model's folder is part of the model: those of the modules of

@@ -77,6 +77,8 @@ pub(super) struct Task {
     pub(super) precision: Option<Spanned<String>>,
     pub(super) query: Option<Spanned<String>>,
     pub(super) all_scores: Option<Spanned<bool>>,
+    pub(super) columns: Option<Spanned<Vec<String>>>,
+    pub(super) outputs: Option<Spanned<Vec<String>>>,
 }
 
 #[derive(Debug, Deserialize)]

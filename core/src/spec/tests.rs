@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::Dtype;
+use crate::plan::{Dtype, OnnxSettings};
 
 const GOOD: &str = r#"apiVersion: nightshift.dev/v1
 kind: BatchInference
@@ -51,6 +51,18 @@ fn the_full_spec_of_the_documentation_is_accepted() {
     let spec = Spec::parse("s.yaml", &text).unwrap();
     assert_eq!(spec.workers.parallelism, 10);
     assert_eq!(spec.backfill.reprocess, Reprocess::OnAnyChange);
+}
+
+#[test]
+fn settings_of_a_graph_are_part_of_the_task() {
+    let task = |line| Spec::parse("s.yaml", &with_line("  task:", line)).unwrap().task;
+    assert_eq!(task("  task: { kind: onnx }"), Task::Onnx(OnnxSettings::default()));
+    let settings = OnnxSettings {
+        columns: vec!["a".to_owned(), "b".to_owned()],
+        outputs: vec!["label".to_owned()],
+    };
+    let line = "  task: { kind: onnx, columns: [a, b], outputs: [label] }";
+    assert_eq!(task(line), Task::Onnx(settings));
 }
 
 #[test]
@@ -129,12 +141,32 @@ fn each_mistake_names_place_field_and_remedy() {
         (
             "  task:",
             "  task:    { kind: generate }",
-            "s.yaml:7:20: spec.task.kind: `generate` is not possible here; use one of tabular, embed, classify, rerank",
+            "s.yaml:7:20: spec.task.kind: `generate` is not possible here; use one of tabular, embed, classify, rerank, onnx",
         ),
         (
             "  task:",
             "  task:    { kind: tabular, text: body }",
             "s.yaml:7:35: spec.task.text: `kind: tabular` has no such setting; remove it, or write another kind",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: tabular, columns: [a] }",
+            "s.yaml:7:38: spec.task.columns: `kind: tabular` has no such setting; remove it, or write another kind",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: onnx, columns: [] }",
+            "s.yaml:7:35: spec.task.columns: the list is empty; name the columns of the input, or remove the field",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: onnx, outputs: [label, label] }",
+            "s.yaml:7:35: spec.task.outputs: `label` is named twice; name each of them once",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: onnx, columns: [a, \"\"] }",
+            "s.yaml:7:35: spec.task.columns: a name is empty; write the names of the columns of the input",
         ),
         (
             "  task:",

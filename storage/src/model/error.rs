@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use nightshift_core::ids::Digest;
-use nightshift_core::model::CONFIG_FILE;
+use nightshift_core::model::{CONFIG_FILE, ONNX_FILE};
 use thiserror::Error;
 
 use crate::error::{Cause, Class, StoreError};
@@ -27,13 +27,17 @@ pub enum ModelError {
         path: String,
     },
     /// The location is a file.
-    #[error("{path} is not a directory; `model.uri` names the directory that holds {CONFIG_FILE}")]
+    #[error(
+        "{path} is not a directory; `model.uri` names the directory that holds {CONFIG_FILE} or {ONNX_FILE}"
+    )]
     NotADirectory {
         /// The path.
         path: String,
     },
     /// There is no configuration.
-    #[error("{path} has no {CONFIG_FILE}; `model.uri` names the directory that holds it")]
+    #[error(
+        "{path} has no {CONFIG_FILE} and no {ONNX_FILE}; `model.uri` names the directory that holds one of them"
+    )]
     NoConfig {
         /// The directory or reference.
         path: String,
@@ -79,6 +83,15 @@ pub enum ModelError {
         path: String,
         /// What is wrong with it.
         problem: String,
+    },
+    /// A graph does not say which columns it reads.
+    #[error("the columns that {path} reads cannot be named")]
+    Graph {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: nightshift_core::model::onnx::InvalidInputs,
     },
     /// A file cannot be read.
     #[error("cannot read {path} of the model")]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use arrow::error::ArrowError;
 use thiserror::Error;
 
+use super::onnx::OnnxError;
 use super::tabular::{ConfigError, WeightsError};
 use super::text::TextError;
 
@@ -180,6 +181,15 @@ pub enum LoadError {
         /// What is wrong and what to do.
         #[source]
         source: WeightsError,
+    },
+    /// `model.onnx` cannot be used.
+    #[error("{path} cannot be used")]
+    Onnx {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        #[source]
+        source: Box<OnnxError>,
     },
     /// A file of a text model cannot be used.
     #[error("{path} cannot be used")]

@@ -24,6 +24,7 @@ mod weights;
 pub use config::*;
 pub use engine::TabularEngine;
 pub use featurize::{Features, Featurizer};
+pub(in crate::engine) use featurize::{check_columns, converted, missing, source, wrong_type};
 pub use model::{CONFIG_BYTES_MAX, CONFIG_FILE, Model, SaveError, WEIGHTS_FILE, save};
 pub use reference::{Inputs, ModelError, Prediction, Reference};
 pub(in crate::engine) use weights::Header;

@@ -2,6 +2,8 @@
 
 use serde_saphyr::{Location, Spanned};
 
+mod onnx;
+
 use super::{Checker, clip};
 use crate::plan::{Dtype, OutputFormat, Precision, TextSettings};
 use crate::spec::{SpecError, Task, raw};
@@ -12,11 +14,12 @@ const TOKENS_MAX: i64 = 65_536;
 const DIMENSIONS_MAX: i64 = 65_536;
 
 /// What a task of each kind may say besides.
-const SETTINGS: [(&str, &[&str]); 4] = [
+const SETTINGS: [(&str, &[&str]); 5] = [
     ("tabular", &[]),
     ("embed", &["text", "max_tokens", "normalize", "dimensions", "prompt", "precision"]),
     ("classify", &["text", "max_tokens", "all_scores"]),
     ("rerank", &["query", "text", "max_tokens"]),
+    ("onnx", &["columns", "outputs"]),
 ];
 
 #[derive(Clone, Copy, PartialEq)]
@@ -25,6 +28,7 @@ enum Kind {
     Embed,
     Classify,
     Rerank,
+    Onnx,
 }
 
 impl Checker<'_> {
@@ -40,12 +44,14 @@ impl Checker<'_> {
             ("embed", Kind::Embed),
             ("classify", Kind::Classify),
             ("rerank", Kind::Rerank),
+            ("onnx", Kind::Onnx),
         ];
         let kind = self.one_of(&raw.kind, "spec.task.kind", &kinds)?;
         self.without_others(raw)?;
         let dtype = self.dtype(model, kind)?;
         let task = match kind {
             Kind::Tabular => return Ok(Task::Tabular),
+            Kind::Onnx => return Ok(Task::Onnx(self.onnx(raw)?)),
             Kind::Embed => Task::Embed(self.text(raw, kind, dtype)?),
             Kind::Classify => Task::Classify(self.text(raw, kind, dtype)?),
             Kind::Rerank => Task::Rerank(self.text(raw, kind, dtype)?),
@@ -80,6 +86,8 @@ impl Checker<'_> {
             ("spec.task.prompt", place(&raw.prompt)),
             ("spec.task.precision", place(&raw.precision)),
             ("spec.task.all_scores", place(&raw.all_scores)),
+            ("spec.task.columns", place(&raw.columns)),
+            ("spec.task.outputs", place(&raw.outputs)),
         ];
         for (field, at) in settings {
             let is_known = known.iter().any(|name| field.ends_with(&format!(".{name}")));
@@ -117,7 +125,8 @@ impl Checker<'_> {
         let Some(raw) = &raw.dtype else { return Ok(Dtype::F32) };
         let all = [Dtype::F32, Dtype::Bf16, Dtype::Int8].map(|dtype| (dtype.as_str(), dtype));
         // A table has so few products that packing them would take what it gives.
-        let possible = if matches!(kind, Kind::Tabular) { &all[..1] } else { &all[..] };
+        let possible =
+            if matches!(kind, Kind::Tabular | Kind::Onnx) { &all[..1] } else { &all[..] };
         self.one_of(raw, "spec.model.dtype", possible)
     }
 

@@ -20,10 +20,11 @@ mod categorical;
 mod datetime;
 mod numeric;
 mod rejects;
-mod source;
+pub(in crate::engine) mod source;
 
 use categorical::{BoundCategorical, Categorical};
 use datetime::{BoundDatetime, Datetime};
+pub(in crate::engine) use numeric::converted;
 use numeric::{BoundNumeric, Numeric};
 pub(super) use rejects::BlockRejects;
 
@@ -131,17 +132,7 @@ impl Featurizer {
     /// # Errors
     /// The first column that is missing or of a type that cannot be used.
     pub fn check_input(&self, schema: &Schema) -> Result<(), EngineError> {
-        for column in &self.columns {
-            let found = schema
-                .column_with_name(&column.name)
-                .ok_or_else(|| missing(column, schema))?
-                .1
-                .data_type();
-            if !source::accepts(column.accepts, found) {
-                return Err(wrong_type(column, found));
-            }
-        }
-        Ok(())
+        check_columns(&self.columns, schema)
     }
 
     /// All rows of `batch`, for training and for the reference computation.
@@ -261,7 +252,28 @@ impl Bound<'_> {
     }
 }
 
-fn missing(column: &EngineColumn, schema: &Schema) -> EngineError {
+/// Whether a table of `schema` has `columns`, of types that can be used.
+///
+/// # Errors
+/// The first column that is missing or of a type that cannot be used.
+pub(in crate::engine) fn check_columns(
+    columns: &[EngineColumn],
+    schema: &Schema,
+) -> Result<(), EngineError> {
+    for column in columns {
+        let found = schema
+            .column_with_name(&column.name)
+            .ok_or_else(|| missing(column, schema))?
+            .1
+            .data_type();
+        if !source::accepts(column.accepts, found) {
+            return Err(wrong_type(column, found));
+        }
+    }
+    Ok(())
+}
+
+pub(in crate::engine) fn missing(column: &EngineColumn, schema: &Schema) -> EngineError {
     /// Columns named in the message; enough to see a wrong spelling.
     const SHOWN: usize = 20;
     let mut available: Vec<String> =
@@ -272,7 +284,7 @@ fn missing(column: &EngineColumn, schema: &Schema) -> EngineError {
     EngineError::MissingColumn { column: clip(&column.name), available: available.join(", ") }
 }
 
-fn wrong_type(column: &EngineColumn, found: &DataType) -> EngineError {
+pub(in crate::engine) fn wrong_type(column: &EngineColumn, found: &DataType) -> EngineError {
     let wanted = match column.accepts {
         ColumnRole::Number => "a number (integer, float, decimal, boolean, or text that holds one)",
         ColumnRole::Text | ColumnRole::Prose => "a category (text, dictionary, integer or boolean)",

@@ -51,6 +51,7 @@ fn plan(generation: u32) -> Plan {
         fingerprint: digest,
         model: ModelIdentity { uri, version: None, pinned: None, digest, files },
         task: TaskSettings {
+            onnx: None,
             kind: "tabular".to_owned(),
             id: vec!["flight_id".to_owned()],
             keep: Vec::new(),

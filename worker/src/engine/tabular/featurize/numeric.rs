@@ -97,7 +97,7 @@ impl Numeric {
 }
 
 /// The numbers of a column that has no native ones.
-fn converted(array: &ArrayRef) -> Result<Float64Array, ArrowError> {
+pub(in crate::engine) fn converted(array: &ArrayRef) -> Result<Float64Array, ArrowError> {
     if let Some(dictionary) = array.as_any_dictionary_opt() {
         // Once per entry, then by key.
         let entries: ArrayRef = Arc::new(converted(dictionary.values())?);

@@ -9,7 +9,7 @@ use crate::engine::ColumnRole;
 use crate::engine::tabular::block::low_bits;
 
 /// Whether a column of type `found` can play `role`.
-pub(super) fn accepts(role: ColumnRole, found: &DataType) -> bool {
+pub(in crate::engine) fn accepts(role: ColumnRole, found: &DataType) -> bool {
     use DataType::{Date32, Date64, Dictionary, LargeUtf8, Null, Timestamp, Utf8, Utf8View};
     let scalar = |found: &DataType| match (role, found) {
         // A column in which every value is missing has this type in some writers.
@@ -38,7 +38,7 @@ pub(super) fn valid_bits(nulls: Option<&NullBuffer>, first: usize, len: usize) -
 }
 
 /// The text at `row`, through a dictionary if there is one; none for null and for other types.
-pub(super) fn text_at(array: &dyn Array, row: usize) -> Option<&str> {
+pub(in crate::engine) fn text_at(array: &dyn Array, row: usize) -> Option<&str> {
     if array.is_null(row) {
         return None;
     }
@@ -61,12 +61,12 @@ pub(super) fn text_at(array: &dyn Array, row: usize) -> Option<&str> {
 }
 
 /// Whether there is no value at `row`, be it that a dictionary's entry is null.
-pub(super) fn is_missing(array: &dyn Array, row: usize) -> bool {
+pub(in crate::engine) fn is_missing(array: &dyn Array, row: usize) -> bool {
     array.slice(row, 1).logical_nulls().is_some_and(|nulls| nulls.is_null(0))
 }
 
 /// The value at `row` for a message.
-pub(super) fn shown(array: &ArrayRef, row: usize) -> String {
+pub(in crate::engine) fn shown(array: &ArrayRef, row: usize) -> String {
     match text_at(array, row) {
         Some(text) => text.chars().take(crate::reject::DETAIL_MAX_CHARS).collect(),
         None => array_value_to_string(array, row).unwrap_or_default(),

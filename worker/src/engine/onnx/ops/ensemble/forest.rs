@@ -1,0 +1,420 @@
+//! From the lists of attributes to trees that rows go down.
+
+use nightshift_kernels::trees::{COLUMNS_MAX, Compare, Number, Trees};
+
+use crate::engine::onnx::TREE_DEPTH_MAX;
+use crate::engine::onnx::error::Refused;
+use crate::engine::onnx::ops::Site;
+
+/// Heights that are not known yet, and those of nodes on the way to the one that is looked at.
+const UNKNOWN: u32 = u32::MAX;
+const BEGUN: u32 = u32::MAX - 1;
+/// Not reached from any root.
+const NOWHERE: u32 = u32::MAX;
+
+/// Trees and the weights of their leaves.
+pub(super) struct Forest<T> {
+    pub(super) trees: Trees<T>,
+    /// Where the weights of each node begin; one more than there are nodes.
+    starts: Vec<u32>,
+    weights: Vec<(u32, f64)>,
+    /// The weight of each node, where every leaf has exactly one, of target 0.
+    pub(super) single: Option<Vec<f64>>,
+    /// Whether all weights are of one target.
+    pub(super) has_one_target: bool,
+    /// Whether no weight is negative.
+    pub(super) is_positive: bool,
+    /// Whether a node says that missing values go where true ones go.
+    pub(super) has_missing_rule: bool,
+    /// Steps of a row at most.
+    pub(super) work: usize,
+}
+
+/// A number of a forest.
+pub(super) trait Threshold: Number {
+    fn of(threshold: f64) -> Self;
+    fn is_usable(self) -> bool;
+}
+
+impl Threshold for f32 {
+    fn of(threshold: f64) -> Self {
+        threshold as f32
+    }
+
+    fn is_usable(self) -> bool {
+        !self.is_nan()
+    }
+}
+
+impl Threshold for f64 {
+    fn of(threshold: f64) -> Self {
+        threshold
+    }
+
+    fn is_usable(self) -> bool {
+        !self.is_nan()
+    }
+}
+
+/// The lists of a node's attributes, all of one length.
+struct Lists<'a> {
+    trees: &'a [i64],
+    nodes: &'a [i64],
+    features: &'a [i64],
+    modes: &'a [&'a [u8]],
+    values: Vec<f64>,
+    yes: &'a [i64],
+    no: &'a [i64],
+    missing: &'a [i64],
+}
+
+impl<'a> Lists<'a> {
+    fn of(site: &Site<'a>) -> Result<Self, Refused> {
+        let values = match site.tensor("nodes_values_as_tensor")? {
+            Some(tensor) => tensor.data.to_f64(),
+            None => site.floats("nodes_values").iter().copied().map(f64::from).collect(),
+        };
+        let lists = Self {
+            trees: site.ints("nodes_treeids"),
+            nodes: site.ints("nodes_nodeids"),
+            features: site.ints("nodes_featureids"),
+            modes: site.texts("nodes_modes"),
+            values,
+            yes: site.ints("nodes_truenodeids"),
+            no: site.ints("nodes_falsenodeids"),
+            missing: site.ints("nodes_missing_value_tracks_true"),
+        };
+        let lengths = [
+            lists.nodes.len(),
+            lists.features.len(),
+            lists.modes.len(),
+            lists.values.len(),
+            lists.yes.len(),
+            lists.no.len(),
+        ];
+        let len = lists.trees.len();
+        if lengths != [len; 6] || !(lists.missing.is_empty() || lists.missing.len() == len) {
+            return Err(format!("its lists of {len} nodes have several lengths").into());
+        }
+        if len == 0 || len >= NOWHERE as usize {
+            return Err("it has no nodes, or too many".into());
+        }
+        Ok(lists)
+    }
+
+    /// Tree and number of the node at `at`.
+    fn key(&self, at: usize) -> (i64, i64) {
+        let of = |list: &[i64]| list.get(at).copied().unwrap_or_default();
+        (of(self.trees), of(self.nodes))
+    }
+
+    fn shown(&self, at: usize) -> String {
+        let (tree, node) = self.key(at);
+        format!("node {node} of tree {tree}")
+    }
+}
+
+/// The nodes in order of tree and number.
+struct Sorted {
+    order: Vec<u32>,
+}
+
+impl Sorted {
+    fn of(lists: &Lists<'_>) -> Result<Self, Refused> {
+        let mut order: Vec<u32> = (0..lists.trees.len() as u32).collect();
+        order.sort_unstable_by_key(|at| lists.key(*at as usize));
+        let twice = order.windows(2).find_map(|pair| match pair {
+            [a, b] if lists.key(*a as usize) == lists.key(*b as usize) => Some(*a as usize),
+            _ => None,
+        });
+        match twice {
+            Some(at) => Err(format!("{} is there twice", lists.shown(at)).into()),
+            None => Ok(Self { order }),
+        }
+    }
+
+    /// Where in the lists the node `key` is.
+    fn find(&self, lists: &Lists<'_>, key: (i64, i64)) -> Option<usize> {
+        let place = self.order.binary_search_by_key(&key, |at| lists.key(*at as usize)).ok()?;
+        self.order.get(place).map(|at| *at as usize)
+    }
+
+    /// The nodes of each tree, in order of trees.
+    fn trees<'a>(&'a self, lists: &'a Lists<'_>) -> impl Iterator<Item = &'a [u32]> {
+        self.order.chunk_by(|a, b| lists.key(*a as usize).0 == lists.key(*b as usize).0)
+    }
+}
+
+impl<T: Threshold> Forest<T> {
+    /// The forest of a node whose leaves have weights of `targets` targets, in the attributes that
+    /// begin with `what`, over rows of `width` numbers.
+    pub(super) fn of(
+        site: &Site<'_>,
+        what: &str,
+        targets: usize,
+        width: usize,
+    ) -> Result<Self, Refused> {
+        let lists = Lists::of(site)?;
+        let sorted = Sorted::of(&lists)?;
+        let children = children(&lists, &sorted, width)?;
+        let mut made = Self {
+            trees: Trees::default(),
+            starts: Vec::new(),
+            weights: Vec::new(),
+            single: None,
+            has_one_target: true,
+            is_positive: true,
+            has_missing_rule: lists.missing.iter().any(|missing| *missing != 0),
+            work: 0,
+        };
+        // The place of each node of the lists among those of the trees.
+        let mut places = vec![NOWHERE; lists.trees.len()];
+        let mut heights = vec![UNKNOWN; lists.trees.len()];
+        for nodes in sorted.trees(&lists) {
+            // The root is the first that the file lists.
+            let root = nodes.iter().copied().min().unwrap_or_default();
+            made.plant(&lists, &children, root, &mut places, &mut heights)?;
+        }
+        made.weigh(site, what, targets, &lists, &sorted, &places)?;
+        Ok(made)
+    }
+
+    /// Adds the tree at `root`, level by level.
+    fn plant(
+        &mut self,
+        lists: &Lists<'_>,
+        children: &[Option<(u32, u32)>],
+        root: u32,
+        places: &mut [u32],
+        heights: &mut [u32],
+    ) -> Result<(), Refused> {
+        let depth = height(lists, children, root, heights)? as usize;
+        if depth > TREE_DEPTH_MAX {
+            let shown = lists.shown(root as usize);
+            return Err(format!("{shown} is more than {TREE_DEPTH_MAX} steps from a leaf").into());
+        }
+        self.trees.begin(depth);
+        self.work += depth + 1;
+        let first = self.trees.nodes() as u32;
+        let mut order = vec![root];
+        let mut at = 0;
+        let mut place = |node: u32, order: &mut Vec<u32>| match places.get_mut(node as usize) {
+            Some(place) if *place == NOWHERE => {
+                *place = first + order.len() as u32;
+                order.push(node);
+                *place - first
+            }
+            Some(place) => *place - first,
+            None => 0,
+        };
+        order.clear();
+        place(root, &mut order);
+        while let Some(node) = order.get(at).copied() {
+            at += 1;
+            match children.get(node as usize) {
+                Some(Some((yes, no))) => {
+                    let (yes, no) = (place(*yes, &mut order), place(*no, &mut order));
+                    self.branch(lists, node as usize, yes, no)?;
+                }
+                _ => self.trees.leaf(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a branch as a comparison that leads to the left.
+    fn branch(&mut self, lists: &Lists<'_>, at: usize, yes: u32, no: u32) -> Result<(), Refused> {
+        let threshold = T::of(lists.values.get(at).copied().unwrap_or_default());
+        if !threshold.is_usable() {
+            return Err(format!("{} compares with NaN", lists.shown(at)).into());
+        }
+        let column = lists.features.get(at).map_or(0, |feature| *feature as u32);
+        let missing = lists.missing.get(at).is_some_and(|missing| *missing != 0);
+        let mode = lists.modes.get(at).copied().unwrap_or_default();
+        let (compare, threshold, missing_left, next) = match mode {
+            b"BRANCH_LEQ" => (Compare::AtMost, threshold, missing, (yes, no)),
+            b"BRANCH_LT" => (Compare::AtMost, threshold.below(), missing, (yes, no)),
+            b"BRANCH_EQ" => (Compare::Equal, threshold, missing, (yes, no)),
+            // Swapped: what is not left is true, and NaN is false unless it says otherwise.
+            b"BRANCH_GT" => (Compare::AtMost, threshold, !missing, (no, yes)),
+            b"BRANCH_GTE" => (Compare::AtMost, threshold.below(), !missing, (no, yes)),
+            // NaN is not the threshold.
+            _ => (Compare::Equal, threshold, false, (no, yes)),
+        };
+        self.trees.branch(column, compare, threshold, missing_left, next);
+        Ok(())
+    }
+
+    /// Takes the weights of the leaves.
+    fn weigh(
+        &mut self,
+        site: &Site<'_>,
+        what: &str,
+        targets: usize,
+        lists: &Lists<'_>,
+        sorted: &Sorted,
+        places: &[u32],
+    ) -> Result<(), Refused> {
+        let list = |part: &str| site.ints(&format!("{what}_{part}"));
+        let (trees, nodes, ids) = (list("treeids"), list("nodeids"), list("ids"));
+        let weights: Vec<f64> = match site.tensor(&format!("{what}_weights_as_tensor"))? {
+            Some(tensor) => tensor.data.to_f64(),
+            None => {
+                let floats = site.floats(&format!("{what}_weights"));
+                floats.iter().copied().map(f64::from).collect()
+            }
+        };
+        if [nodes.len(), ids.len(), weights.len()] != [trees.len(); 3] || trees.is_empty() {
+            return Err(
+                format!("its lists of {what} weights are empty or of several lengths").into()
+            );
+        }
+        let mut found: Vec<(u32, u32, f64)> = Vec::with_capacity(trees.len());
+        let keys = trees.iter().copied().zip(nodes.iter().copied());
+        for (key, (id, weight)) in keys.zip(ids.iter().zip(&weights)) {
+            let (tree, node) = key;
+            let at = sorted.find(lists, key).ok_or_else(|| {
+                Refused(format!("a weight is for node {node} of tree {tree}, which there is not"))
+            })?;
+            let is_leaf = lists.modes.get(at).copied() == Some(b"LEAF");
+            let target = usize::try_from(*id).ok().filter(|id| *id < targets);
+            let (Some(target), true) = (target, is_leaf) else {
+                return Err(
+                    format!("a weight of {} is for no leaf or no {what}", lists.shown(at)).into()
+                );
+            };
+            if !weight.is_finite() {
+                return Err(format!("a weight of {} is {weight}", lists.shown(at)).into());
+            }
+            self.has_one_target &= ids.first() == Some(id);
+            self.is_positive &= *weight >= 0.0;
+            let place = places.get(at).copied().unwrap_or(NOWHERE);
+            if place != NOWHERE {
+                found.push((place, target as u32, *weight));
+            }
+        }
+        // A stable sort: weights of one leaf stay in their order.
+        found.sort_by_key(|(place, _, _)| *place);
+        let mut next = found.iter().peekable();
+        for place in 0..self.trees.nodes() as u32 {
+            self.starts.push(self.weights.len() as u32);
+            while let Some((_, target, weight)) = next.next_if(|(at, _, _)| *at == place) {
+                self.weights.push((*target, *weight));
+            }
+        }
+        self.starts.push(self.weights.len() as u32);
+        self.set_single(lists, places);
+        Ok(())
+    }
+
+    /// Sets [`single`](Self::single), where it can be.
+    fn set_single(&mut self, lists: &Lists<'_>, places: &[u32]) {
+        let mut values = vec![0.0; self.trees.nodes()];
+        for (at, place) in places.iter().enumerate().filter(|(_, place)| **place != NOWHERE) {
+            if lists.modes.get(at).copied() != Some(b"LEAF") {
+                continue;
+            }
+            let ([(0, weight)], Some(to)) =
+                (self.weights(*place as usize), values.get_mut(*place as usize))
+            else {
+                return;
+            };
+            *to = *weight;
+        }
+        self.single = Some(values);
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let single = self.single.as_ref().map_or(0, |single| size_of_val(&**single));
+        self.trees.bytes() + size_of_val(&*self.starts) + size_of_val(&*self.weights) + single
+    }
+}
+
+impl<T> Forest<T> {
+    /// Targets and weights of the node at `place`.
+    pub(super) fn weights(&self, place: usize) -> &[(u32, f64)] {
+        let at = |place: usize| self.starts.get(place).map_or(0, |start| *start as usize);
+        self.weights.get(at(place)..at(place + 1)).unwrap_or_default()
+    }
+}
+
+/// Steps from the node at `root` to the leaf that is farthest from it; `heights` is what is known
+/// already. A node may have several parents, but none may lead back to one of them.
+fn height(
+    lists: &Lists<'_>,
+    children: &[Option<(u32, u32)>],
+    root: u32,
+    heights: &mut [u32],
+) -> Result<u32, Refused> {
+    let mut path = vec![root];
+    while let Some(at) = path.last().copied() {
+        let known = heights.get(at as usize).copied().unwrap_or(0);
+        let Some(Some((yes, no))) = children.get(at as usize) else {
+            heights.iter_mut().skip(at as usize).take(1).for_each(|height| *height = 0);
+            path.pop();
+            continue;
+        };
+        let of = |child: &u32| heights.get(*child as usize).copied().unwrap_or(0);
+        let own = (of(yes), of(no));
+        if known == BEGUN || own.0 < BEGUN && own.1 < BEGUN {
+            // Its children are done: all that they lead to was looked at since it was begun.
+            if own.0 >= BEGUN || own.1 >= BEGUN {
+                return Err(format!("{} leads back to itself", lists.shown(at as usize)).into());
+            }
+            let height = 1 + own.0.max(own.1);
+            heights.iter_mut().skip(at as usize).take(1).for_each(|it| *it = height);
+            path.pop();
+            continue;
+        }
+        if known < BEGUN {
+            path.pop();
+            continue;
+        }
+        heights.iter_mut().skip(at as usize).take(1).for_each(|it| *it = BEGUN);
+        for child in [yes, no] {
+            match heights.get(*child as usize).copied() {
+                Some(BEGUN) => {
+                    let shown = lists.shown(*child as usize);
+                    return Err(format!("{shown} leads back to itself").into());
+                }
+                Some(UNKNOWN) => path.push(*child),
+                _ => {}
+            }
+        }
+    }
+    Ok(heights.get(root as usize).copied().unwrap_or(0))
+}
+
+/// The children of each node, none of a leaf.
+fn children(
+    lists: &Lists<'_>,
+    sorted: &Sorted,
+    width: usize,
+) -> Result<Vec<Option<(u32, u32)>>, Refused> {
+    let mut children = Vec::with_capacity(lists.trees.len());
+    let nodes = lists.modes.iter().zip(lists.features).zip(lists.yes.iter().zip(lists.no));
+    for (at, ((mode, feature), (yes, no))) in nodes.enumerate() {
+        match *mode {
+            b"LEAF" => {
+                children.push(None);
+                continue;
+            }
+            b"BRANCH_LEQ" | b"BRANCH_LT" | b"BRANCH_GTE" | b"BRANCH_GT" | b"BRANCH_EQ"
+            | b"BRANCH_NEQ" => {}
+            _ => return Err(format!("{} has a mode that is not known", lists.shown(at)).into()),
+        }
+        if usize::try_from(*feature).map_or(true, |feature| feature >= width.min(COLUMNS_MAX)) {
+            let shown = lists.shown(at);
+            return Err(format!("{shown} compares column {feature} of {width}").into());
+        }
+        let (tree, _) = lists.key(at);
+        let child = |node: i64| {
+            let at = sorted.find(lists, (tree, node)).ok_or_else(|| {
+                Refused(format!("{} leads to node {node}, which there is not", lists.shown(at)))
+            })?;
+            Ok::<_, Refused>(at as u32)
+        };
+        children.push(Some((child(*yes)?, child(*no)?)));
+    }
+    Ok(children)
+}
