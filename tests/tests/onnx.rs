@@ -164,3 +164,20 @@ fn a_plan_weighs_the_model_and_the_spec_is_checked_against_it() {
     fs::rename(bench.path("model/model.onnx"), bench.path("model/other.onnx")).unwrap();
     refused("{ kind: onnx, columns: [a, b, c, d] }", &["has no config.json and no model.onnx"]);
 }
+
+#[test]
+fn the_example_gives_what_its_page_shows() {
+    let example = binaries::repository().join("examples/onnx");
+    let bench = Bench::new();
+    fs::create_dir(bench.path("model")).unwrap();
+    for file in ["flights.csv", "model/model.onnx", "spec.yaml"] {
+        fs::copy(example.join(file), bench.path(file)).unwrap();
+    }
+    bench.run().run().expect(0);
+    let parts = store::names(&bench.output().join("all/gen=1"), "csv");
+    let text = fs::read_to_string(parts.first().unwrap()).unwrap();
+    let page = fs::read_to_string(example.join("README.md")).unwrap();
+    let head: Vec<&str> = text.lines().take(4).collect();
+    assert!(page.contains(&head.join("\n")), "{head:?}");
+    assert_eq!(text.lines().count(), 1 + 19, "a row without a delay is rejected");
+}

@@ -4,7 +4,7 @@ use super::*;
 fn by_hand(row: [f32; 2]) -> usize {
     match row {
         [a, _] if a <= 0.5 => 1,
-        [_, b] if b == 3.0 => 3,
+        [_, 3.0] => 3,
         _ => 4,
     }
 }

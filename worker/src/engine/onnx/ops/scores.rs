@@ -88,7 +88,7 @@ fn softmax(scores: &mut [f32], counts: impl Fn(f32) -> bool) {
 fn probit(score: f32) -> f32 {
     let x = 2.0 * score - 1.0;
     let log = ((1.0 - x) * (1.0 + x)).ln();
-    let half = 2.0 / (3.141_59 * 0.147) + 0.5 * log;
+    let half = 2.0 / (std::f32::consts::PI * 0.147) + 0.5 * log;
     let root = ((half * half - log / 0.147).sqrt() - half).sqrt();
     std::f32::consts::SQRT_2 * if x < 0.0 { -root } else { root }
 }
