@@ -16,6 +16,7 @@ use crate::spec::{Task, Workers};
 use crate::window::Window;
 
 mod cut;
+mod generate;
 mod outline;
 mod planned;
 mod sample;
@@ -25,6 +26,7 @@ mod slices;
 mod text;
 
 pub use cut::{CutError, Sharding, cut};
+pub use generate::{Ask, BODY, CUSTOM_ID, GenerateSettings, InvalidPrompt, Prompt};
 pub use outline::{LONG_MEDIANS, Outline};
 pub use planned::Planned;
 pub use reporting::{Column, Lineage, LineageTarget, Reporting, SecretName, Webhook};
@@ -172,7 +174,7 @@ pub struct ModelFile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskSettings {
-    /// The engine: `tabular`, `embed`, `classify` or `rerank`.
+    /// The engine: `tabular`, `embed`, `classify`, `rerank` or `generate`.
     pub kind: String,
     /// Columns that identify a row; they come first in the output.
     pub id: Vec<String>,
@@ -189,11 +191,17 @@ pub struct TaskSettings {
     /// Where the task reads text: from which column, and how.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<TextSettings>,
+    /// Where the task writes text: what is asked, and how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generate: Option<GenerateSettings>,
 }
 
 impl TaskSettings {
     /// What is done to each row, as the spec said it.
     pub fn task(&self) -> Task {
+        if let ("generate", Some(generate)) = (self.kind.as_str(), &self.generate) {
+            return Task::Generate(generate.clone());
+        }
         let Some(text) = self.text.clone() else { return Task::Tabular };
         match self.kind.as_str() {
             "classify" => Task::Classify(text),

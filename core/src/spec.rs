@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::gates::Gates;
 use crate::ids::{Digest, Partition, SpecName};
-use crate::plan::{InputFormat, OutputFormat, Sharding, TextSettings};
+use crate::plan::{GenerateSettings, InputFormat, OutputFormat, Sharding, TextSettings};
 use crate::window::Window;
 
 mod bind;
@@ -103,6 +103,8 @@ pub enum Task {
     Classify(TextSettings),
     /// A column of queries and one of texts through a transformer, to a score of each pair.
     Rerank(TextSettings),
+    /// A prompt of columns through a transformer, to a text.
+    Generate(GenerateSettings),
 }
 
 impl Task {
@@ -113,16 +115,25 @@ impl Task {
             Self::Embed(_) => "embed",
             Self::Classify(_) => "classify",
             Self::Rerank(_) => "rerank",
+            Self::Generate(_) => "generate",
         }
     }
 
     /// The settings of a task that reads text.
     pub fn text(&self) -> Option<&TextSettings> {
         match self {
-            Self::Tabular => None,
+            Self::Tabular | Self::Generate(_) => None,
             Self::Embed(settings) | Self::Classify(settings) | Self::Rerank(settings) => {
                 Some(settings)
             }
+        }
+    }
+
+    /// The settings of a task that writes text.
+    pub fn generate(&self) -> Option<&GenerateSettings> {
+        match self {
+            Self::Generate(settings) => Some(settings),
+            _ => None,
         }
     }
 }

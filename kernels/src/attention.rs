@@ -6,8 +6,10 @@ use crate::matmul::{self, Finish, Left, Numbers, Out, PANEL, Right, TILE, produc
 use crate::rows::softmax;
 use crate::simd::{Isa, Kernel, Simd};
 
+mod cached;
 mod near;
 
+pub use cached::{Cache, attend_last};
 pub use near::{Bias, Grouped, Near, attend_near};
 
 /// Queries whose scores are in memory at a time, so that memory grows with the length of a

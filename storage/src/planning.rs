@@ -137,6 +137,7 @@ pub fn make_plan(
         rejects_min: spec.retries.rejects_min,
         crash_budget: spec.retries.crashes,
         text: spec.task.text().cloned(),
+        generate: spec.task.generate().cloned(),
     };
     let fingerprint =
         FingerprintParts { inputs: &inputs, model: model.digest, task: &task }.digest()?;

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{FieldRef, Schema};
-use nightshift_core::ids::Digest;
 pub use nightshift_core::spec::Task;
 
 mod error;
@@ -21,9 +20,10 @@ pub mod tabular;
 pub mod text;
 
 pub use error::{EngineError, ErrorClass, LoadError};
+pub use files::ReadFile;
 
 use tabular::TabularEngine;
-use text::TextEngine;
+use text::{GenerateEngine, TextEngine};
 
 use crate::reject::RowReject;
 
@@ -83,7 +83,7 @@ impl std::ops::AddAssign for TextCounts {
 /// other rows and on every retry it has the same bits.
 pub trait Engine: Send + Sync {
     /// The model's files, with the SHA-256 of the bytes that this engine was made of.
-    fn files(&self) -> &[(&'static str, Digest)];
+    fn files(&self) -> &[ReadFile];
 
     /// The columns that [`run`](Self::run) reads, in the model's order.
     fn input_columns(&self) -> &[EngineColumn];
@@ -123,5 +123,6 @@ pub fn load(dir: &Path, task: &Task) -> Result<Box<dyn Engine>, LoadError> {
         Task::Embed(wanted) | Task::Classify(wanted) | Task::Rerank(wanted) => {
             Box::new(TextEngine::load(dir, task, wanted)?)
         }
+        Task::Generate(wanted) => Box::new(GenerateEngine::load(dir, wanted)?),
     })
 }
