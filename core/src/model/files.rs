@@ -22,6 +22,14 @@ pub fn is_model_file(path: &str) -> bool {
             .is_some_and(|(stem, end)| !stem.is_empty() && MODEL_EXTENSIONS.contains(&end))
 }
 
+/// Whether files of these names describe a model: there is a `config.json`, or a GGUF file, which
+/// says all about its model itself.
+pub fn is_described<'a>(names: impl IntoIterator<Item = &'a str>) -> bool {
+    let is_whole =
+        |name: &str| name == CONFIG_FILE || !name.contains('/') && name.ends_with(".gguf");
+    names.into_iter().any(is_whole)
+}
+
 /// Whether a folder within a model's folder is part of the model: those of the modules of
 /// sentence-transformers are, which are named by their position, as in `1_Pooling`. Others hold
 /// checkpoints, exports to other formats, or somebody's notes.

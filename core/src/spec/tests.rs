@@ -170,7 +170,7 @@ fn each_mistake_names_place_field_and_remedy() {
         (
             "  task:",
             "  task:    { kind: generate, prompt: \"{a}\", max_new_tokens: 8, temperature: -1 }",
-            "s.yaml:7:79: spec.task.temperature: -1 is not possible; use a number from 0 to 10",
+            "s.yaml:7:77: spec.task.temperature: -1 is not possible; use a number from 0 to 10",
         ),
         (
             "  task:",

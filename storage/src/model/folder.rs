@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use nightshift_core::ids::Digest;
-use nightshift_core::model::{CONFIG_FILE, is_model_file, is_model_folder, is_plain_name};
+use nightshift_core::model::{is_described, is_model_file, is_model_folder, is_plain_name};
 use nightshift_core::plan::ModelFile;
 use sha2::{Digest as _, Sha256};
 
@@ -41,7 +41,7 @@ fn names(directory: &Path) -> Result<Vec<String>, ModelError> {
     }
     let Found { mut names, .. } = found;
     names.sort_unstable();
-    if names.binary_search_by(|name| name.as_str().cmp(CONFIG_FILE)).is_err() {
+    if !is_described(names.iter().map(String::as_str)) {
         return Err(ModelError::NoConfig { path: path() });
     }
     Ok(names)

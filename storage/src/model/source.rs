@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use nightshift_core::ids::Digest;
-use nightshift_core::model::{CONFIG_FILE, PinnedModel, is_model_file, is_plain_name};
+use nightshift_core::model::{PinnedModel, is_described, is_model_file, is_plain_name};
 use nightshift_core::plan::ModelFile;
 
 use super::ModelError;
@@ -87,7 +87,7 @@ pub(super) fn model_files(
     }
     files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     files.dedup_by(|a, b| a.name == b.name);
-    if !files.iter().any(|file| file.name == CONFIG_FILE) {
+    if !is_described(files.iter().map(|file| file.name.as_str())) {
         return Err(ModelError::NoConfig { path: path() });
     }
     check_size(shown, &files)?;

@@ -14,9 +14,7 @@ use super::featurize::{BlockRejects, Featurizer};
 use super::fused::Fused;
 use super::model::{Model, WEIGHTS_FILE};
 use super::weights::{WeightsError, values};
-use crate::engine::{
-    Engine, EngineColumn, EngineError, LoadError, ReadFile, Scored, TextCounts,
-};
+use crate::engine::{Engine, EngineColumn, EngineError, LoadError, ReadFile, Scored, TextCounts};
 use crate::reject::{RejectReason, RowReject};
 
 /// A tabular model, ready to score.

@@ -91,8 +91,7 @@ impl Settings {
         let config: Config = folder.required(CONFIG_FILE)?;
         let is_embedder = matches!(task, Task::Embed(_));
         let purpose = if is_embedder { Purpose::Embed } else { Purpose::Label };
-        let shape =
-            config.shape(purpose).map_err(|source| folder.error(CONFIG_FILE, source))?;
+        let shape = config.shape(purpose).map_err(|source| folder.error(CONFIG_FILE, source))?;
         let tokenizer: Option<TokenizerSettings> = folder.optional(TOKENIZER_SETTINGS_FILE)?;
         let sentence = match is_embedder {
             true => folder.optional(SENTENCE_FILE)?.unwrap_or_default(),

@@ -33,7 +33,9 @@ impl<'a> Weights<'a> {
     /// order.
     pub(super) fn take(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
         match &self.0 {
-            Source::Safetensors { prefix, .. } => self.take_whole(&format!("{prefix}{name}"), shape),
+            Source::Safetensors { prefix, .. } => {
+                self.take_whole(&format!("{prefix}{name}"), shape)
+            }
             Source::Gguf(_) => self.take_whole(name, shape),
         }
     }

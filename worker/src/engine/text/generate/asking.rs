@@ -60,11 +60,13 @@ impl Asking {
         }
     }
 
+    /// Whether rows are requests of OpenAI's Batch API.
+    pub(super) fn is_batch(&self) -> bool {
+        matches!(self.kind, Kind::Batch { .. })
+    }
+
     /// What a row asks, of which `value` says the value of each column; or what is wrong with it.
-    pub(super) fn request<'a>(
-        &self,
-        value: impl Fn(usize) -> &'a str,
-    ) -> Result<Request, String> {
+    pub(super) fn request<'a>(&self, value: impl Fn(usize) -> &'a str) -> Result<Request, String> {
         let usual = |prompt: String, is_whole: bool| Request {
             prompt,
             is_whole,

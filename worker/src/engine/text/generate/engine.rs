@@ -10,6 +10,7 @@ use nightshift_kernels::Isa;
 
 use super::asking::{Asking, Request};
 use super::decode::{Asked, Decoder, SLOTS};
+use super::openai;
 use super::source::Source;
 use super::writing::{Finish, Written};
 use crate::engine::text::engine::precision;
@@ -26,6 +27,8 @@ const TEXT: &str = "text";
 const FINISH: &str = "finish_reason";
 /// The column of how many tokens it has.
 const TOKENS: &str = "tokens";
+/// The column of an answer in the shape of OpenAI's Batch API.
+const RESPONSE: &str = "response";
 /// Multiplications of a batch whose texts are all as long as they may be, beyond the rows that are
 /// written side by side.
 const BATCH_PRODUCTS: u64 = 75_000_000_000;
@@ -71,16 +74,19 @@ impl GenerateEngine {
         let column = |name: String| EngineColumn { name: name.into(), accepts: ColumnRole::Prose };
         let Source { words, form, ends, .. } = source;
         let field = |name: &str, kind| Arc::new(Field::new(name, kind, false));
+        let asking = Asking::new(wanted, form);
+        let response = asking.is_batch().then(|| field(RESPONSE, DataType::Utf8));
+        let usual = [
+            field(TEXT, DataType::Utf8),
+            field(FINISH, DataType::Utf8),
+            field(TOKENS, DataType::Int32),
+        ];
         Ok(Self {
             decoder: Decoder { layers, head, words, ends },
-            asking: Asking::new(wanted, form),
+            asking,
             most_tokens,
             columns: wanted.columns().into_iter().map(column).collect(),
-            fields: vec![
-                field(TEXT, DataType::Utf8),
-                field(FINISH, DataType::Utf8),
-                field(TOKENS, DataType::Int32),
-            ],
+            fields: usual.into_iter().chain(response).collect(),
             files: folder.into_files(),
             batch_rows,
         })
@@ -148,10 +154,14 @@ impl Engine for GenerateEngine {
     fn run(&self, batch: &RecordBatch) -> Result<Scored, EngineError> {
         let texts = columns::texts(&self.columns, batch)?;
         let (mut asked, mut rejects, mut text) = (Vec::new(), Vec::new(), TextCounts::default());
+        let mut lengths = vec![0; batch.num_rows()];
         for row in 0..batch.num_rows() {
             match self.asked(&texts, row) {
                 Ok(own) => {
                     text.tokens += own.tokens.len() as u64;
+                    if let Some(length) = lengths.get_mut(row) {
+                        *length = own.tokens.len();
+                    }
                     asked.push(own);
                 }
                 Err(reject) => rejects.push(reject),
@@ -174,7 +184,14 @@ impl Engine for GenerateEngine {
         let texts = StringArray::from_iter_values(written.iter().map(|own| &own.text));
         let ends = StringArray::from_iter_values(written.iter().map(|own| own.finish.as_str()));
         let tokens = Int32Array::from_iter_values(written.iter().map(|own| own.ids.len() as i32));
-        let columns: Vec<ArrayRef> = vec![Arc::new(texts), Arc::new(ends), Arc::new(tokens)];
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(texts), Arc::new(ends), Arc::new(tokens)];
+        if self.asking.is_batch() {
+            let answers = written.iter().zip(&lengths).map(|(own, length)| {
+                // A row without an answer is a reject.
+                if own.ids.is_empty() { String::new() } else { openai::response(*length, own) }
+            });
+            columns.push(Arc::new(StringArray::from_iter_values(answers)));
+        }
         Ok(Scored { columns, rejects, text })
     }
 

@@ -2,10 +2,11 @@
 //! (<https://platform.openai.com/docs/guides/batch>): the body of a line, and its answer.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::asking::Request;
 use super::chat::{Form, Message};
+use super::writing::Written;
 
 /// Most messages of a chat.
 const MESSAGES_MAX: usize = 1_024;
@@ -67,6 +68,29 @@ struct Part {
 enum Stops {
     One(String),
     Several(Vec<String>),
+}
+
+/// The answer to a request of so many tokens, as the field `response` of a line has it. There is no
+/// time in it: the answer is the same on every try.
+pub(super) fn response(tokens: usize, written: &Written) -> String {
+    let own = written.ids.len();
+    json!({
+        "status_code": 200,
+        "body": {
+            "object": "chat.completion",
+            "choices": [{
+                "index": 0,
+                "message": {"role": "assistant", "content": written.text},
+                "finish_reason": written.finish.as_str(),
+            }],
+            "usage": {
+                "prompt_tokens": tokens,
+                "completion_tokens": own,
+                "total_tokens": tokens + own,
+            },
+        },
+    })
+    .to_string()
 }
 
 /// What the request `body` asks, and `usual` where it does not say; or what is wrong with it.

@@ -46,10 +46,8 @@ impl Words {
         let mut longest = 1;
         for (token, id) in known {
             longest = longest.max(token.len());
-            let is_special = tokenizer
-                .get_added_tokens_decoder()
-                .get(&id)
-                .is_some_and(|added| added.special);
+            let is_special =
+                tokenizer.get_added_tokens_decoder().get(&id).is_some_and(|added| added.special);
             if let (false, Some(piece)) = (is_special, pieces.get_mut(id as usize)) {
                 let bytes: Option<Vec<u8>> = token.chars().map(|c| own.get(&c).copied()).collect();
                 // What was added by hand may hold characters that stand for no byte.

@@ -135,10 +135,7 @@ fn scale_of(at: usize, packed: &[u8]) -> (u8, u8) {
     let byte = |at: usize| packed.get(at).copied().unwrap_or(0);
     match at {
         0..4 => (byte(at) & 63, byte(at + 4) & 63),
-        _ => (
-            byte(at + 4) & 15 | byte(at - 4) >> 6 << 4,
-            byte(at + 4) >> 4 | byte(at) >> 6 << 4,
-        ),
+        _ => (byte(at + 4) & 15 | byte(at - 4) >> 6 << 4, byte(at + 4) >> 4 | byte(at) >> 6 << 4),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::header::{GgufError, Header, Value};
 use super::Gguf;
+use super::header::{GgufError, Header, Value};
 use crate::engine::tabular::clip;
 
 /// How words are parted, by the name that llama.cpp has for it.
@@ -160,16 +160,15 @@ fn tokenizer(header: &Header, tokens: &[String]) -> Result<Vec<u8>, GgufError> {
             "use_regex": has_regex,
         })
     };
-    let sequence = |first: Json, second: Json| json!({"type": "Sequence", "pretokenizers": [first, second]});
+    let sequence =
+        |first: Json, second: Json| json!({"type": "Sequence", "pretokenizers": [first, second]});
     let split = |pattern: &str| {
         let pattern = json!({"Regex": pattern});
         json!({"type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": false})
     };
     use crate::engine::text::tokens::parts::{LLAMA, QWEN};
     let splits = match pre {
-        "smollm" => {
-            sequence(json!({"type": "Digits", "individual_digits": true}), bytes(true))
-        }
+        "smollm" => sequence(json!({"type": "Digits", "individual_digits": true}), bytes(true)),
         "gpt-2" => bytes(true),
         "qwen2" => sequence(split(QWEN), bytes(false)),
         "llama-bpe" | "llama3" => sequence(split(LLAMA), bytes(false)),
@@ -187,7 +186,7 @@ fn tokenizer(header: &Header, tokens: &[String]) -> Result<Vec<u8>, GgufError> {
         "normalizer": if pre == "qwen2" { json!({"type": "NFC"}) } else { Json::Null },
         "pre_tokenizer": splits,
         "post_processor": first_token(header, tokens, is_llama)?,
-        "decoder": {"type": "ByteLevel"},
+        "decoder": bytes(true),
         "model": {
             "type": "BPE", "dropout": null, "unk_token": null, "fuse_unk": false,
             "byte_fallback": false, "ignore_merges": is_llama, "vocab": vocabulary,
