@@ -46,7 +46,8 @@ fn bench(columns: Vec<(&str, ArrayRef)>, task: &str, shards: u32) -> Bench {
 
 fn rows() -> Vec<(&'static str, ArrayRef)> {
     let titles = (0..ROWS).map(|row| Some(format!("late {}", row % 20)));
-    let bodies = (0..ROWS).map(|row| (row != WITHOUT_TEXT).then(|| "rain ".repeat(row as usize % 9)));
+    let bodies =
+        (0..ROWS).map(|row| (row != WITHOUT_TEXT).then(|| "rain ".repeat(row as usize % 9)));
     vec![
         ("id", Arc::new(Int64Array::from_iter_values(0..ROWS))),
         ("title", Arc::new(titles.collect::<StringArray>())),

@@ -107,6 +107,11 @@ pub trait Engine: Send + Sync {
     /// Bytes of weights held in memory, shared by all threads.
     fn weights_bytes(&self) -> u64;
 
+    /// Bytes that a thread keeps while it computes, where they are many beside a batch.
+    fn thread_bytes(&self) -> u64 {
+        0
+    }
+
     /// Rows that a batch should have at most: more of them would take so long that a worker that
     /// is told to go answers late.
     fn batch_rows(&self) -> usize;

@@ -9,7 +9,7 @@ use nightshift_core::plan::GenerateSettings;
 use nightshift_kernels::Isa;
 
 use super::asking::{Asking, Request};
-use super::decode::{Asked, Decoder, SLOTS};
+use super::decode::{Asked, Decoder, PAST_BYTES_MAX, SLOTS};
 use super::openai;
 use super::source::Source;
 use super::writing::{Finish, Written};
@@ -41,6 +41,8 @@ pub struct GenerateEngine {
     asking: Asking,
     /// Tokens of a prompt at most.
     most_tokens: usize,
+    /// Tokens that are written at most.
+    most_new: usize,
     columns: Vec<EngineColumn>,
     fields: Vec<FieldRef>,
     files: Vec<ReadFile>,
@@ -85,6 +87,7 @@ impl GenerateEngine {
             decoder: Decoder { layers, head, words, ends },
             asking,
             most_tokens,
+            most_new: wanted.max_new_tokens as usize,
             columns: wanted.columns().into_iter().map(column).collect(),
             fields: usual.into_iter().chain(response).collect(),
             files: folder.into_files(),
@@ -197,6 +200,12 @@ impl Engine for GenerateEngine {
 
     fn weights_bytes(&self) -> u64 {
         (self.decoder.layers.bytes() + self.decoder.head.bytes()) as u64
+    }
+
+    fn thread_bytes(&self) -> u64 {
+        // Keys and values of the rows side by side, or of one row of the longest.
+        let row = self.decoder.layers.past_bytes(self.most_tokens + self.most_new);
+        row.max(PAST_BYTES_MAX.min(row.saturating_mul(SLOTS))) as u64
     }
 
     fn batch_rows(&self) -> usize {

@@ -141,12 +141,12 @@ fn tokenizer(header: &Header, tokens: &[String]) -> Result<Vec<u8>, GgufError> {
             return Err(GgufError::Value { key: key.to_owned(), expected });
         }
     };
-    let added = tokens.iter().zip(kinds).enumerate().filter_map(|(id, (content, kind))| {
-        [CONTROL, ADDED].contains(kind).then(|| {
-            json!({
-                "id": id, "content": content, "special": *kind == CONTROL, "normalized": false,
-                "single_word": false, "lstrip": false, "rstrip": false,
-            })
+    let is_added = |(_, (_, kind)): &(usize, (&String, &i64))| [CONTROL, ADDED].contains(kind);
+    let added = tokens.iter().zip(kinds).enumerate().filter(is_added);
+    let added = added.map(|(id, (content, kind))| {
+        json!({
+            "id": id, "content": content, "special": *kind == CONTROL, "normalized": false,
+            "single_word": false, "lstrip": false, "rstrip": false,
         })
     });
     let added: Vec<Json> = added.collect();
