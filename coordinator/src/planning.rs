@@ -84,6 +84,7 @@ impl Order {
             Task::Tabular => feature_columns(model).await?,
             Task::Onnx(settings) => graph_columns(model, &settings.columns).await?,
             Task::Embed(text) | Task::Classify(text) | Task::Rerank(text) => text.columns(),
+            Task::Generate(settings) => settings.columns(),
         };
         let mut needed: Vec<String> = Vec::new();
         for name in self.spec.input.id.iter().chain(&self.spec.input.keep).chain(&features) {

@@ -3,7 +3,7 @@
 //! ```text
 //! loading = process + 3 × weights
 //! working = process + weights + plan + footers + held + commits
-//!           + threads × (decoders + batches + output + thread)
+//!           + threads × (decoders + batches + output + engine + thread)
 //! peak    = the larger of the two, and a fifth more for what an allocator holds back
 //! limit   = peak and a quarter more, in steps of 64 MiB
 //! ```
@@ -71,6 +71,13 @@ pub struct Facts {
     pub output_bytes: u64,
     /// Commits that may be under way at one time.
     pub commits: u64,
+    /// What the engine keeps for each thread while it computes, where that is much.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub engine_bytes: u64,
+}
+
+fn is_nothing(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 impl Facts {
@@ -87,6 +94,7 @@ impl Facts {
             batch_bytes: self.batch_bytes.max(other.batch_bytes),
             output_bytes: self.output_bytes.max(other.output_bytes),
             commits: self.commits.max(other.commits),
+            engine_bytes: self.engine_bytes.max(other.engine_bytes),
         }
     }
 }
@@ -114,7 +122,7 @@ pub struct Footprint {
     pub output_bytes: u64,
     /// Commits that wait for the disk.
     pub commit_bytes: u64,
-    /// The threads themselves.
+    /// The threads themselves, and what the engine keeps for each.
     pub thread_bytes: u64,
     /// Most memory that is used at one time.
     pub peak_bytes: u64,
@@ -133,7 +141,7 @@ impl Footprint {
         let batch_bytes = each(facts.batch_bytes.saturating_mul(BATCH_COPIES));
         let output_bytes = each(facts.output_bytes.saturating_add(ENCODER_BYTES));
         let commit_bytes = facts.commits.saturating_mul(COMMIT_BYTES);
-        let thread_bytes = each(THREAD_BYTES);
+        let thread_bytes = each(facts.engine_bytes.saturating_add(THREAD_BYTES));
         let parts = [
             PROCESS_BYTES,
             facts.weights_bytes,
@@ -185,7 +193,7 @@ mod tests {
     use super::*;
 
     fn facts() -> impl Strategy<Value = Facts> {
-        prop::array::uniform9(any::<u64>()).prop_map(|it| Facts {
+        prop::array::uniform10(any::<u64>()).prop_map(|it| Facts {
             weights_bytes: it[0],
             shards: it[1],
             shard_rows: it[2],
@@ -195,6 +203,7 @@ mod tests {
             output_bytes: it[6],
             commits: it[7],
             held_bytes: it[8],
+            engine_bytes: it[9],
         })
     }
 

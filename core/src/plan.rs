@@ -16,6 +16,7 @@ use crate::spec::{Task, Workers};
 use crate::window::Window;
 
 mod cut;
+mod generate;
 mod onnx;
 mod outline;
 mod planned;
@@ -26,6 +27,7 @@ mod slices;
 mod text;
 
 pub use cut::{CutError, Sharding, cut};
+pub use generate::{Ask, BODY, CUSTOM_ID, GenerateSettings, InvalidPrompt, Prompt};
 pub use onnx::OnnxSettings;
 pub use outline::{LONG_MEDIANS, Outline};
 pub use planned::Planned;
@@ -177,7 +179,7 @@ pub struct TaskSettings {
     /// Where the task is `onnx`: which columns the graph reads and which outputs are written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub onnx: Option<OnnxSettings>,
-    /// The engine: `tabular`, `embed`, `classify`, `rerank` or `onnx`.
+    /// The engine: `tabular`, `embed`, `classify`, `rerank`, `generate` or `onnx`.
     pub kind: String,
     /// Columns that identify a row; they come first in the output.
     pub id: Vec<String>,
@@ -194,6 +196,9 @@ pub struct TaskSettings {
     /// Where the task reads text: from which column, and how.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<TextSettings>,
+    /// Where the task writes text: what is asked, and how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generate: Option<GenerateSettings>,
 }
 
 impl TaskSettings {
@@ -201,6 +206,9 @@ impl TaskSettings {
     pub fn task(&self) -> Task {
         if let Some(onnx) = self.onnx.clone() {
             return Task::Onnx(onnx);
+        }
+        if let ("generate", Some(generate)) = (self.kind.as_str(), &self.generate) {
+            return Task::Generate(generate.clone());
         }
         let Some(text) = self.text.clone() else { return Task::Tabular };
         match self.kind.as_str() {

@@ -31,6 +31,7 @@ pub(crate) fn plan(rows: u64, shards: u32) -> Plan {
             rejects_min: 0,
             crash_budget: 4,
             text: None,
+            generate: None,
         },
         inputs: Vec::new(),
         rows,

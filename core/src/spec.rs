@@ -14,7 +14,9 @@ use serde_json::Value;
 
 use crate::gates::Gates;
 use crate::ids::{Digest, Partition, SpecName};
-use crate::plan::{InputFormat, OnnxSettings, OutputFormat, Sharding, TextSettings};
+use crate::plan::{
+    GenerateSettings, InputFormat, OnnxSettings, OutputFormat, Sharding, TextSettings,
+};
 use crate::window::Window;
 
 mod bind;
@@ -105,6 +107,8 @@ pub enum Task {
     Rerank(TextSettings),
     /// A table through the graph of an ONNX file.
     Onnx(OnnxSettings),
+    /// A prompt of columns through a transformer, to a text.
+    Generate(GenerateSettings),
 }
 
 impl Task {
@@ -116,6 +120,7 @@ impl Task {
             Self::Classify(_) => "classify",
             Self::Rerank(_) => "rerank",
             Self::Onnx(_) => "onnx",
+            Self::Generate(_) => "generate",
         }
     }
 
@@ -130,10 +135,18 @@ impl Task {
     /// The settings of a task that reads text.
     pub fn text(&self) -> Option<&TextSettings> {
         match self {
-            Self::Tabular | Self::Onnx(_) => None,
+            Self::Tabular | Self::Onnx(_) | Self::Generate(_) => None,
             Self::Embed(settings) | Self::Classify(settings) | Self::Rerank(settings) => {
                 Some(settings)
             }
+        }
+    }
+
+    /// The settings of a task that writes text.
+    pub fn generate(&self) -> Option<&GenerateSettings> {
+        match self {
+            Self::Generate(settings) => Some(settings),
+            _ => None,
         }
     }
 }

@@ -4,8 +4,10 @@ use crate::math::exp;
 use crate::matmul::{self, Finish, Left, Numbers, Out, PANEL, Panel, Right, product};
 use crate::simd::{Isa, Kernel, Simd};
 
+mod cached;
 mod near;
 
+pub use cached::{Cache, attend_last};
 use near::NearScratch;
 pub use near::{Bias, Grouped, Near, attend_near};
 

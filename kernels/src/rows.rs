@@ -158,6 +158,23 @@ fn squares<S: Simd>(simd: S, row: &mut [f32]) -> [f32; LANES] {
     squares
 }
 
+/// Replaces `scores` by exp(x × scale), each over the sum of all.
+pub fn shares(isa: Isa, scores: &mut Vec<f32>, scale: f32) {
+    struct Shares<'a>(&'a mut [f32], usize);
+    impl Kernel for Shares<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) {
+            softmax(simd, self.0, self.1);
+        }
+    }
+    let count = scores.len();
+    scores.iter_mut().for_each(|score| *score *= scale);
+    scores.resize(count.div_ceil(LANES) * LANES, 0.0);
+    isa.run(Shares(scores, count));
+    scores.truncate(count);
+}
+
 /// Replaces the first `count` numbers of `row` by exp(x - largest) over its sum, and the rest of
 /// it by 0. The row's length is a multiple of 32.
 #[inline(always)]

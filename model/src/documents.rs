@@ -59,6 +59,7 @@ impl Documents {
                 rejects_min: 0,
                 crash_budget: 0,
                 text: None,
+                generate: None,
             },
             inputs: Vec::new(),
             rows,

@@ -138,6 +138,7 @@ pub fn make_plan(
         crash_budget: spec.retries.crashes,
         onnx: spec.task.onnx().cloned(),
         text: spec.task.text().cloned(),
+        generate: spec.task.generate().cloned(),
     };
     let fingerprint =
         FingerprintParts { inputs: &inputs, model: model.digest, task: &task }.digest()?;

@@ -87,6 +87,7 @@ pub(crate) fn plan(shards: u32, model: u8) -> Plan {
             rejects_min: 0,
             crash_budget: 4,
             text: None,
+            generate: None,
         },
         inputs: vec![InputFile {
             uri: "/in.csv".into(),

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{FieldRef, Schema};
-use nightshift_core::ids::Digest;
 pub use nightshift_core::spec::Task;
 
 mod error;
@@ -22,10 +21,11 @@ pub mod tabular;
 pub mod text;
 
 pub use error::{EngineError, ErrorClass, LoadError};
+pub use files::ReadFile;
 
 use onnx::OnnxEngine;
 use tabular::TabularEngine;
-use text::TextEngine;
+use text::{GenerateEngine, TextEngine};
 
 use crate::reject::RowReject;
 
@@ -85,7 +85,7 @@ impl std::ops::AddAssign for TextCounts {
 /// other rows and on every retry it has the same bits.
 pub trait Engine: Send + Sync {
     /// The model's files, with the SHA-256 of the bytes that this engine was made of.
-    fn files(&self) -> &[(&'static str, Digest)];
+    fn files(&self) -> &[ReadFile];
 
     /// The columns that [`run`](Self::run) reads, in the model's order.
     fn input_columns(&self) -> &[EngineColumn];
@@ -109,6 +109,11 @@ pub trait Engine: Send + Sync {
     /// Bytes of weights held in memory, shared by all threads.
     fn weights_bytes(&self) -> u64;
 
+    /// Bytes that a thread keeps while it computes, where they are many beside a batch.
+    fn thread_bytes(&self) -> u64 {
+        0
+    }
+
     /// Rows that a batch should have at most: more of them would take so long that a worker that
     /// is told to go answers late.
     fn batch_rows(&self) -> usize;
@@ -127,5 +132,6 @@ pub fn load(dir: &Path, task: &Task) -> Result<Box<dyn Engine>, LoadError> {
         Task::Embed(wanted) | Task::Classify(wanted) | Task::Rerank(wanted) => {
             Box::new(TextEngine::load(dir, task, wanted)?)
         }
+        Task::Generate(wanted) => Box::new(GenerateEngine::load(dir, wanted)?),
     })
 }

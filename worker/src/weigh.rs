@@ -84,6 +84,7 @@ pub fn weigh(plan: &Plan, engine: &dyn Engine) -> Result<Facts, InputError> {
         batch_bytes: heaviest.batch_bytes + batch_rows * scores_bytes(engine),
         output_bytes: held_rows.saturating_mul(output_row_bytes).min(ROW_GROUP_BYTES_MAX as u64),
         commits: (plan.shards.len() as u64).min(u64::from(COMMITS_MAX)),
+        engine_bytes: engine.thread_bytes(),
     })
 }
 

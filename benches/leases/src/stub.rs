@@ -71,6 +71,7 @@ pub(crate) async fn planned(output: &Path, shards: u32) -> (Probed, Outline) {
             rejects_min: 0,
             crash_budget: 4,
             text: None,
+            generate: None,
         },
         inputs: vec![InputFile {
             uri: "/in.csv".into(),

@@ -50,6 +50,7 @@ fn run(name: &str, shards: u32, epoch: u64) -> ActiveRun {
             rejects_min: 0,
             crash_budget: 1,
             text: None,
+            generate: None,
         },
         inputs: Vec::new(),
         rows: u64::from(shards) * 10,

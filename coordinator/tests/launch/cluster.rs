@@ -205,6 +205,7 @@ pub(crate) fn wanted_with(undecided: u64, busy: &[&str], workers: Workers) -> Wa
             rejects_min: 0,
             crash_budget: 1,
             text: None,
+            generate: None,
         },
         inputs: Vec::new(),
         rows: 0,

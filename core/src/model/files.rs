@@ -25,9 +25,11 @@ pub fn is_model_file(path: &str) -> bool {
             .is_some_and(|(stem, end)| !stem.is_empty() && MODEL_EXTENSIONS.contains(&end))
 }
 
-/// Whether files of these names are a model: one of them says what the others are.
+/// Whether files of these names are a model: one of them says what the others are, or all about
+/// its model itself, as an ONNX and a GGUF file do.
 pub fn has_main_file<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
-    names.any(|name| name == CONFIG_FILE || name == ONNX_FILE)
+    let is_gguf = |name: &str| !name.contains('/') && name.ends_with(".gguf");
+    names.any(|name| name == CONFIG_FILE || name == ONNX_FILE || is_gguf(name))
 }
 
 /// Whether a folder within a model's folder is part of the model: those of the modules of

@@ -51,7 +51,7 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    fn is_f32(&self) -> bool {
+    pub(super) fn is_f32(&self) -> bool {
         *self == Self::F32
     }
 

@@ -13,6 +13,7 @@ use crate::plan::{OutputFormat, SHARDS_MAX, Sharding};
 use crate::window::{InvalidWindow, Window};
 
 mod gates;
+mod generate;
 mod task;
 
 pub(super) use gates::RawGates;

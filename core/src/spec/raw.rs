@@ -79,6 +79,14 @@ pub(super) struct Task {
     pub(super) all_scores: Option<Spanned<bool>>,
     pub(super) columns: Option<Spanned<Vec<String>>>,
     pub(super) outputs: Option<Spanned<Vec<String>>>,
+    pub(super) shape: Option<Spanned<String>>,
+    pub(super) chat: Option<Spanned<bool>>,
+    pub(super) system: Option<Spanned<String>>,
+    pub(super) max_new_tokens: Option<Spanned<i64>>,
+    pub(super) stop: Option<Spanned<Vec<String>>>,
+    pub(super) temperature: Option<Spanned<f64>>,
+    pub(super) top_p: Option<Spanned<f64>>,
+    pub(super) seed: Option<Spanned<i64>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::{Dtype, OnnxSettings};
+use crate::plan::{Ask, Dtype, GenerateSettings, OnnxSettings, Prompt};
 
 const GOOD: &str = r#"apiVersion: nightshift.dev/v1
 kind: BatchInference
@@ -63,6 +63,27 @@ fn settings_of_a_graph_are_part_of_the_task() {
     };
     let line = "  task: { kind: onnx, columns: [a, b], outputs: [label] }";
     assert_eq!(task(line), Task::Onnx(settings));
+}
+
+#[test]
+fn settings_of_generation_are_part_of_the_task() {
+    let line = r#"  task: { kind: generate, prompt: "{title}: {{x}}", max_new_tokens: 64, stop: ["\n"], temperature: 0, top_p: 0.9, seed: 7 }"#;
+    let spec = Spec::parse("s.yaml", &with_line("  task:", line)).unwrap();
+    let prompt = Prompt::parse("{title}: {{x}}").unwrap();
+    let settings = GenerateSettings {
+        stop: vec!["\n".to_owned()],
+        top_p: 0.9,
+        seed: 7,
+        ..GenerateSettings::of(Ask::Prompt(prompt.clone()), 64)
+    };
+    assert_eq!(spec.task, Task::Generate(settings));
+    let line = r#"  task: { kind: generate, prompt: "{title}: {{x}}", system: Be short, max_new_tokens: 4 }"#;
+    let spec = Spec::parse("s.yaml", &with_line("  task:", line)).unwrap();
+    let ask = Ask::Chat { prompt, system: Some("Be short".to_owned()) };
+    assert_eq!(spec.task, Task::Generate(GenerateSettings::of(ask, 4)));
+    let line = "  task: { kind: generate, shape: openai-batch, max_new_tokens: 4 }";
+    let spec = Spec::parse("s.yaml", &with_line("  task:", line)).unwrap();
+    assert_eq!(spec.task.generate().unwrap().columns(), ["custom_id", "body"]);
 }
 
 #[test]
@@ -140,8 +161,33 @@ fn each_mistake_names_place_field_and_remedy() {
         ),
         (
             "  task:",
+            "  task:    { kind: transcribe }",
+            "s.yaml:7:20: spec.task.kind: `transcribe` is not possible here; use one of tabular, embed, classify, rerank, generate",
+        ),
+        (
+            "  task:",
             "  task:    { kind: generate }",
-            "s.yaml:7:20: spec.task.kind: `generate` is not possible here; use one of tabular, embed, classify, rerank, onnx",
+            "s.yaml:7:20: spec.task.prompt: `kind: generate` asks something of each row; add `prompt:` with columns in it, as in `prompt: \"Sum up: {body}\"`",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: generate, prompt: \"{a} {\" }",
+            "s.yaml:7:38: spec.task.prompt: a `{` or `}` stands alone; write `{column}` for a value, and `{{` or `}}` for a brace",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: generate, prompt: \"{a}\" }",
+            "s.yaml:7:20: spec.task.max_new_tokens: `kind: generate` writes no more than it is told to; add `max_new_tokens:`, as in `max_new_tokens: 64`",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: generate, prompt: \"{a}\", max_new_tokens: 8, temperature: -1 }",
+            "s.yaml:7:77: spec.task.temperature: -1 is not possible; use a number from 0 to 10",
+        ),
+        (
+            "  task:",
+            "  task:    { kind: generate, shape: openai-batch, prompt: \"{a}\", max_new_tokens: 8 }",
+            "s.yaml:7:59: spec.task.prompt: requests of `shape: openai-batch` have messages of their own; remove it, or remove `shape:`",
         ),
         (
             "  task:",

@@ -1,5 +1,6 @@
 //! Reading the files of a model with a bound on every one.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::num::NonZero;
@@ -11,6 +12,9 @@ use nightshift_core::ids::Digest;
 use sha2::{Digest as _, Sha256};
 
 use super::LoadError;
+
+/// The name of a file that was read, and the SHA-256 of its bytes.
+pub type ReadFile = (Cow<'static, str>, Digest);
 
 /// Checks that `dir` is a directory, so that the message is about it and not about a file in it.
 pub(super) fn check_directory(dir: &Path) -> Result<(), LoadError> {

@@ -6,17 +6,19 @@
 //! text into tokens, `packing` puts the rows of a batch into passes, `transformer` turns the tokens
 //! of a pass into a vector each, whatever the family, `pooling` makes one vector of those of a row,
 //! or `head` a score for each label, `output` makes columns of that, `engine` does it all for a
-//! batch.
+//! batch. `columns` says which columns hold text. [`generate`] writes text with the same layers.
 //!
 //! There is no padding: the tokens of a pass are the rows of one matrix, and attention looks at
 //! one sequence at a time. Together with `nightshift_kernels`, whose rows never depend on one
 //! another, this gives a row the same bits alone and in any batch.
 
+mod columns;
 mod config;
 mod engine;
 mod error;
 mod family;
 mod folder;
+mod generate;
 mod head;
 mod output;
 mod packing;
@@ -29,6 +31,7 @@ mod weights;
 
 pub use engine::TextEngine;
 pub use error::TextError;
+pub use generate::{GenerateEngine, GgufError};
 
 #[cfg(test)]
 mod tests;

@@ -85,7 +85,6 @@ mod tests {
 
     use arrow::array::{AsArray, Int64Array};
     use arrow::datatypes::{DataType, Field, FieldRef, Int64Type, Schema};
-    use nightshift_core::ids::Digest;
 
     use super::*;
     use crate::engine::EngineColumn;
@@ -106,7 +105,7 @@ mod tests {
     }
 
     impl Engine for Narrow {
-        fn files(&self) -> &[(&'static str, Digest)] {
+        fn files(&self) -> &[crate::engine::ReadFile] {
             &[]
         }
         fn input_columns(&self) -> &[EngineColumn] {

@@ -47,7 +47,7 @@ pub enum RunError {
         /// The model directory.
         uri: String,
         /// The file.
-        file: &'static str,
+        file: String,
         /// Its SHA-256 when the model was named.
         planned: String,
         /// The SHA-256 of what was loaded.

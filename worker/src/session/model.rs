@@ -43,7 +43,7 @@ pub(crate) fn load_resolved(resolved: Resolved, task: &spec::Task) -> Result<Loa
         if planned != Some(*loaded) {
             let planned = planned.map_or_else(|| "none".to_owned(), |digest| digest.to_string());
             let (uri, found) = (identity.uri, *loaded);
-            return Err(RunError::ModelReplaced { uri, file: name, planned, found });
+            return Err(RunError::ModelReplaced { uri, file: name.to_string(), planned, found });
         }
     }
     Ok(Loaded { identity, engine: engine.into() })

@@ -14,12 +14,27 @@ const TOKENS_MAX: i64 = 65_536;
 const DIMENSIONS_MAX: i64 = 65_536;
 
 /// What a task of each kind may say besides.
-const SETTINGS: [(&str, &[&str]); 5] = [
+const SETTINGS: [(&str, &[&str]); 6] = [
     ("tabular", &[]),
     ("embed", &["text", "max_tokens", "normalize", "dimensions", "prompt", "precision"]),
     ("classify", &["text", "max_tokens", "all_scores"]),
     ("rerank", &["query", "text", "max_tokens"]),
     ("onnx", &["columns", "outputs"]),
+    (
+        "generate",
+        &[
+            "prompt",
+            "shape",
+            "chat",
+            "system",
+            "max_tokens",
+            "max_new_tokens",
+            "stop",
+            "temperature",
+            "top_p",
+            "seed",
+        ],
+    ),
 ];
 
 #[derive(Clone, Copy, PartialEq)]
@@ -29,6 +44,7 @@ enum Kind {
     Classify,
     Rerank,
     Onnx,
+    Generate,
 }
 
 impl Checker<'_> {
@@ -45,6 +61,7 @@ impl Checker<'_> {
             ("classify", Kind::Classify),
             ("rerank", Kind::Rerank),
             ("onnx", Kind::Onnx),
+            ("generate", Kind::Generate),
         ];
         let kind = self.one_of(&raw.kind, "spec.task.kind", &kinds)?;
         self.without_others(raw)?;
@@ -55,6 +72,7 @@ impl Checker<'_> {
             Kind::Embed => Task::Embed(self.text(raw, kind, dtype)?),
             Kind::Classify => Task::Classify(self.text(raw, kind, dtype)?),
             Kind::Rerank => Task::Rerank(self.text(raw, kind, dtype)?),
+            Kind::Generate => Task::Generate(self.generate(raw, dtype)?),
         };
         let lists = match &task {
             Task::Embed(_) => Some("embeddings"),
@@ -88,6 +106,14 @@ impl Checker<'_> {
             ("spec.task.all_scores", place(&raw.all_scores)),
             ("spec.task.columns", place(&raw.columns)),
             ("spec.task.outputs", place(&raw.outputs)),
+            ("spec.task.shape", place(&raw.shape)),
+            ("spec.task.chat", place(&raw.chat)),
+            ("spec.task.system", place(&raw.system)),
+            ("spec.task.max_new_tokens", place(&raw.max_new_tokens)),
+            ("spec.task.stop", place(&raw.stop)),
+            ("spec.task.temperature", place(&raw.temperature)),
+            ("spec.task.top_p", place(&raw.top_p)),
+            ("spec.task.seed", place(&raw.seed)),
         ];
         for (field, at) in settings {
             let is_known = known.iter().any(|name| field.ends_with(&format!(".{name}")));

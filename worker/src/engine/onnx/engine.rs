@@ -4,7 +4,6 @@ use std::path::Path;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{FieldRef, Schema};
-use nightshift_core::ids::Digest;
 use nightshift_core::model::ONNX_FILE;
 use nightshift_core::plan::OnnxSettings;
 
@@ -16,7 +15,7 @@ use super::ops::Unknown;
 use super::outputs::{Results, fields};
 use super::proto::parse;
 use super::value::Data;
-use crate::engine::files::{check_directory, read_bounded, sha256};
+use crate::engine::files::{ReadFile, check_directory, read_bounded, sha256};
 use crate::engine::tabular::check_columns;
 use crate::engine::{Engine, EngineColumn, EngineError, LoadError, Scored, TextCounts};
 use crate::reject::RejectReason;
@@ -35,7 +34,7 @@ pub struct OnnxEngine {
     program: Program,
     columns: Vec<EngineColumn>,
     fields: Vec<FieldRef>,
-    files: Vec<(&'static str, Digest)>,
+    files: Vec<ReadFile>,
     block_rows: usize,
 }
 
@@ -54,7 +53,7 @@ impl OnnxEngine {
             error => error,
         })?;
         let mut engine = Self::of_bytes(&bytes, settings).map_err(refused)?;
-        engine.files.push((ONNX_FILE, sha256(&bytes)));
+        engine.files.push((ONNX_FILE.into(), sha256(&bytes)));
         Ok(engine)
     }
 
@@ -108,7 +107,7 @@ impl OnnxEngine {
 }
 
 impl Engine for OnnxEngine {
-    fn files(&self) -> &[(&'static str, Digest)] {
+    fn files(&self) -> &[ReadFile] {
         &self.files
     }
 

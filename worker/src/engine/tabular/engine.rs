@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
-use nightshift_core::ids::Digest;
 use nightshift_kernels::Isa;
 
 use super::block::{BLOCK_ROWS, Lanes, set_bits};
@@ -15,7 +14,7 @@ use super::featurize::{BlockRejects, Featurizer};
 use super::fused::Fused;
 use super::model::{Model, WEIGHTS_FILE};
 use super::weights::{WeightsError, values};
-use crate::engine::{Engine, EngineColumn, EngineError, LoadError, Scored, TextCounts};
+use crate::engine::{Engine, EngineColumn, EngineError, LoadError, ReadFile, Scored, TextCounts};
 use crate::reject::{RejectReason, RowReject};
 
 /// A tabular model, ready to score.
@@ -27,7 +26,7 @@ pub struct TabularEngine {
     columns: Vec<Column>,
     fields: Vec<FieldRef>,
     logits: usize,
-    files: Vec<(&'static str, Digest)>,
+    files: Vec<ReadFile>,
 }
 
 /// An embedding table.
@@ -258,7 +257,7 @@ fn clear(all: &mut [f32], len: usize, bits: u64) {
 }
 
 impl Engine for TabularEngine {
-    fn files(&self) -> &[(&'static str, Digest)] {
+    fn files(&self) -> &[ReadFile] {
         &self.files
     }
 

@@ -6,13 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
-use nightshift_core::ids::Digest;
 use serde::Deserialize;
 use thiserror::Error;
 
 use super::config::{Config, ConfigError, clip};
 use super::weights::{self, FILE_BYTES_MAX, WeightsError, check_tensors};
-use crate::engine::{LoadError, files};
+use crate::engine::{LoadError, ReadFile, files};
 
 /// The file that describes a model.
 pub const CONFIG_FILE: &str = "config.json";
@@ -26,7 +25,7 @@ pub const CONFIG_BYTES_MAX: u64 = 16 << 20;
 pub struct Model {
     config: Config,
     tensors: HashMap<String, Tensor>,
-    files: Vec<(&'static str, Digest)>,
+    files: Vec<ReadFile>,
 }
 
 impl Model {
@@ -38,18 +37,18 @@ impl Model {
         files::check_directory(dir)?;
         let path = dir.join(CONFIG_FILE);
         let bytes = files::read_bounded(&path, CONFIG_BYTES_MAX)?;
-        let described = (CONFIG_FILE, files::sha256(&bytes));
+        let described = (CONFIG_FILE.into(), files::sha256(&bytes));
         let config = parse_config(&path, &bytes)?;
         let path = dir.join(WEIGHTS_FILE);
         let bytes = files::read_bounded(&path, FILE_BYTES_MAX)?;
-        let files = vec![described, (WEIGHTS_FILE, files::sha256(&bytes))];
+        let files = vec![described, (WEIGHTS_FILE.into(), files::sha256(&bytes))];
         let tensors = weights::parse(&config, &bytes)
             .map_err(|source| LoadError::Weights { path, source })?;
         Ok(Self { config, tensors, files })
     }
 
     /// The files that were read, with the SHA-256 of the bytes that were used.
-    pub fn files(&self) -> &[(&'static str, Digest)] {
+    pub fn files(&self) -> &[ReadFile] {
         &self.files
     }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::TextError;
-use super::family::{CLASSIFIERS, EMBEDDERS, FAMILIES, Family, Kind};
+use super::family::{CLASSIFIERS, EMBEDDERS, FAMILIES, Family, GENERATORS, Kind, Purpose};
 use super::settings::{unsupported, within};
 use super::shape::{Activation, Attention, Biases, Norms, Places, Segments, Shape};
 
@@ -95,6 +95,10 @@ pub(super) struct Config {
     #[serde(default)]
     rope_parameters: Option<Value>,
     #[serde(default)]
+    pub(super) tie_word_embeddings: bool,
+    #[serde(default)]
+    pub(super) eos_token_id: Option<Value>,
+    #[serde(default)]
     id2label: Option<BTreeMap<String, String>>,
     #[serde(default)]
     problem_type: Option<String>,
@@ -119,13 +123,17 @@ struct CrossEncoder {
 
 impl Config {
     /// The family, if the model is one for that.
-    fn family(&self, is_embedder: bool) -> Result<&'static Family, TextError> {
+    fn family(&self, purpose: Purpose) -> Result<&'static Family, TextError> {
         let named = self.architectures.as_deref().unwrap_or_default();
         let known = |family: &&Family| {
-            let known = if is_embedder { family.embedders } else { family.classifiers };
+            let known = family.architectures(purpose);
             matches!(named, [name] if known.contains(&name.as_str()))
         };
-        let supported = if is_embedder { EMBEDDERS } else { CLASSIFIERS };
+        let supported = match purpose {
+            Purpose::Embed => EMBEDDERS,
+            Purpose::Label => CLASSIFIERS,
+            Purpose::Generate => GENERATORS,
+        };
         match FAMILIES.iter().find(known) {
             Some(family) => Ok(family),
             None => unsupported("architectures", &named.join(", "), supported),
@@ -133,8 +141,8 @@ impl Config {
     }
 
     /// The shape of the model.
-    pub(super) fn shape(&self, is_embedder: bool) -> Result<Shape, TextError> {
-        let family = self.family(is_embedder)?;
+    pub(super) fn shape(&self, purpose: Purpose) -> Result<Shape, TextError> {
+        let family = self.family(purpose)?;
         self.check_switches(family)?;
         let hidden = within("hidden_size", self.hidden_size, HIDDEN_MAX)?;
         let heads = self.heads(hidden)?;

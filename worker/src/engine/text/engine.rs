@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::thread;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, FieldRef, Schema};
-use nightshift_core::ids::Digest;
+use arrow::datatypes::{FieldRef, Schema};
 use nightshift_core::plan::{Dtype, TextSettings};
 use nightshift_core::spec::Task;
 use nightshift_kernels::Isa;
 use nightshift_kernels::matrix::Precision;
 
+use super::columns;
 use super::folder::{Folder, TOKENIZER_FILE};
 use super::head::{Head, HeadScratch, Labels};
 use super::output::Output;
@@ -23,8 +22,9 @@ use super::tokens::{Sequence, Tokens};
 use super::transformer::{Scratch, Transformer};
 use super::weights::Weights;
 use crate::engine::files::{joined, sha256};
-use crate::engine::tabular::clip;
-use crate::engine::{ColumnRole, Engine, EngineColumn, EngineError, LoadError, Scored, TextCounts};
+use crate::engine::{
+    ColumnRole, Engine, EngineColumn, EngineError, LoadError, ReadFile, Scored, TextCounts,
+};
 use crate::reject::{RejectReason, RowReject};
 
 /// Rows that are tokenized at a time: enough to fill passes with rows of about one length.
@@ -43,7 +43,7 @@ pub struct TextEngine {
     output: Output,
     columns: Vec<EngineColumn>,
     fields: Vec<FieldRef>,
-    files: Vec<(&'static str, Digest)>,
+    files: Vec<ReadFile>,
     batch_rows: usize,
 }
 
@@ -144,7 +144,7 @@ fn batch_rows(shape: &Shape, max_tokens: usize) -> usize {
 }
 
 /// What the products of a model are made of.
-fn precision(dtype: Dtype) -> Precision {
+pub(super) fn precision(dtype: Dtype) -> Precision {
     match dtype {
         Dtype::F32 => Precision::F32,
         Dtype::Bf16 => Precision::Bf16,
@@ -153,7 +153,7 @@ fn precision(dtype: Dtype) -> Precision {
 }
 
 impl Engine for TextEngine {
-    fn files(&self) -> &[(&'static str, Digest)] {
+    fn files(&self) -> &[ReadFile] {
         &self.files
     }
 
@@ -162,30 +162,7 @@ impl Engine for TextEngine {
     }
 
     fn check_input(&self, schema: &Schema) -> Result<(), EngineError> {
-        for EngineColumn { name: column, .. } in &self.columns {
-            let Ok(field) = schema.field_with_name(column) else {
-                let names = schema.fields().iter().map(|field| field.name().as_str());
-                let available = clip(&names.collect::<Vec<_>>().join(", "));
-                return Err(EngineError::MissingColumn { column: column.to_string(), available });
-            };
-            let plain = match field.data_type() {
-                DataType::Dictionary(_, values) => values,
-                kind => kind,
-            };
-            let is_text = match plain {
-                DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => true,
-                // A CSV column of numbers is text that looks like numbers.
-                kind => kind.is_integer() || *kind == DataType::Boolean,
-            };
-            if !is_text {
-                return Err(EngineError::WrongType {
-                    column: column.to_string(),
-                    found: field.data_type().to_string(),
-                    wanted: "text",
-                });
-            }
-        }
-        Ok(())
+        columns::check(&self.columns, schema)
     }
 
     fn output_fields(&self) -> &[FieldRef] {
@@ -193,15 +170,10 @@ impl Engine for TextEngine {
     }
 
     fn run(&self, batch: &RecordBatch) -> Result<Scored, EngineError> {
-        self.check_input(batch.schema_ref())?;
+        let texts = columns::texts(&self.columns, batch)?;
         let rows = batch.num_rows();
         let kernel =
             |column: &str, source| EngineError::Kernel { column: column.to_owned(), source };
-        let texts = self.columns.iter().map(|EngineColumn { name, .. }| {
-            let position = batch.schema_ref().index_of(name).map_err(|e| kernel(name, e))?;
-            cast(batch.column(position), &DataType::LargeUtf8).map_err(|e| kernel(name, e))
-        });
-        let texts = texts.collect::<Result<Vec<_>, _>>()?;
         let width = self.head.width();
         let mut numbers: Vec<f32> = Vec::new();
         let room = rows.checked_mul(width).map(|room| numbers.try_reserve_exact(room));

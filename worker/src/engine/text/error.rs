@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::generate::GgufError;
+
 /// Why a file of a text model cannot be used; [`LoadError::Text`](super::super::LoadError) names it.
 #[derive(Debug, Error)]
 pub enum TextError {
@@ -46,6 +48,15 @@ pub enum TextError {
         found: u32,
         /// Tokens of the model.
         tokens: usize,
+    },
+    /// A GGUF file is damaged, or not of a kind that is read.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
+    /// A folder holds several GGUF files.
+    #[error("the folder holds {count} GGUF files: keep one, since each is a model of its own")]
+    SeveralGguf {
+        /// How many.
+        count: usize,
     },
     /// The tokenizer is damaged.
     #[error("the tokenizer cannot be made: {problem}; copy the model again")]

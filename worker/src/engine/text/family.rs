@@ -11,6 +11,8 @@ pub(super) struct Family {
     /// What `architectures` holds in a model for embeddings. A model for masked words or for
     /// generation is one, without its head.
     pub(super) embedders: &'static [&'static str],
+    /// The same of models that write text.
+    pub(super) generators: &'static [&'static str],
     /// The same of models for labels.
     pub(super) classifiers: &'static [&'static str],
     /// What its tensors are called.
@@ -23,6 +25,25 @@ pub(super) struct Family {
     pub(super) is_gated: bool,
     /// Whether a token looks at those before it alone.
     pub(super) is_causal: bool,
+}
+
+/// What a model is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Embed,
+    Label,
+    Generate,
+}
+
+impl Family {
+    /// The names in `architectures` of models that serve `purpose`.
+    pub(super) fn architectures(&self, purpose: Purpose) -> &'static [&'static str] {
+        match purpose {
+            Purpose::Embed => self.embedders,
+            Purpose::Label => self.classifiers,
+            Purpose::Generate => self.generators,
+        }
+    }
 }
 
 /// Families whose `config.json` differ.
@@ -99,6 +120,8 @@ pub(super) static FAMILIES: [Family; 8] =
 
 /// The families for embeddings, for messages.
 pub(super) const EMBEDDERS: &str = "`BertModel` and those of DistilBERT, RoBERTa, XLM-RoBERTa, MPNet, ModernBERT, Llama, Qwen2 and Qwen3";
+/// The families that write text, for messages.
+pub(super) const GENERATORS: &str = "`LlamaForCausalLM`, `Qwen2ForCausalLM` and `Qwen3ForCausalLM`";
 /// The families for labels, for messages.
 pub(super) const CLASSIFIERS: &str = "`BertForSequenceClassification` and those of DistilBERT, RoBERTa, XLM-RoBERTa, MPNet and ModernBERT";
 
@@ -122,6 +145,7 @@ const BERT_NAMES: Names = Names {
 const BERT: Family = Family {
     kind: Kind::Bert,
     embedders: &["BertModel", "BertForMaskedLM"],
+    generators: &[],
     classifiers: &["BertForSequenceClassification"],
     names: BERT_NAMES,
     head: Some(HeadNames {
@@ -238,6 +262,7 @@ const LLAMA_NAMES: Names = Names {
 const LLAMA: Family = Family {
     kind: Kind::Llama,
     embedders: &["LlamaModel", "LlamaForCausalLM"],
+    generators: &["LlamaForCausalLM"],
     classifiers: &[],
     names: LLAMA_NAMES,
     head: None,
@@ -249,6 +274,7 @@ const LLAMA: Family = Family {
 const QWEN2: Family = Family {
     kind: Kind::Qwen2,
     embedders: &["Qwen2Model", "Qwen2ForCausalLM"],
+    generators: &["Qwen2ForCausalLM"],
     names: LLAMA_NAMES,
     head: None,
     ..LLAMA
@@ -257,6 +283,7 @@ const QWEN2: Family = Family {
 const QWEN3: Family = Family {
     kind: Kind::Qwen3,
     embedders: &["Qwen3Model", "Qwen3ForCausalLM"],
+    generators: &["Qwen3ForCausalLM"],
     names: Names { head_norms: Some(["self_attn.q_norm", "self_attn.k_norm"]), ..LLAMA_NAMES },
     head: None,
     ..LLAMA

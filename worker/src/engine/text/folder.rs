@@ -6,10 +6,12 @@ use nightshift_core::ids::Digest;
 use serde::de::DeserializeOwned;
 
 use super::TextError;
-use crate::engine::{LoadError, files};
+use crate::engine::{LoadError, ReadFile, files};
 
 /// The weights.
 pub(super) const WEIGHTS_FILE: &str = "model.safetensors";
+/// What ends a text of a model that writes.
+pub(super) const GENERATION_FILE: &str = "generation_config.json";
 /// The tokenizer.
 pub(super) const TOKENIZER_FILE: &str = "tokenizer.json";
 /// Which modules of sentence-transformers follow one another.
@@ -32,10 +34,13 @@ const TOKENIZER_BYTES_MAX: u64 = 32 << 20;
 /// Most bytes of weights.
 const WEIGHTS_BYTES_MAX: u64 = 4 << 30;
 
+/// Entries of the directory that are looked at.
+const ENTRIES_MAX: usize = 10_000;
+
 /// A model directory, and what was read of it so far.
 pub(super) struct Folder<'a> {
     dir: &'a Path,
-    read: Vec<(&'static str, Digest)>,
+    read: Vec<ReadFile>,
 }
 
 impl<'a> Folder<'a> {
@@ -46,7 +51,7 @@ impl<'a> Folder<'a> {
     }
 
     /// The files that were read, with the SHA-256 of their bytes.
-    pub(super) fn into_files(self) -> Vec<(&'static str, Digest)> {
+    pub(super) fn into_files(self) -> Vec<ReadFile> {
         self.read
     }
 
@@ -58,6 +63,15 @@ impl<'a> Folder<'a> {
     /// The error for weights that cannot be used.
     pub(super) fn weights_error(&self, source: crate::engine::tabular::WeightsError) -> LoadError {
         LoadError::Weights { path: self.path(WEIGHTS_FILE), source }
+    }
+
+    /// The same for weights in the file `name`.
+    pub(super) fn weights_error_of(
+        &self,
+        name: &str,
+        source: crate::engine::tabular::WeightsError,
+    ) -> LoadError {
+        LoadError::Weights { path: self.path(name), source }
     }
 
     /// The content of a description.
@@ -98,7 +112,35 @@ impl<'a> Folder<'a> {
 
     /// Remembers the SHA-256 of the weights.
     pub(super) fn hashed(&mut self, weights: Digest) {
-        self.read.push((WEIGHTS_FILE, weights));
+        self.read.push((WEIGHTS_FILE.into(), weights));
+    }
+
+    /// The name of the GGUF file, if the model is one: there are no other weights.
+    pub(super) fn gguf_name(&self) -> Result<Option<String>, LoadError> {
+        if self.path(WEIGHTS_FILE).is_file() {
+            return Ok(None);
+        }
+        let read = |source| LoadError::Read { path: self.dir.to_path_buf(), source };
+        let (mut found, mut count) = (None, 0);
+        for entry in std::fs::read_dir(self.dir).map_err(read)?.take(ENTRIES_MAX) {
+            let path = entry.map_err(read)?.path();
+            let is_gguf = path.extension().is_some_and(|end| end == "gguf") && path.is_file();
+            if let (true, Some(name)) = (is_gguf, path.file_name().and_then(|name| name.to_str())) {
+                found = Some(name.to_owned());
+                count += 1;
+            }
+        }
+        match count {
+            0 | 1 => Ok(found),
+            _ => Err(self.error("", TextError::SeveralGguf { count })),
+        }
+    }
+
+    /// The bytes of the GGUF file `name`.
+    pub(super) fn gguf(&mut self, name: &str) -> Result<Vec<u8>, LoadError> {
+        let bytes = files::read_bounded(&self.path(name), WEIGHTS_BYTES_MAX)?;
+        self.read.push((name.to_owned().into(), files::sha256(&bytes)));
+        Ok(bytes)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -111,7 +153,7 @@ impl<'a> Folder<'a> {
 
     fn bytes(&mut self, name: &'static str, max_bytes: u64) -> Result<Vec<u8>, LoadError> {
         let bytes = files::read_bounded(&self.path(name), max_bytes)?;
-        self.read.push((name, files::sha256(&bytes)));
+        self.read.push((name.into(), files::sha256(&bytes)));
         Ok(bytes)
     }
 }

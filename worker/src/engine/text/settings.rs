@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::TextError;
 use super::config::Config;
+use super::family::Purpose;
 use super::folder::{
     Folder, MODULES_FILE, POOLING_FILE, POOLING_FOLDER, PROMPTS_FILE, SENTENCE_FILE,
     TOKENIZER_SETTINGS_FILE,
@@ -89,8 +90,8 @@ impl Settings {
     ) -> Result<Self, LoadError> {
         let config: Config = folder.required(CONFIG_FILE)?;
         let is_embedder = matches!(task, Task::Embed(_));
-        let shape =
-            config.shape(is_embedder).map_err(|source| folder.error(CONFIG_FILE, source))?;
+        let purpose = if is_embedder { Purpose::Embed } else { Purpose::Label };
+        let shape = config.shape(purpose).map_err(|source| folder.error(CONFIG_FILE, source))?;
         let tokenizer: Option<TokenizerSettings> = folder.optional(TOKENIZER_SETTINGS_FILE)?;
         let sentence = match is_embedder {
             true => folder.optional(SENTENCE_FILE)?.unwrap_or_default(),

@@ -11,7 +11,7 @@ use super::settings::unsupported;
 use crate::engine::tabular::clip;
 
 mod charsmap;
-mod parts;
+pub(super) mod parts;
 
 use parts::Cut;
 

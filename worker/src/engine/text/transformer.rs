@@ -3,9 +3,9 @@
 use std::thread;
 
 use nightshift_kernels::Isa;
-use nightshift_kernels::attention::{self, Near};
+use nightshift_kernels::attention::{self, Cache, Near};
 use nightshift_kernels::dot::Pair;
-use nightshift_kernels::matrix::{Precision, Workspace};
+use nightshift_kernels::matrix::{Matrix, Precision, Workspace};
 use nightshift_kernels::rotary::Rotary;
 use nightshift_kernels::rows::{LayerNorm, RootNorm};
 
@@ -16,11 +16,14 @@ use crate::engine::files::{cores, joined};
 use crate::engine::tabular::WeightsError;
 
 mod distances;
+mod past;
 mod layer;
 mod lookup;
 
 use layer::Layer;
 use lookup::Tables;
+pub(super) use past::Past;
+use past::Texts;
 
 /// A model in memory; read-only.
 pub(super) struct Transformer {
@@ -54,6 +57,7 @@ pub(super) struct Scratch {
     mixed: Vec<f32>,
     wide: Vec<f32>,
     gated: Vec<f32>,
+    scores: Vec<f32>,
 }
 
 /// Memory for attention: integers of 8 bits are too few for scores, so that they get pairs.
@@ -78,6 +82,7 @@ impl Scratch {
             mixed: Vec::new(),
             wide: Vec::new(),
             gated: Vec::new(),
+            scores: Vec::new(),
         }
     }
 }
@@ -200,11 +205,61 @@ impl Transformer {
     /// do not depend on the others.
     pub(super) fn run<'a>(&self, scratch: &'a mut Scratch, sequences: &[&Sequence]) -> &'a [f32] {
         self.tables.look_up(&mut scratch.states, sequences);
+        self.through(scratch, Texts::Whole(sequences))
+    }
+
+    /// The same, and keeps what later tokens look at: each of `pasts` is that of the sequence at
+    /// its place, and empty.
+    pub(super) fn begin<'a>(
+        &self,
+        scratch: &'a mut Scratch,
+        sequences: &[&Sequence],
+        pasts: &mut [&mut Past],
+    ) -> &'a [f32] {
+        self.tables.look_up(&mut scratch.states, sequences);
+        self.through(scratch, Texts::Kept(sequences, pasts));
+        for (past, sequence) in pasts.iter_mut().zip(sequences) {
+            past.tokens += sequence.ids.len();
+        }
+        &scratch.states
+    }
+
+    /// A vector for one more token of each sequence, which comes after what its past holds.
+    pub(super) fn go_on<'a>(
+        &self,
+        scratch: &'a mut Scratch,
+        ids: &[u32],
+        pasts: &mut [&mut Past],
+    ) -> &'a [f32] {
+        self.tables.words_of(&mut scratch.states, ids);
+        self.through(scratch, Texts::Next(pasts));
+        pasts.iter_mut().for_each(|past| past.tokens += 1);
+        &scratch.states
+    }
+
+    /// Memory for a sequence of so many tokens.
+    pub(super) fn past(&self, tokens: usize) -> Past {
+        let cache = |_: &Layer| Cache::new(self.shared.shape.heads, tokens);
+        Past { tokens: 0, layers: self.layers.iter().map(cache).collect() }
+    }
+
+    /// Bytes of [`past`](Self::past).
+    pub(super) fn past_bytes(&self, tokens: usize) -> usize {
+        self.layers.len() * Cache::bytes(self.shared.shape.heads, tokens)
+    }
+
+    /// The matrix that turns vectors into a score for each word: the table of words.
+    pub(super) fn words_as_matrix(&self) -> Matrix {
+        self.tables.words_as_matrix(self.precision)
+    }
+
+    /// All layers, and the norms before and after them.
+    fn through<'a>(&self, scratch: &'a mut Scratch, mut texts: Texts<'_, '_, '_>) -> &'a [f32] {
         if let Some(norm) = &self.first_norm {
             norm.apply(self.isa, &mut scratch.states, &[]);
         }
-        for layer in &self.layers {
-            layer.run(self.isa, &self.shared, scratch, sequences);
+        for (at, layer) in self.layers.iter().enumerate() {
+            layer.run(self.isa, &self.shared, scratch, &mut texts, at);
         }
         if let Some(norm) = &self.last_norm {
             norm.apply(self.isa, &mut scratch.states, &[]);

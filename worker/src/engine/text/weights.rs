@@ -1,15 +1,17 @@
-//! Tensors out of `model.safetensors`, one at a time, as 32-bit floats.
+//! Tensors out of `model.safetensors` or a GGUF file, one at a time, as 32-bit floats.
 
 use half::{bf16, f16};
 
 use super::family::Names;
+use super::generate::gguf::Gguf;
 use crate::engine::tabular::{Header, TensorSpec, WeightsError};
 
 /// The file, its header checked. Tensors that a model does not use are passed over.
-pub(super) struct Weights<'a> {
-    header: Header,
-    bytes: &'a [u8],
-    prefix: &'static str,
+pub(super) struct Weights<'a>(Source<'a>);
+
+enum Source<'a> {
+    Safetensors { header: Header, bytes: &'a [u8], prefix: &'static str },
+    Gguf(&'a Gguf<'a>),
 }
 
 impl<'a> Weights<'a> {
@@ -18,24 +20,40 @@ impl<'a> Weights<'a> {
         let header = Header::parse(bytes)?;
         let Names { prefix, words, .. } = names;
         let inner = header.has(&format!("{prefix}{words}.weight"));
-        Ok(Self { header, bytes, prefix: if inner { prefix } else { "" } })
+        let prefix = if inner { prefix } else { "" };
+        Ok(Self(Source::Safetensors { header, bytes, prefix }))
+    }
+
+    /// The tensors of a GGUF file that was checked.
+    pub(super) fn of_gguf(gguf: &'a Gguf<'a>) -> Self {
+        Self(Source::Gguf(gguf))
     }
 
     /// The numbers of the tensor `name` of the model without its head, all finite, in row-major
     /// order.
     pub(super) fn take(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
-        self.take_whole(&format!("{}{name}", self.prefix), shape)
+        match &self.0 {
+            Source::Safetensors { prefix, .. } => {
+                self.take_whole(&format!("{prefix}{name}"), shape)
+            }
+            Source::Gguf(_) => self.take_whole(name, shape),
+        }
     }
 
     /// The same of the tensor that the file calls `name`.
     pub(super) fn take_whole(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
         let spec = TensorSpec { name: name.to_owned(), shape: shape.to_vec() };
-        let (kind, bytes) = self.header.bytes_of(&spec, self.bytes)?;
-        let pairs = || bytes.as_chunks().0.iter();
-        let numbers: Vec<f32> = match kind {
-            "F16" => pairs().map(|pair| f16::from_le_bytes(*pair).to_f32()).collect(),
-            "BF16" => pairs().map(|pair| bf16::from_le_bytes(*pair).to_f32()).collect(),
-            _ => bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect(),
+        let numbers: Vec<f32> = match &self.0 {
+            Source::Gguf(gguf) => gguf.tensor(&spec)?,
+            Source::Safetensors { header, bytes, .. } => {
+                let (kind, bytes) = header.bytes_of(&spec, bytes)?;
+                let pairs = || bytes.as_chunks().0.iter();
+                match kind {
+                    "F16" => pairs().map(|pair| f16::from_le_bytes(*pair).to_f32()).collect(),
+                    "BF16" => pairs().map(|pair| bf16::from_le_bytes(*pair).to_f32()).collect(),
+                    _ => bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect(),
+                }
+            }
         };
         match numbers.iter().position(|number| !number.is_finite()) {
             None => Ok(numbers),

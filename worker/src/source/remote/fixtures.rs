@@ -60,6 +60,7 @@ fn plan(generation: u32) -> Plan {
             rejects_min: 0,
             crash_budget: 4,
             text: None,
+            generate: None,
         },
         inputs: Vec::new(),
         rows: u64::from(SHARDS) * ROWS,

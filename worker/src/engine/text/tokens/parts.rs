@@ -13,7 +13,7 @@ use crate::engine::text::settings::unsupported;
 
 /// Where a long text may be cut, so that the tokens before the cut stay the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cut {
+pub(in crate::engine::text) enum Cut {
     /// Before white space, and between two common ideographs.
     Words,
     /// Before a space that follows something else.
@@ -21,15 +21,15 @@ pub(super) enum Cut {
 }
 
 /// How Qwen2 and those after it part words.
-const QWEN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+pub(in crate::engine::text) const QWEN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// How Llama 3 parts words.
-const LLAMA: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+pub(in crate::engine::text) const LLAMA: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// Several spaces.
 const SPACES: &str = " {2,}";
 
 /// Refuses a tokenizer of other parts than those of BERT, RoBERTa, XLM-RoBERTa and the families
 /// after them, and says where it lets texts be cut.
-pub(super) fn check(bytes: &[u8]) -> Result<Cut, TextError> {
+pub(in crate::engine::text) fn check(bytes: &[u8]) -> Result<Cut, TextError> {
     let json: Value = serde_json::from_slice(bytes).map_err(|source| TextError::Json { source })?;
     let model = json.get("model").unwrap_or(&Value::Null);
     let cut = match kind(model) {
@@ -42,7 +42,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<Cut, TextError> {
         }
         "BPE" => {
             part(&json, "normalizer", "none and `NFC`", |own| matches!(kind(own), "none" | "NFC"))?;
-            let supported = "`ByteLevel`, with the pattern of GPT-2, Qwen2 or Llama 3";
+            let supported = "`ByteLevel`, with the pattern of GPT-2, SmolLM, Qwen2 or Llama 3";
             let splits = json.get("pre_tokenizer").unwrap_or(&Value::Null);
             if !is_byte_level(splits) {
                 return unsupported("pre_tokenizer", &named(splits), supported);
@@ -76,7 +76,9 @@ pub(super) fn check(bytes: &[u8]) -> Result<Cut, TextError> {
     let after = json.get("post_processor").unwrap_or(&Value::Null);
     let known = ["TemplateProcessing", "BertProcessing", "RobertaProcessing", "ByteLevel"];
     let mut own = parts(after, "processors").into_iter().map(kind).peekable();
-    if own.peek().is_none() || own.any(|one| !known.contains(&one)) {
+    // Models that write text need nothing around it.
+    let may_be_none = kind(model) == "BPE";
+    if own.peek().is_none() && !may_be_none || own.any(|one| !known.contains(&one)) {
         let supported =
             "`TemplateProcessing`, `BertProcessing`, `RobertaProcessing` and `ByteLevel`";
         return unsupported("post_processor", &named(after), supported);
@@ -130,8 +132,12 @@ fn is_byte_level(splits: &Value) -> bool {
         let is_inverted = own.get("invert").and_then(Value::as_bool) == Some(true);
         kind(own) == "Split" && is_known && is_isolated && !is_inverted
     };
+    let is_digits = |own: &Value| {
+        kind(own) == "Digits" && own.get("individual_digits").and_then(Value::as_bool) == Some(true)
+    };
     match parts(splits, "pretokenizers").as_slice() {
         [bytes] => is_bytes(bytes, true),
+        [digits, bytes] if is_digits(digits) => is_bytes(bytes, true),
         [split, bytes] => is_shared(split) && is_bytes(bytes, false),
         _ => false,
     }

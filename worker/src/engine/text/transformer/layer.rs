@@ -1,11 +1,12 @@
 //! A layer: attention, then two products, each with a norm.
 
 use nightshift_kernels::Isa;
-use nightshift_kernels::attention::{self, Near, attend, attend_near};
+use nightshift_kernels::attention::{self, Grouped, Near, attend, attend_last, attend_near};
 use nightshift_kernels::gated::gated;
 use nightshift_kernels::matmul::{Finish, Numbers};
 use nightshift_kernels::matrix::{Matrix, Precision};
 
+use super::past::Texts;
 use super::{Attention, Norm, Scratch, Shared};
 use crate::engine::tabular::WeightsError;
 use crate::engine::text::family::Order;
@@ -104,26 +105,31 @@ impl Layer {
             + norms.chain(self.head_norms.iter().flatten()).map(Norm::bytes).sum::<usize>()
     }
 
-    /// Replaces the states of all tokens by those after this layer.
+    /// Replaces the states of all tokens by those after this layer, which is number `at`.
     pub(super) fn run(
         &self,
         isa: Isa,
         shared: &Shared,
         scratch: &mut Scratch,
-        sequences: &[&Sequence],
+        texts: &mut Texts<'_, '_, '_>,
+        at: usize,
     ) {
         let Shape { family, hidden, heads, intermediate, activation, .. } = shared.shape;
         let order = family.order;
-        let Scratch { products, attention, states, part, qkv, mixed, wide, gated: gate } = scratch;
+        let Scratch { products, attention, states, part, qkv, mixed, wide, gated: gate, scores } =
+            scratch;
 
         let norm = self.attention_norm.as_ref();
         let from = prepared(isa, order, norm, states, part);
         self.qkv.multiply(isa, products, from, hidden, Finish::Identity, qkv);
-        self.place(isa, shared, qkv, sequences);
-        match attention {
-            Attention::Floats(scratch) => self.attend(isa, shared, scratch, qkv, mixed, sequences),
-            Attention::Pairs(scratch) => self.attend(isa, shared, scratch, qkv, mixed, sequences),
+        self.place(isa, shared, qkv, texts);
+        if let Texts::Whole(sequences) | Texts::Kept(sequences, _) = texts {
+            match attention {
+                Attention::Floats(own) => self.attend(isa, shared, own, qkv, mixed, sequences),
+                Attention::Pairs(own) => self.attend(isa, shared, own, qkv, mixed, sequences),
+            }
         }
+        keep(isa, heads, texts, at, scores, qkv, mixed);
         self.attended.multiply(isa, products, mixed, heads.heads.hidden(), Finish::Identity, part);
         join(isa, order, norm, states, part);
 
@@ -142,15 +148,14 @@ impl Layer {
     }
 
     /// Puts queries and keys in their places: norms of heads, then rotations.
-    fn place(&self, isa: Isa, shared: &Shared, qkv: &mut [f32], sequences: &[&Sequence]) {
+    fn place(&self, isa: Isa, shared: &Shared, qkv: &mut [f32], texts: &Texts<'_, '_, '_>) {
         let rotation = self.rotary.and_then(|at| shared.rotations.get(at));
         if self.head_norms.is_none() && rotation.is_none() {
             return;
         }
         let heads = shared.shape.heads;
         let (inner, keys) = (heads.heads.hidden(), heads.keys * heads.heads.width);
-        let places = sequences.iter().flat_map(|sequence| 0..sequence.ids.len());
-        for (row, place) in qkv.chunks_exact_mut(heads.stride()).zip(places) {
+        for (row, place) in qkv.chunks_exact_mut(heads.stride()).zip(texts.places()) {
             let (queries, rest) = row.split_at_mut(inner);
             let keys = rest.get_mut(..keys).unwrap_or_default();
             if let Some([of_queries, of_keys]) = &self.head_norms {
@@ -191,6 +196,41 @@ impl Layer {
                 attend_near(isa, scratch, heads, near, own, out);
             }
             (from, to) = (rest, others);
+        }
+    }
+}
+
+/// Keeps keys and values in cache `at` of each past; where a token comes after others, attends to
+/// them and itself, which are all in there.
+fn keep(
+    isa: Isa,
+    heads: Grouped,
+    texts: &mut Texts<'_, '_, '_>,
+    at: usize,
+    scores: &mut Vec<f32>,
+    qkv: &[f32],
+    mixed: &mut Vec<f32>,
+) {
+    let mut rows = qkv.chunks_exact(heads.stride().max(1));
+    match texts {
+        Texts::Whole(_) => {}
+        Texts::Kept(sequences, pasts) => {
+            for (sequence, past) in sequences.iter().zip(pasts.iter_mut()) {
+                let own = rows.by_ref().take(sequence.ids.len());
+                let Some(cache) = past.layers.get_mut(at) else { continue };
+                own.for_each(|row| cache.push(row));
+            }
+        }
+        Texts::Next(pasts) => {
+            let inner = heads.heads.hidden();
+            mixed.clear();
+            mixed.resize(pasts.len() * inner, 0.0);
+            let out = mixed.chunks_exact_mut(inner.max(1));
+            for ((past, row), out) in pasts.iter_mut().zip(rows).zip(out) {
+                let Some(cache) = past.layers.get_mut(at) else { continue };
+                cache.push(row);
+                attend_last(isa, scores, cache, row, out);
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What is known of a token before any layer: its word, its segment, its place.
 
+use nightshift_kernels::matrix::{Matrix, Precision};
+
 use crate::engine::tabular::WeightsError;
 use crate::engine::text::shape::{Places, Segments, Shape};
 use crate::engine::text::tokens::Sequence;
@@ -63,6 +65,21 @@ impl Tables {
                 states.extend(numbers.map(|((word, segment), place)| word + segment + place));
             }
         }
+    }
+
+    /// Puts the words of these tokens into `states`, which are emptied: all that is known of a
+    /// token where places are rotations.
+    pub(super) fn words_of(&self, states: &mut Vec<f32>, ids: &[u32]) {
+        states.clear();
+        for id in ids {
+            states.extend(self.row(&self.words, *id));
+        }
+    }
+
+    /// The table of words as a matrix that turns vectors into a score for each word.
+    pub(super) fn words_as_matrix(&self, precision: Precision) -> Matrix {
+        let count = self.words.len() / self.hidden.max(1);
+        Matrix::pack(precision, count, self.hidden, &self.words, &[])
     }
 
     /// A row of a table; its numbers were checked when the tokenizer was loaded.
