@@ -33,7 +33,9 @@ pub enum ModelError {
         path: String,
     },
     /// There is no configuration.
-    #[error("{path} has no {CONFIG_FILE}; `model.uri` names the directory that holds it")]
+    #[error(
+        "{path} has no {CONFIG_FILE} and no GGUF file; `model.uri` names the directory that holds it"
+    )]
     NoConfig {
         /// The directory or reference.
         path: String,
