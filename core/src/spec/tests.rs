@@ -162,7 +162,7 @@ fn each_mistake_names_place_field_and_remedy() {
         (
             "  task:",
             "  task:    { kind: transcribe }",
-            "s.yaml:7:20: spec.task.kind: `transcribe` is not possible here; use one of tabular, embed, classify, rerank, generate",
+            "s.yaml:7:20: spec.task.kind: `transcribe` is not possible here; use one of tabular, embed, classify, rerank, onnx, generate",
         ),
         (
             "  task:",

@@ -36,7 +36,7 @@ pub enum ModelError {
     },
     /// There is no configuration.
     #[error(
-        "{path} has no {CONFIG_FILE} and no {ONNX_FILE}; `model.uri` names the directory that holds one of them"
+        "{path} has no {CONFIG_FILE}, no {ONNX_FILE} and no GGUF file; `model.uri` names the directory that holds one of them"
     )]
     NoConfig {
         /// The directory or reference.
