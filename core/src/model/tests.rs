@@ -181,7 +181,7 @@ proptest! {
 
 #[test]
 fn a_model_is_described_by_its_configuration_or_a_gguf_file() {
-    assert!(is_described(["README.md", "config.json"]));
-    assert!(is_described(["SmolLM2.Q4_1.gguf"]));
-    assert!(!is_described(["1_Pooling/config.json", "model.safetensors", "1_x/a.gguf"]));
+    assert!(has_main_file(["README.md", "config.json"].into_iter()));
+    assert!(has_main_file(["SmolLM2.Q4_1.gguf"].into_iter()));
+    assert!(!has_main_file(["1_Pooling/config.json", "model.safetensors", "1_x/a.gguf"].into_iter()));
 }
