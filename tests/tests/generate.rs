@@ -122,3 +122,47 @@ fn a_prompt_that_cannot_be_made_is_refused_before_anything_is_written() {
         assert!(store::runs(&bench.output()).is_empty(), "{task}");
     }
 }
+
+/// Lines as OpenAI's Batch API takes them, with bodies that are no text.
+#[test]
+fn a_file_of_requests_becomes_a_file_of_answers() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("in")).unwrap();
+    let line = |at: u32, body: Value| {
+        let (id, url) = (format!("request-{at}"), "/v1/chat/completions");
+        format!("{}\n", json!({"custom_id": id, "method": "POST", "url": url, "body": body}))
+    };
+    let asks = |text: &str| json!({"messages": [{"role": "user", "content": text}]});
+    let lines = [
+        line(0, asks("late {train}")),
+        line(1, json!({"messages": [{"role": "user", "content": "rain"}], "max_tokens": 2})),
+        line(2, json!({"messages": [], "n": 3})),
+        line(3, json!(asks("rain").to_string())),
+    ];
+    fs::write(bench.path("in/batch.jsonl"), lines.concat()).unwrap();
+    let model = binaries::repository().join("tests/text/generate/qwen2");
+    bench.write_spec(&format!(
+        "apiVersion: nightshift.dev/v1\nkind: BatchInference\nmetadata: {{ name: answers }}\nspec:\n  \
+         input: {{ uri: in/batch.jsonl, id: [custom_id] }}\n  \
+         model: {{ uri: \"{}\" }}\n  \
+         task: {{ kind: generate, shape: openai-batch, max_new_tokens: 6 }}\n  \
+         output: {{ uri: out, format: jsonl }}\n  \
+         rejects: {{ max_ratio: 0.5 }}\n",
+        model.display()
+    ));
+    bench.run().run().expect(0);
+    let files = store::names(&bench.output().join("all/gen=1"), "jsonl");
+    let text: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let answers: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ids: Vec<&Value> = answers.iter().map(|answer| &answer["custom_id"]).collect();
+    assert_eq!(ids, ["request-0", "request-1", "request-3"]);
+    for answer in &answers {
+        let response = &answer["response"];
+        assert_eq!(response["status_code"], 200, "{answer}");
+        let choice = &response["body"]["choices"][0];
+        assert_eq!(choice["message"]["content"], answer["text"], "{answer}");
+        assert_eq!(choice["finish_reason"], answer["finish_reason"], "{answer}");
+    }
+    assert!(answers[1]["response"]["body"]["usage"]["completion_tokens"].as_u64().unwrap() <= 2);
+}

@@ -162,7 +162,10 @@ fn a_plan_weighs_the_model_and_the_spec_is_checked_against_it() {
     fs::write(bench.path("model/model.onnx"), b"<html>404</html>").unwrap();
     refused("{ kind: onnx, columns: [a, b, c, d] }", &["model.onnx cannot be used"]);
     fs::rename(bench.path("model/model.onnx"), bench.path("model/other.onnx")).unwrap();
-    refused("{ kind: onnx, columns: [a, b, c, d] }", &["has no config.json, no model.onnx and no GGUF file"]);
+    refused(
+        "{ kind: onnx, columns: [a, b, c, d] }",
+        &["has no config.json, no model.onnx and no GGUF file"],
+    );
 }
 
 #[test]

@@ -40,6 +40,8 @@ pub enum ColumnRole {
     Moment,
     /// Text, read as it is written: in a text format `007` stays `007`.
     Prose,
+    /// JSON as text; in a JSON file it may be there as it is.
+    Json,
 }
 
 /// One column that an engine reads.

@@ -53,22 +53,29 @@ pub struct ColumnRequest {
     /// Text may come as views into decoded pages, which costs no copy: for columns that are
     /// looked at once and not written out.
     pub views: bool,
+    /// An array or object of a JSON file comes as its JSON text, where others are refused.
+    pub json: bool,
 }
 
 impl ColumnRequest {
     /// The column `name` with the type that the file has, text as `Utf8`.
     pub fn plain(name: impl Into<String>) -> Self {
-        Self { name: name.into(), as_type: None, views: false }
+        Self { name: name.into(), as_type: None, views: false, json: false }
     }
 
     /// The column `name` as `wanted`.
     pub fn typed(name: impl Into<String>, wanted: DataType) -> Self {
-        Self { name: name.into(), as_type: Some(wanted), views: false }
+        Self { name: name.into(), as_type: Some(wanted), views: false, json: false }
     }
 
     /// The column `name` with the type that the file has, text as `Utf8` or `Utf8View`.
     pub fn viewed(name: impl Into<String>) -> Self {
-        Self { name: name.into(), as_type: None, views: true }
+        Self { name: name.into(), as_type: None, views: true, json: false }
+    }
+
+    /// The column `name` as text; an array or object of a JSON file as its JSON.
+    pub fn json(name: impl Into<String>) -> Self {
+        Self { json: true, ..Self::typed(name, DataType::Utf8) }
     }
 }
 

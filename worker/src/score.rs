@@ -137,6 +137,7 @@ pub fn read_columns<'a>(
         if !columns.iter().any(|column| *column.name == *needed.name) {
             columns.push(match needed.accepts {
                 ColumnRole::Prose => ColumnRequest::typed(&*needed.name, DataType::Utf8),
+                ColumnRole::Json => ColumnRequest::json(&*needed.name),
                 _ => ColumnRequest::viewed(&*needed.name),
             });
         }

@@ -20,10 +20,12 @@ use parquet::errors::ParquetError;
 use thiserror::Error;
 
 mod filter;
+mod json_text;
 mod rejects;
 mod settings;
 
 pub use filter::without_rejected;
+pub use json_text::json_field;
 pub use rejects::RejectsWriter;
 pub use settings::{ROW_GROUP_BYTES_MAX, ROW_GROUP_ROWS_MAX, parquet_properties};
 
@@ -97,7 +99,7 @@ impl<W: Write + Send> RowWriter<W> {
     ///
     /// Parquet: `metadata` goes into the footer as key-value pairs; the other formats have no
     /// place for it. JSON lines: every object has all keys; missing values and numbers that are
-    /// not finite are null; dates and times are ISO 8601. CSV: a header even without rows, RFC
+    /// not finite are null; dates and times are ISO 8601; JSON is there as it is. CSV: a header even without rows, RFC
     /// 4180 quoting, missing values are empty.
     ///
     /// # Errors
@@ -119,7 +121,9 @@ impl<W: Write + Send> RowWriter<W> {
             }
             OutputFormat::Jsonl => {
                 let sink = BufWriter::with_capacity(BUFFER_BYTES, sink);
-                let builder = json::WriterBuilder::new().with_explicit_nulls(true);
+                let builder = json::WriterBuilder::new()
+                    .with_explicit_nulls(true)
+                    .with_encoder_factory(Arc::new(json_text::AsItIs));
                 Encoder::Jsonl(builder.build(sink))
             }
             OutputFormat::Csv => {

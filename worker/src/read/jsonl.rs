@@ -10,6 +10,7 @@ use std::sync::Arc;
 use nightshift_core::plan::{ColumnKind, InputFile, Slice};
 use nightshift_storage::input::scan::{LineRows, Plain, Row, decompress};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
 use super::columns::{Cell, Sinks, parsed_kind};
 use super::convert::{Conversion, Origin};
@@ -25,18 +26,23 @@ const ROWS_AT_FIRST: usize = 8_192;
 #[derive(Debug)]
 pub(super) struct JsonlLayout {
     columns: Vec<(Arc<str>, ColumnKind)>,
+    /// Whether an array or object of each is taken as its text.
+    json: Vec<bool>,
     conversion: Conversion,
 }
 
 impl JsonlLayout {
     pub(super) fn new(input: &InputFile, columns: &[ColumnRequest]) -> Result<Self, ReadError> {
         let in_path = |name: &str| input.partition_columns.iter().any(|column| column.name == name);
-        let in_file = columns.iter().filter(|column| !in_path(&column.name));
+        let in_file: Vec<&ColumnRequest> =
+            columns.iter().filter(|column| !in_path(&column.name)).collect();
+        let json = in_file.iter().map(|column| column.json).collect();
         let known: Vec<_> = in_file
+            .into_iter()
             .map(|column| (Arc::from(column.name.as_str()), parsed_kind(input, column)))
             .collect();
         let conversion = Conversion::new(input, columns, false, |name| find(&known, name))?;
-        Ok(Self { columns: known, conversion })
+        Ok(Self { columns: known, json, conversion })
     }
 }
 
@@ -89,7 +95,7 @@ impl JsonlCursor {
             match row {
                 None => break,
                 Some(Row::TooLong) => sinks.push_malformed(&too_long()),
-                Some(Row::Row(line)) => match parse(line, &layout.columns) {
+                Some(Row::Row(line)) => match parse(line, layout) {
                     Ok(cells) => sinks.push_cells(&cells),
                     Err(error) => sinks.push_malformed(&error.to_string()),
                 },
@@ -101,19 +107,16 @@ impl JsonlCursor {
     }
 }
 
-/// The values of `columns` in one line.
-fn parse<'a>(
-    line: &'a [u8],
-    columns: &[(Arc<str>, ColumnKind)],
-) -> Result<Vec<Cell<'a>>, serde_json::Error> {
+/// The values of the columns of `layout` in one line.
+fn parse<'a>(line: &'a [u8], layout: &JsonlLayout) -> Result<Vec<Cell<'a>>, serde_json::Error> {
     let mut parser = serde_json::Deserializer::from_slice(line);
-    let cells = parser.deserialize_map(RowVisitor { columns })?;
+    let cells = parser.deserialize_map(RowVisitor { layout })?;
     parser.end()?;
     Ok(cells)
 }
 
 struct RowVisitor<'c> {
-    columns: &'c [(Arc<str>, ColumnKind)],
+    layout: &'c JsonlLayout,
 }
 
 impl<'de> Visitor<'de> for RowVisitor<'_> {
@@ -124,10 +127,13 @@ impl<'de> Visitor<'de> for RowVisitor<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut cells = vec![Cell::Null; self.columns.len()];
-        while let Some(position) = map.next_key_seed(KeySeed { columns: self.columns })? {
-            match position.and_then(|position| cells.get_mut(position)) {
-                Some(cell) => *cell = map.next_value_seed(CellSeed)?,
+        let JsonlLayout { columns, json, .. } = self.layout;
+        let mut cells = vec![Cell::Null; columns.len()];
+        while let Some(position) = map.next_key_seed(KeySeed { columns })? {
+            let cell = position.and_then(|at| cells.get_mut(at).zip(json.get(at)));
+            match cell {
+                Some((cell, true)) => *cell = with_json(map.next_value()?),
+                Some((cell, false)) => *cell = map.next_value_seed(CellSeed)?,
                 None => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -159,6 +165,15 @@ impl Visitor<'_> for KeySeed<'_> {
 
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
         Ok(self.columns.iter().position(|(name, _)| **name == *key))
+    }
+}
+
+/// A value, of which an array or object is its text.
+fn with_json(value: Value) -> Cell<'static> {
+    match value {
+        Value::Null => Cell::Null,
+        Value::String(text) => Cell::Text(Cow::Owned(text)),
+        other => Cell::Text(Cow::Owned(other.to_string())),
     }
 }
 

@@ -287,7 +287,9 @@ pub(in crate::engine) fn missing(column: &EngineColumn, schema: &Schema) -> Engi
 pub(in crate::engine) fn wrong_type(column: &EngineColumn, found: &DataType) -> EngineError {
     let wanted = match column.accepts {
         ColumnRole::Number => "a number (integer, float, decimal, boolean, or text that holds one)",
-        ColumnRole::Text | ColumnRole::Prose => "a category (text, dictionary, integer or boolean)",
+        ColumnRole::Text | ColumnRole::Prose | ColumnRole::Json => {
+            "a category (text, dictionary, integer or boolean)"
+        }
         ColumnRole::Moment => "a moment (date, timestamp or ISO 8601 text)",
     };
     EngineError::WrongType { column: clip(&column.name), found: clip(&found.to_string()), wanted }

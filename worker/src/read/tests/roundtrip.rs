@@ -161,7 +161,12 @@ fn columns_of_the_path_and_types_as_asked() {
     let rows: Vec<Row> = (0..10).map(|n| (n, Some(n as f64), Some(n.to_string()), None)).collect();
     write_parquet(&day.join("a.parquet"), &batch(&rows), WriterProperties::default());
     let (files, shards) = plan(directory.path(), Sharding::File);
-    let ask = |name: &str, as_type| ColumnRequest { name: name.into(), as_type, views: false };
+    let ask = |name: &str, as_type| ColumnRequest {
+        name: name.into(),
+        as_type,
+        views: false,
+        json: false,
+    };
     let requests = vec![
         ask("hour", Some(DataType::Int32)),
         ask("s", Some(DataType::Float32)),

@@ -15,7 +15,7 @@ pub(in crate::engine) fn accepts(role: ColumnRole, found: &DataType) -> bool {
         // A column in which every value is missing has this type in some writers.
         (_, Null | Utf8 | LargeUtf8 | Utf8View) => true,
         (ColumnRole::Number, found) => found.is_numeric() || *found == DataType::Boolean,
-        (ColumnRole::Text | ColumnRole::Prose, found) => {
+        (ColumnRole::Text | ColumnRole::Prose | ColumnRole::Json, found) => {
             found.is_integer() || *found == DataType::Boolean
         }
         (ColumnRole::Moment, found) => matches!(found, Date32 | Date64 | Timestamp(..)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int32Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
-use nightshift_core::plan::GenerateSettings;
+use nightshift_core::plan::{Ask, BODY, GenerateSettings};
 use nightshift_kernels::Isa;
 
 use super::asking::{Asking, Request};
@@ -20,6 +20,7 @@ use crate::engine::{
     ColumnRole, Engine, EngineColumn, EngineError, LoadError, ReadFile, Scored, TextCounts,
 };
 use crate::reject::{RejectReason, RowReject};
+use crate::write::json_field;
 
 /// The column of what was written.
 const TEXT: &str = "text";
@@ -73,11 +74,15 @@ impl GenerateEngine {
         let step = source.shape.products(1) + (head.columns() * source.shape.hidden) as u64;
         let row = step.saturating_mul(u64::from(wanted.max_new_tokens)).max(1);
         let batch_rows = (BATCH_PRODUCTS / row).clamp(SLOTS as u64, BATCH_ROWS_MAX) as usize;
-        let column = |name: String| EngineColumn { name: name.into(), accepts: ColumnRole::Prose };
+        let column = |name: String| {
+            let is_body = matches!(wanted.ask, Ask::OpenaiBatch) && name == BODY;
+            let accepts = if is_body { ColumnRole::Json } else { ColumnRole::Prose };
+            EngineColumn { name: name.into(), accepts }
+        };
         let Source { words, form, ends, .. } = source;
         let field = |name: &str, kind| Arc::new(Field::new(name, kind, false));
         let asking = Asking::new(wanted, form);
-        let response = asking.is_batch().then(|| field(RESPONSE, DataType::Utf8));
+        let response = asking.is_batch().then(|| json_field(RESPONSE));
         let usual = [
             field(TEXT, DataType::Utf8),
             field(FINISH, DataType::Utf8),
