@@ -146,8 +146,7 @@ fn a_file_of_requests_becomes_a_file_of_answers() {
          input: {{ uri: in/batch.jsonl, id: [custom_id] }}\n  \
          model: {{ uri: \"{}\" }}\n  \
          task: {{ kind: generate, shape: openai-batch, max_new_tokens: 6 }}\n  \
-         output: {{ uri: out, format: jsonl }}\n  \
-         rejects: {{ max_ratio: 0.5 }}\n",
+         output: {{ uri: out, format: jsonl }}\n",
         model.display()
     ));
     bench.run().run().expect(0);
