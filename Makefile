@@ -14,11 +14,13 @@ STORES  := .venv-stores
 AZURITE := .azurite
 # Torch and what goes with it: gigabytes, for one benchmark.
 PEERS   := .venv-peers
+# Exporters and libraries of trees, for another.
+TREES   := .venv-onnx
 # Given to cargo so that procedural macros, which it loads, are not linked statically.
 STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 NIGHTSHIFT := target/release/nightshift
 
-.PHONY: help static images try-images demo clean-demo cluster-demo build test test-faults tools fmt lint docs deny proto-check unit bench bench-leases bench-ticks bench-otlp bench-buckets bench-embed schedules samples lint-docs metrics-docs logs-docs
+.PHONY: help static images try-images demo clean-demo cluster-demo build test test-faults tools fmt lint docs deny proto-check unit bench bench-leases bench-ticks bench-otlp bench-buckets bench-embed bench-onnx schedules samples lint-docs metrics-docs logs-docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -122,6 +124,12 @@ bench-embed: build ## Measure text against sentence-transformers and onnxruntime
 	@cmp -s benches/peers/requirements.txt $(PEERS)/installed.txt || \
 		{ $(PEERS)/bin/pip install --quiet -r benches/peers/requirements.txt && cp benches/peers/requirements.txt $(PEERS)/installed.txt; }
 	$(PEERS)/bin/python benches/embed.py
+
+bench-onnx: build ## Measure exported trees against onnxruntime and XGBoost; see benches/onnx.py
+	@test -x $(TREES)/bin/python || $(PYTHON) -m venv $(TREES)
+	@cmp -s benches/peers/onnx.txt $(TREES)/installed.txt || \
+		{ $(TREES)/bin/pip install --quiet -r benches/peers/onnx.txt && cp benches/peers/onnx.txt $(TREES)/installed.txt; }
+	$(TREES)/bin/python benches/onnx.py
 
 samples: ## Write deploy/samples again
 	NIGHTSHIFT_BLESS=1 $(CARGO) nextest run --workspace --locked -E 'binary(samples)'
