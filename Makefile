@@ -15,12 +15,12 @@ AZURITE := .azurite
 # Torch and what goes with it: gigabytes, for one benchmark.
 PEERS   := .venv-peers
 # Exporters and libraries of trees, for another.
-TREES   := .venv-onnx
+TREES   := .venv-trees
 # Given to cargo so that procedural macros, which it loads, are not linked statically.
 STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 NIGHTSHIFT := target/release/nightshift
 
-.PHONY: help static images try-images demo clean-demo cluster-demo build test test-faults tools fmt lint docs deny proto-check unit bench bench-leases bench-ticks bench-otlp bench-buckets bench-embed bench-onnx schedules samples lint-docs metrics-docs logs-docs
+.PHONY: help static images try-images demo clean-demo cluster-demo build test test-faults tools fmt lint docs deny proto-check unit bench bench-leases bench-ticks bench-otlp bench-buckets bench-embed bench-trees schedules samples lint-docs metrics-docs logs-docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -125,11 +125,11 @@ bench-embed: build ## Measure text against sentence-transformers and onnxruntime
 		{ $(PEERS)/bin/pip install --quiet -r benches/peers/requirements.txt && cp benches/peers/requirements.txt $(PEERS)/installed.txt; }
 	$(PEERS)/bin/python benches/embed.py
 
-bench-onnx: build ## Measure exported trees against onnxruntime and XGBoost; see benches/onnx.py
+bench-trees: build ## Measure exported trees against onnxruntime and XGBoost; see benches/trees.py
 	@test -x $(TREES)/bin/python || $(PYTHON) -m venv $(TREES)
-	@cmp -s benches/peers/onnx.txt $(TREES)/installed.txt || \
-		{ $(TREES)/bin/pip install --quiet -r benches/peers/onnx.txt && cp benches/peers/onnx.txt $(TREES)/installed.txt; }
-	$(TREES)/bin/python benches/onnx.py
+	@cmp -s benches/peers/trees.txt $(TREES)/installed.txt || \
+		{ $(TREES)/bin/pip install --quiet -r benches/peers/trees.txt && cp benches/peers/trees.txt $(TREES)/installed.txt; }
+	$(TREES)/bin/python benches/trees.py
 
 samples: ## Write deploy/samples again
 	NIGHTSHIFT_BLESS=1 $(CARGO) nextest run --workspace --locked -E 'binary(samples)'

@@ -183,5 +183,7 @@ proptest! {
 fn a_model_is_described_by_its_configuration_or_a_gguf_file() {
     assert!(has_main_file(["README.md", "config.json"].into_iter()));
     assert!(has_main_file(["SmolLM2.Q4_1.gguf"].into_iter()));
-    assert!(!has_main_file(["1_Pooling/config.json", "model.safetensors", "1_x/a.gguf"].into_iter()));
+    assert!(!has_main_file(
+        ["1_Pooling/config.json", "model.safetensors", "1_x/a.gguf"].into_iter()
+    ));
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The benchmark of exported trees: 1,000,000 rows of 30 numbers, against onnxruntime and XGBoost.
 
-    make bench-onnx                         # builds, installs the peers into .venv-onnx, runs this
-    benches/onnx.py [--rounds 5] [--rows 1000000]
+    make bench-trees                         # builds, installs the peers into .venv-trees, runs this
+    benches/trees.py [--rounds 5] [--rows 1000000]
 
 A model of XGBoost with 100 trees of depth 6, trained on 20,000 rows and exported. In every round,
 one after the other on the same cores, each reads the same Parquet file and writes identifiers and
@@ -35,7 +35,7 @@ FEATURES = [f"x{at}" for at in range(30)]
 SPEC = """\
 apiVersion: nightshift.dev/v1
 kind: BatchInference
-metadata: {{ name: bench-onnx }}
+metadata: {{ name: bench-trees }}
 spec:
   input: {{ uri: {input}, id: [id] }}
   model: {{ uri: {model} }}
