@@ -6,7 +6,7 @@
 //! text into tokens, `packing` puts the rows of a batch into passes, `transformer` turns the tokens
 //! of a pass into a vector each, whatever the family, `pooling` makes one vector of those of a row,
 //! or `head` a score for each label, `output` makes columns of that, `engine` does it all for a
-//! batch. `columns` says which columns hold text. [`generate`] writes text with the same layers.
+//! batch. `columns` says which columns hold text. `generate` writes text with the same layers.
 //!
 //! There is no padding: the tokens of a pass are the rows of one matrix, and attention looks at
 //! one sequence at a time. Together with `nightshift_kernels`, whose rows never depend on one
