@@ -64,7 +64,7 @@ pub(super) fn pinned(
     let asked = Asked {
         what: place.to_string(),
         permission: permission(place.kind),
-        hint: hint(place.kind),
+        hint: format!(", {}", place.kind.whereabouts()),
     };
     Ok(BucketSource { pieces, objects, asked })
 }
@@ -81,15 +81,6 @@ fn permission(kind: BucketKind) -> &'static str {
         BucketKind::Azure => {
             "the credentials need Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read (`rl` of a SAS)"
         }
-    }
-}
-
-/// What else to look at where there is nothing.
-fn hint(kind: BucketKind) -> &'static str {
-    match kind {
-        BucketKind::S3 => ", AWS_REGION and AWS_ENDPOINT_URL",
-        BucketKind::Gcs => ", GOOGLE_BASE_URL and STORAGE_EMULATOR_HOST",
-        BucketKind::Azure => ", AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ENDPOINT",
     }
 }
 

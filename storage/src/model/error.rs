@@ -162,7 +162,7 @@ pub enum ModelError {
         /// What was asked for.
         what: String,
         /// What else to look at, beginning with `, `; or empty.
-        hint: &'static str,
+        hint: String,
     },
     /// A store does not let this process read the model.
     #[error("reading {what} was refused with status {status}; {permission}")]

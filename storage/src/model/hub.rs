@@ -103,7 +103,11 @@ fn connect(settings: &ModelSettings) -> Result<Http, ModelError> {
 }
 
 fn asked(what: String) -> Asked {
-    Asked { what, permission: PERMISSION, hint: ", and whether HF_TOKEN may see the repository" }
+    Asked {
+        what,
+        permission: PERMISSION,
+        hint: ", and whether HF_TOKEN may see the repository".to_owned(),
+    }
 }
 
 /// A commit's name: SHA-1, or SHA-256 in newer repositories of git.

@@ -33,7 +33,7 @@ pub(super) struct Asked {
     /// Which right a refusal says is missing, and where it is given.
     pub(super) permission: &'static str,
     /// What else to look at when there is nothing, beginning with `, `; or empty.
-    pub(super) hint: &'static str,
+    pub(super) hint: String,
 }
 
 /// Why one try failed.
@@ -90,7 +90,9 @@ impl Tries {
             Trouble::Denied { status } => {
                 return Err(ModelError::Denied { what, status, permission: asked.permission });
             }
-            Trouble::Missing => return Err(ModelError::NotFound { what, hint: asked.hint }),
+            Trouble::Missing => {
+                return Err(ModelError::NotFound { what, hint: asked.hint.clone() });
+            }
             Trouble::Useless { problem } => return Err(ModelError::Answer { what, problem }),
             Trouble::Again { cause, after } => (cause, after),
         };

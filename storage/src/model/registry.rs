@@ -174,7 +174,7 @@ fn connect(settings: &ModelSettings) -> Result<Http, ModelError> {
 }
 
 fn asked(what: String) -> Asked {
-    Asked { what, permission: PERMISSION, hint: ", and MLFLOW_TRACKING_URI" }
+    Asked { what, permission: PERMISSION, hint: ", and MLFLOW_TRACKING_URI".to_owned() }
 }
 
 async fn call_api<T: DeserializeOwned>(
