@@ -4,24 +4,32 @@
 //! tile times a panel is computed in registers. Each number of the result is one chain of fused
 //! multiply-adds that starts with the bias and takes the depth in order, whatever the number of
 //! rows, the tile and the instruction set: a row never depends on the rows beside it. Cutting
-//! the depth into blocks, so that a panel stays in the first cache, stores and loads the chain
-//! and changes nothing.
+//! the depth into blocks, so that a panel stays in the cache, stores and loads the chain and
+//! changes nothing.
 
+mod apart;
 mod packed;
 pub mod quads;
+
+use std::ops::Range;
 
 use crate::dot::{Dot, DotKernel, Word};
 use crate::math::{gelu, gelu_tanh, tanh};
 use crate::simd::{Isa, Simd};
 
+use apart::{Apart, Floats};
 pub use packed::{Left, Numbers, Panel, Right};
 
 /// Rows that are computed side by side: 12 rows of two registers are 24 sums of 32 registers.
 pub const TILE: usize = 12;
 /// Columns that are computed side by side.
 pub const PANEL: usize = 32;
-/// Words of the depth that are taken at a time: 16 KiB of a panel, half of a usual first cache.
-const DEPTH: usize = 128;
+/// Words of the depth that are taken at a time: 48 KiB of a panel. Those of usual models are taken
+/// at once; a panel then comes from the second cache, which is fast enough.
+const DEPTH: usize = 384;
+/// Bytes of rows that are multiplied with all columns before the next ones are: as much as stays in
+/// a usual second cache.
+const GROUP: usize = 1024 << 10;
 
 /// What is done to each number of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +53,7 @@ type Sums<T> = [Panel<T>; TILE];
 #[derive(Debug, Default)]
 pub struct Scratch<T = f32> {
     sums: Vec<Sums<T>>,
+    floats: Floats,
 }
 
 /// Where a product goes: rows of `stride` numbers, of which the first of the result is at
@@ -68,7 +77,13 @@ pub fn product<W: Numbers>(
     finish: Finish,
     out: Out<'_>,
 ) {
-    W::run(isa, Product { scratch, left, right, finish, out });
+    let product = Product { scratch, left, right, finish, out };
+    // Taking columns apart is work for nothing where few rows use them.
+    if left.rows > 2 * TILE && W::is_faster_apart(isa) {
+        f32::run(isa, Apart(product));
+    } else {
+        W::run(isa, product);
+    }
 }
 
 struct Product<'a, W> {
@@ -84,41 +99,78 @@ impl<W: Numbers> DotKernel<W> for Product<'_, W> {
 
     #[inline(always)]
     fn run<S: Dot<W, Sum = f32>>(self, simd: S) {
-        let Self { scratch, left, right, finish, out } = self;
-        for (at, panel) in right.panels.chunks_exact(right.depth.max(1)).enumerate() {
-            let bias = right.bias.get(at).copied().unwrap_or_default();
-            sum(simd, scratch, left, panel, bias);
-            let (from, columns) = (at * PANEL, PANEL.min(right.columns - at * PANEL));
-            for (sums, first) in scratch.sums.iter_mut().zip((0..).step_by(TILE)) {
-                for (sums, row) in sums.iter_mut().zip(first..left.rows) {
-                    apply(simd, finish, sums);
-                    let start = row * out.stride + out.offset + from;
-                    if let Some(to) = out.numbers.get_mut(start..start + columns) {
-                        to.copy_from_slice(sums.0.get(..columns).unwrap_or_default());
-                    }
-                }
+        let Self { scratch, left, right, finish, mut out } = self;
+        for (tiles, first) in left.groups() {
+            for (panel, from) in right.panels_from() {
+                let start = right.bias.get(from / PANEL).copied().unwrap_or_default();
+                let columns = from..right.columns.min(from + PANEL);
+                sum(
+                    simd,
+                    &mut scratch.sums,
+                    left.depth,
+                    tiles,
+                    panel,
+                    start,
+                    #[inline(always)]
+                    |tile: usize, sums: &mut Sums<f32>| {
+                        let first = first + tile * TILE;
+                        out.put(simd, finish, sums, first..left.rows, columns.clone());
+                    },
+                );
             }
         }
     }
 }
 
-/// The sums of all tiles and one panel, each beginning with `start`.
+impl Out<'_> {
+    /// Writes the sums of a tile, finished: those of these rows and columns.
+    #[inline(always)]
+    fn put<S: Simd>(
+        &mut self,
+        simd: S,
+        finish: Finish,
+        sums: &mut Sums<f32>,
+        rows: Range<usize>,
+        columns: Range<usize>,
+    ) {
+        let width = columns.len();
+        for (sums, row) in sums.iter_mut().zip(rows) {
+            apply(simd, finish, sums);
+            let start = row * self.stride + self.offset + columns.start;
+            if let Some(to) = self.numbers.get_mut(start..start + width) {
+                to.copy_from_slice(sums.0.get(..width).unwrap_or_default());
+            }
+        }
+    }
+}
+
+/// Gives `done` the sums of each of `tiles`, whose depth is `depth`, and one panel, each beginning
+/// with `start`.
 #[inline(always)]
 fn sum<W: Word, S: Dot<W, Sum = W::Sum>>(
     simd: S,
-    scratch: &mut Scratch<W::Sum>,
-    left: &Left<W>,
+    sums: &mut Vec<Sums<W::Sum>>,
+    depth: usize,
+    tiles: &[[W; TILE]],
     panel: &[Panel<W>],
     start: Panel<W::Sum>,
+    mut done: impl FnMut(usize, &mut Sums<W::Sum>),
 ) {
-    debug_assert_eq!(left.depth, panel.len(), "the depths of a product");
-    let tiles = left.tiles.chunks_exact(left.depth.max(1));
-    scratch.sums.clear();
-    scratch.sums.resize(tiles.len(), [start; TILE]);
+    debug_assert_eq!(depth, panel.len(), "the depths of a product");
+    let tiles = tiles.chunks_exact(depth.max(1));
+    // One place is enough where the depth is taken at once, and it stays in the first cache.
+    sums.resize(if depth > DEPTH { tiles.len() } else { 1 }, [start; TILE]);
     for (block, first) in panel.chunks(DEPTH).zip((0..).step_by(DEPTH)) {
-        for (tile, sums) in tiles.clone().zip(&mut scratch.sums) {
-            let tile = tile.get(first..first + block.len()).unwrap_or_default();
-            add(simd, tile, block, sums);
+        let end = first + block.len();
+        for (at, tile) in tiles.clone().enumerate() {
+            let Some(sums) = sums.get_mut(if depth > DEPTH { at } else { 0 }) else { continue };
+            if first == 0 {
+                *sums = [start; TILE];
+            }
+            add(simd, tile.get(first..end).unwrap_or_default(), block, sums);
+            if end == depth {
+                done(at, sums);
+            }
         }
     }
 }

@@ -86,6 +86,16 @@ impl Isa {
         Self::available().next().unwrap_or(Self::Portable(Portable))
     }
 
+    /// Whether a product of pairs of bfloat16 takes no longer than one of floats: with AVX-512
+    /// BF16, but not on processors of Intel, which take four times as long.
+    pub fn has_fast_pairs(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(simd) => simd.has_fast_pairs(),
+            _ => false,
+        }
+    }
+
     /// Its name, for reports.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,6 +1,8 @@
 //! The two sides of a product, in the order in which they are read.
 
-use super::{PANEL, TILE};
+use std::{array, iter};
+
+use super::{GROUP, PANEL, TILE};
 use crate::dot::{Pair, Word};
 use crate::simd::{Isa, Kernel, Simd};
 
@@ -26,6 +28,12 @@ pub trait Numbers: Word<Sum = f32> {
 
     /// As [`set_steps`](Self::set_steps), of whole panels.
     fn join(words: &mut [Self; PANEL], first: Option<&[f32; PANEL]>, second: Option<&[f32; PANEL]>);
+
+    /// Whether products of floats are faster on `isa` than products of these words.
+    fn is_faster_apart(isa: Isa) -> bool;
+
+    /// The floats of some words, in the order in which sums take them.
+    fn apart<const N: usize>(words: &[Self; N]) -> impl Iterator<Item = [f32; N]>;
 }
 
 impl Numbers for f32 {
@@ -44,6 +52,16 @@ impl Numbers for f32 {
     #[inline(always)]
     fn join(words: &mut [Self; PANEL], first: Option<&[f32; PANEL]>, _: Option<&[f32; PANEL]>) {
         *words = first.copied().unwrap_or([0.0; PANEL]);
+    }
+
+    #[inline(always)]
+    fn is_faster_apart(_: Isa) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn apart<const N: usize>(words: &[Self; N]) -> impl Iterator<Item = [f32; N]> {
+        iter::once(*words)
     }
 }
 
@@ -83,6 +101,18 @@ impl Numbers for Pair {
             words[at] = Self::of(first[at], second[at]);
         }
     }
+
+    #[inline(always)]
+    fn is_faster_apart(isa: Isa) -> bool {
+        !isa.has_fast_pairs()
+    }
+
+    #[inline(always)]
+    fn apart<const N: usize>(words: &[Self; N]) -> impl Iterator<Item = [f32; N]> {
+        let second = words.map(|Self(bits)| f32::from_bits(bits & 0xFFFF_0000));
+        let first = words.map(|Self(bits)| f32::from_bits(bits << 16));
+        [second, first].into_iter()
+    }
 }
 
 /// Rows, in tiles: for each tile, for each step of the depth, a word of each row.
@@ -102,6 +132,14 @@ impl<W> Default for Left<W> {
 }
 
 impl<W: Word> Left<W> {
+    /// As many tiles at a time as stay in the second cache, and the first row of each.
+    #[inline(always)]
+    pub(super) fn groups(&self) -> impl Iterator<Item = (&[[W; TILE]], usize)> {
+        let depth = self.depth.max(1);
+        let tiles = (GROUP / (depth * size_of::<[W; TILE]>())).max(1);
+        self.tiles.chunks(tiles * depth).zip((0..).step_by(tiles * TILE))
+    }
+
     /// Takes rows of `depth` numbers: `row` appends the words of one to what it is given. Memory
     /// is kept from call to call. `row` is `#[inline(always)]`, and compiled for `isa`.
     pub(super) fn fill_words(
@@ -129,13 +167,30 @@ impl<W: Word, R: FnMut(usize, &mut Vec<W>)> Kernel for Fill<'_, W, R> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let Self { left, mut row } = self;
-        let tiles = left.tiles.chunks_exact_mut(left.depth.max(1));
-        for (tile, first) in tiles.zip((0..).step_by(TILE)) {
-            for lane in 0..TILE.min(left.rows - first) {
-                left.line.clear();
-                row(first + lane, &mut left.line);
-                for (to, from) in tile.iter_mut().zip(&left.line) {
-                    to[lane] = *from;
+        let Left { rows, depth, tiles, line } = left;
+        let (rows, depth) = (*rows, *depth);
+        for (tile, first) in tiles.chunks_exact_mut(depth.max(1)).zip((0..).step_by(TILE)) {
+            // Rows one after the other, then turned: a long tile is written once and in order.
+            line.clear();
+            for lane in 0..TILE {
+                if first + lane < rows {
+                    row(first + lane, line);
+                }
+                line.resize((lane + 1) * depth, W::default());
+            }
+            let lanes: [&[W]; TILE] = array::from_fn(
+                #[inline(always)]
+                |lane| {
+                    line.get(lane * depth..)
+                        .and_then(|own| own.get(..tile.len()))
+                        .unwrap_or_default()
+                },
+            );
+            if lanes.iter().all(|lane| lane.len() == tile.len()) {
+                for (step, to) in tile.iter_mut().enumerate() {
+                    for lane in 0..TILE {
+                        to[lane] = lanes[lane][step];
+                    }
                 }
             }
         }
@@ -225,6 +280,12 @@ impl<W> Default for Right<W> {
 }
 
 impl<W: Word> Right<W> {
+    /// The panels, and the first column of each.
+    #[inline(always)]
+    pub(super) fn panels_from(&self) -> impl Iterator<Item = (&[Panel<W>], usize)> {
+        self.panels.chunks_exact(self.depth.max(1)).zip((0..).step_by(PANEL))
+    }
+
     /// Makes room for `columns` columns of `depth` numbers, all 0, without a bias.
     pub(crate) fn resize(&mut self, columns: usize, depth: usize) {
         (self.columns, self.depth) = (columns, depth.div_ceil(W::NUMBERS));

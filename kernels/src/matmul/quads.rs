@@ -6,7 +6,7 @@
 //! therefore exact, and the number that is written is sum × s(row) × s(column) + bias.
 
 use super::packed::spread;
-use super::{Finish, Left, Out, PANEL, Panel, Right, Scratch, TILE, apply, sum};
+use super::{Finish, Left, Out, PANEL, Panel, Right, Scratch, Sums, TILE, apply, sum};
 use crate::dot::{Dot, DotKernel, Quad, Word};
 use crate::simd::Isa;
 
@@ -154,25 +154,35 @@ impl DotKernel<Quad> for Product<'_> {
     fn run<S: Dot<Quad, Sum = i32>>(self, simd: S) {
         let Self { scratch, left, right, finish, out } = self;
         let words = &right.words;
-        let columns = right.scales.iter().zip(&right.zeros).zip(&words.bias);
-        let panels = words.panels.chunks_exact(words.depth.max(1)).zip(columns);
-        for ((panel, ((scales, zeros), bias)), from) in panels.zip((0..).step_by(PANEL)) {
-            sum(simd, scratch, &left.words, panel, Panel::default());
-            let width = PANEL.min(words.columns - from);
-            for (sums, first) in scratch.sums.iter().zip((0..).step_by(TILE)) {
-                for (sums, row) in sums.iter().zip(first..left.words.rows) {
-                    let own = left.scales.get(row).copied().unwrap_or(f32::NAN);
-                    let mut numbers = Panel::default();
-                    for lane in 0..PANEL {
-                        let sum = sums.0[lane].wrapping_sub(zeros.0[lane]) as f32;
-                        numbers.0[lane] = sum.mul_add(own * scales.0[lane], bias.0[lane]);
-                    }
-                    apply(simd, finish, &mut numbers);
-                    let start = row * out.stride + out.offset + from;
-                    if let Some(to) = out.numbers.get_mut(start..start + width) {
-                        to.copy_from_slice(numbers.0.get(..width).unwrap_or_default());
-                    }
-                }
+        for (tiles, first) in left.words.groups() {
+            let columns = right.scales.iter().zip(&right.zeros).zip(&words.bias);
+            for ((panel, from), ((scales, zeros), bias)) in words.panels_from().zip(columns) {
+                let width = PANEL.min(words.columns - from);
+                let (sums, depth) = (&mut scratch.sums, words.depth);
+                sum(
+                    simd,
+                    sums,
+                    depth,
+                    tiles,
+                    panel,
+                    Panel::default(),
+                    #[inline(always)]
+                    |tile: usize, sums: &mut Sums<i32>| {
+                        for (sums, row) in sums.iter().zip(first + tile * TILE..left.words.rows) {
+                            let own = left.scales.get(row).copied().unwrap_or(f32::NAN);
+                            let mut numbers = Panel::default();
+                            for lane in 0..PANEL {
+                                let sum = sums.0[lane].wrapping_sub(zeros.0[lane]) as f32;
+                                numbers.0[lane] = sum.mul_add(own * scales.0[lane], bias.0[lane]);
+                            }
+                            apply(simd, finish, &mut numbers);
+                            let start = row * out.stride + out.offset + from;
+                            if let Some(to) = out.numbers.get_mut(start..start + width) {
+                                to.copy_from_slice(numbers.0.get(..width).unwrap_or_default());
+                            }
+                        }
+                    },
+                );
             }
         }
     }

@@ -6,8 +6,16 @@
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::*;
+use std::sync::LazyLock;
 
 use super::Simd;
+
+/// Whether the processor says that Intel made it. Asked once, as the features are: on a virtual
+/// machine each question goes to the host.
+static IS_INTEL: LazyLock<bool> = LazyLock::new(|| {
+    let answer = __cpuid(0);
+    [answer.ebx, answer.edx, answer.ecx].map(u32::to_le_bytes) == [*b"Genu", *b"ineI", *b"ntel"]
+});
 
 /// Implements [`Simd`] for one width of x86 registers.
 macro_rules! x86 {
@@ -104,6 +112,13 @@ x86!(
     _mm512_mul_ps _mm512_div_ps _mm512_max_ps _mm512_min_ps _mm512_castps_si512 _mm512_castsi512_ps
     _mm512_slli_epi32 _mm512_add_epi32 _mm512_set1_epi32
 );
+
+impl Avx512 {
+    /// See [`Isa::has_fast_pairs`](super::Isa::has_fast_pairs).
+    pub(super) fn has_fast_pairs(self) -> bool {
+        is_x86_feature_detected!("avx512bf16") && !*IS_INTEL
+    }
+}
 
 x86!(
     Avx2, __m256, 8, false, ["avx2" "fma"],
