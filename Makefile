@@ -119,7 +119,9 @@ bench-buckets: build tools ## Measure a bucket against a disk; see benches/bucke
 	$(CARGO) build --release --locked -p nightshift-bench-store
 	$(VENV)/bin/python benches/buckets.py
 
-bench-embed: build ## Measure text against sentence-transformers and onnxruntime; see benches/embed.py
+bench-embed: build ## Measure text against what others use for it; see benches/embed.py
+	RUSTFLAGS="-C target-cpu=native" $(CARGO) build --release --locked \
+		--manifest-path benches/peers/candle/Cargo.toml --target-dir target/peers
 	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
 	@cmp -s benches/peers/requirements.txt $(PEERS)/installed.txt || \
 		{ $(PEERS)/bin/pip install --quiet -r benches/peers/requirements.txt && cp benches/peers/requirements.txt $(PEERS)/installed.txt; }

@@ -11,6 +11,7 @@ mean, at most 256):
                                  writing included, everything on disk before it counts
   sentence-transformers f32, bf16
   onnxruntime f32, int8          the graph that torch exports; int8 by its own quantisation
+  candle-transformers f32        its own BERT as its example uses it, built for this processor
 
 For peers the clock starts when the model is loaded and stops with the last vector in memory, in
 their favour. Prints for each: rows/s and tokens/s (best round), the share of the f32 peak that
@@ -37,7 +38,14 @@ import pyarrow.parquet as pq
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORK = ROOT / "out" / "embed"
 PEER = ROOT / "benches" / "peers" / "embed_texts.py"
-PEERS = ["sentence-transformers-f32", "sentence-transformers-bf16", "onnxruntime-f32", "onnxruntime-int8"]
+CANDLE = ROOT / "target" / "peers" / "release" / "embed-with-candle"
+PEERS = [
+    "sentence-transformers-f32",
+    "sentence-transformers-bf16",
+    "onnxruntime-int8",
+    "onnxruntime-f32",
+    "candle-transformers-f32",
+]
 OURS = ["nightshift-f32", "nightshift-bf16", "nightshift-int8"]
 # Multiplications and additions of a token in the products with weights: 6 layers of
 # 4 × 384² + 2 × 384 × 1536 weights; attention adds 4 × 384 for each token of its text and layer.
@@ -155,9 +163,10 @@ def main():
 
     WORK.mkdir(parents=True, exist_ok=True)
     texts, tokens = make_texts(arguments.texts, AutoTokenizer.from_pretrained(str(model)))
-    many, one = WORK / "texts.parquet", WORK / "one.parquet"
+    many, one, lines = WORK / "texts.parquet", WORK / "one.parquet", WORK / "texts.jsonl"
     pq.write_table(pa.table({"id": pa.array(range(len(texts)), pa.int64()), "text": texts}), many)
     pq.write_table(pa.table({"id": pa.array([0], pa.int64()), "text": texts[:1]}), one)
+    lines.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     flop = sum(WEIGHTS_FLOP * n + 6 * 4 * 384 * n * n for n in tokens)
     peer = [sys.executable, str(PEER), "--model", str(model), "--exports", str(WORK), "--threads", str(os.cpu_count())]
     subprocess.run([*peer, "--peer", "export"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -171,10 +180,13 @@ def main():
                 took, peak, vectors[way] = nightshift(arguments.nightshift, model, dtype, many, 250)
             else:
                 out = WORK / f"{way}.npy"
-                _, peak, printed = child([*peer, "--peer", way, "--texts", str(many), "--out", str(out)], stderr=subprocess.DEVNULL)
+                command = [*peer, "--peer", way, "--texts", str(many), "--out", str(out)]
+                if way.startswith("candle"):
+                    command = [str(CANDLE), str(model), str(lines), str(out)]
+                _, peak, printed = child(command, stderr=subprocess.DEVNULL)
                 told = json.loads(printed.splitlines()[-1])
                 first, took = told["load"], told["seconds"]
-                vectors[way] = np.load(out)
+                vectors[way] = np.fromfile(out, np.float32).reshape(-1, 384) if way.startswith("candle") else np.load(out)
             seconds.setdefault(way, []).append(took)
             loads.setdefault(way, []).append(first)
             peaks[way] = max(peaks.get(way, 0), peak)
@@ -191,12 +203,12 @@ def main():
             f"{way:27} {len(texts) / best:7.1f} {sum(tokens) / best:9,.0f} {flop / best / 1e9 / top:8.2f}"
             f" {min(loads[way]):8.2f} s {peaks[way] / 2**20:5.0f} MiB  {near.min():.6f} {near.mean():.6f}"
         )
-    ratio = lambda ours, peers: statistics.median(
-        min(seconds[peer][at] for peer in peers) / seconds[ours][at] for at in range(arguments.rounds)
-    )
-    print(f"f32: {ratio(OURS[0], [PEERS[0], PEERS[2]]):.2f} times the best peer in f32 (median of rounds)")
-    print(f"bf16: {ratio(OURS[1], [PEERS[1]]):.2f} times the best peer in bf16")
-    print(f"int8: {ratio(OURS[2], [PEERS[3]]):.2f} times the best peer in int8")
+    for ours in OURS:
+        dtype = ours.rsplit("-", 1)[1]
+        peers = [peer for peer in PEERS if peer.endswith(dtype)]
+        rounds = range(arguments.rounds)
+        ratio = statistics.median(min(seconds[peer][at] for peer in peers) / seconds[ours][at] for at in rounds)
+        print(f"{dtype}: {ratio:.2f} times the best peer of that precision (median of rounds)")
     print(f"one core against two, f32: {single / min(seconds[OURS[0]]):.2f} times as long")
 
 

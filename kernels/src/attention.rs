@@ -102,11 +102,12 @@ pub fn attend<W: Numbers>(
             let words = weights.first_panel();
             isa.run(Weigh { scores: scores.as_chunks_mut().0, words, totals: &mut totals });
             multiply(isa, sums, values, weights, width, mixed);
+            isa.run(Divide { numbers: mixed.as_chunks_mut().0, totals: &totals });
             let rows = out.get_mut(first * hidden..).unwrap_or_default().chunks_mut(hidden);
-            for ((row, total), column) in rows.zip(&totals).zip(0..count) {
+            for (row, column) in rows.zip(0..count) {
                 let to = row.get_mut(query..query + width).unwrap_or_default();
                 for (to, from) in to.iter_mut().zip(mixed.as_chunks::<PANEL>().0) {
-                    *to = from[column] / total;
+                    *to = from[column];
                 }
             }
         }
@@ -122,7 +123,7 @@ fn multiply<W: Numbers>(
     rows: usize,
     out: &mut Vec<f32>,
 ) {
-    out.clear();
+    // A product writes every number.
     out.resize(rows * PANEL, 0.0);
     let to = Out { numbers: out, stride: PANEL, offset: 0 };
     product(isa, scratch, left, right, Finish::Identity, to);
@@ -158,6 +159,27 @@ impl<W: Numbers> Kernel for Weigh<'_, W> {
         }
         for (word, steps) in words.iter_mut().zip(scores.chunks(W::NUMBERS)) {
             W::join(&mut word.0, steps.first(), steps.get(1));
+        }
+    }
+}
+
+/// Divides each row by the totals of its columns.
+struct Divide<'a> {
+    numbers: &'a mut [[f32; PANEL]],
+    totals: &'a [f32; PANEL],
+}
+
+impl Kernel for Divide<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        for index in 0..PANEL / S::WIDTH {
+            let total = simd.load(self.totals, index);
+            for row in self.numbers.iter_mut() {
+                let divided = simd.div(simd.load(row, index), total);
+                simd.store(row, index, divided);
+            }
         }
     }
 }

@@ -108,6 +108,20 @@ pub trait Engine: Send + Sync {
     /// memory for so many rows; fewer may fit. Values never cause an error, only rejects.
     fn run(&self, batch: &RecordBatch) -> Result<Scored, EngineError>;
 
+    /// As [`run`](Self::run), for engines whose batches may take longer than somebody waits who
+    /// wants the process to end: they ask `goes_on` from step to step, and leave the batch where
+    /// it says no.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and [`EngineError::LeftOff`].
+    fn run_while(
+        &self,
+        batch: &RecordBatch,
+        _goes_on: &dyn Fn() -> bool,
+    ) -> Result<Scored, EngineError> {
+        self.run(batch)
+    }
+
     /// Bytes of weights held in memory, shared by all threads.
     fn weights_bytes(&self) -> u64;
 

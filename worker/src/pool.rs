@@ -160,6 +160,11 @@ impl Watcher for Ticker<'_> {
         // After the wait: the rows are not done before the next ones may begin.
         source.scored(self.attempt, rows) && !drain.is_requested()
     }
+
+    fn goes_on(&self) -> bool {
+        let Pool { source, drain, .. } = self.pool;
+        source.scored(self.attempt, 0) && !drain.is_requested()
+    }
 }
 
 impl Shared {

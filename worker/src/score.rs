@@ -75,6 +75,11 @@ pub trait Watcher: Sync {
 
     /// `rows` more rows were scored.
     fn scored(&self, rows: u64) -> bool;
+
+    /// Whether a batch that takes long goes on; asked from step to step.
+    fn goes_on(&self) -> bool {
+        true
+    }
 }
 
 /// Rows that are read, scored and written at a time.
@@ -281,7 +286,10 @@ impl<'a> Attempt<'a> {
         self.rows_in += batch.num_rows() as u64;
         let started = Instant::now();
         let Scorer { engine, reader, .. } = self.scorer;
-        let scored = self.phases.infer.in_scope(|| infer(&**engine, reader, &batch))?;
+        let scored = self
+            .phases
+            .infer
+            .in_scope(|| infer(&**engine, reader, &batch, &|| watcher.goes_on()))?;
         let time = started.elapsed();
         self.clock.infer += time;
         watcher.inferred(batch.num_rows() as u64, scored.text, time);

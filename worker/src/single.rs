@@ -125,6 +125,7 @@ pub enum SingleError {
 impl From<InferError> for SingleError {
     fn from(error: InferError) -> Self {
         match error {
+            InferError::Engine(EngineError::LeftOff) => Self::Drained,
             InferError::Engine(error) => Self::Engine(error),
             InferError::Join(error) => Self::Columns(error),
         }
@@ -224,7 +225,7 @@ impl Job<'_> {
                 }
                 let ReadBatch { first_row, batch, rejects: unreadable } = read?;
                 rows_in += batch.num_rows() as u64;
-                let scored = infer(self.engine, &self.reader, &batch)?;
+                let scored = infer(self.engine, &self.reader, &batch, &|| !drain.is_requested())?;
                 let bad = crate::reject::merge(unreadable, scored.rejects);
                 if let (None, Some(bad)) = (&example, bad.first()) {
                     let column = bad.column.as_deref().unwrap_or("row");

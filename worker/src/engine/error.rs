@@ -20,6 +20,8 @@ pub enum ErrorClass {
     /// The memory of this machine or of this pod is not enough: fewer rows at a time may fit, and
     /// another try may (exit 74).
     Memory,
+    /// The attempt was told to stop; nothing is wrong (exit 75).
+    LeftOff,
     /// A defect of this program (exit 70).
     Bug,
 }
@@ -57,6 +59,9 @@ pub enum EngineError {
         /// Rows of the batch.
         rows: usize,
     },
+    /// The attempt was told to stop in the middle of a batch.
+    #[error("the batch was left off, since the attempt was told to stop")]
+    LeftOff,
     /// An Arrow kernel refused data that passed every check.
     #[error(
         "column `{column}` cannot be prepared: this is a defect of nightshift, please report it with the input"
@@ -76,6 +81,7 @@ impl EngineError {
         match self {
             Self::MissingColumn { .. } | Self::WrongType { .. } => ErrorClass::Configuration,
             Self::OutOfMemory { .. } => ErrorClass::Memory,
+            Self::LeftOff => ErrorClass::LeftOff,
             Self::Kernel { .. } => ErrorClass::Bug,
         }
     }

@@ -12,19 +12,22 @@ use crate::read::Reader;
 /// many, and so on down to one row. What fits is learned by `reader`: it makes no larger
 /// batches from then on, and a coordinator is told of it.
 ///
+/// `goes_on` is asked by engines whose batches take long.
+///
 /// # Errors
 /// Those of the engine; a single row for which memory is not enough is one.
 pub(crate) fn infer(
     engine: &dyn Engine,
     reader: &Reader,
     batch: &RecordBatch,
+    goes_on: &dyn Fn() -> bool,
 ) -> Result<Scored, InferError> {
     let rows = batch.num_rows();
     let (mut most, mut at) = (rows, 0);
     let mut pieces = Vec::new();
     loop {
         let piece_rows = most.min(rows - at);
-        match engine.run(&batch.slice(at, piece_rows)) {
+        match engine.run_while(&batch.slice(at, piece_rows), goes_on) {
             Ok(scored) => {
                 pieces.push((at, scored));
                 at += piece_rows;
@@ -150,7 +153,7 @@ mod tests {
     #[test]
     fn a_batch_that_does_not_fit_is_halved_and_what_fits_is_learned() {
         let (engine, reader) = (Narrow::new(30), Reader::new(Vec::new(), 8_192));
-        let scored = infer(&engine, &reader, &batch(100)).unwrap();
+        let scored = infer(&engine, &reader, &batch(100), &|| true).unwrap();
         // As if it had fitted: every row once, in order, and the rejects where they were.
         assert_eq!(&scored.columns[0], batch(100).column(0));
         let rejected: Vec<usize> = scored.rejects.iter().map(|reject| reject.row).collect();
@@ -162,14 +165,14 @@ mod tests {
     #[test]
     fn a_batch_that_fits_teaches_nothing() {
         let (engine, reader) = (Narrow::new(100), Reader::new(Vec::new(), 8_192));
-        infer(&engine, &reader, &batch(100)).unwrap();
+        infer(&engine, &reader, &batch(100), &|| true).unwrap();
         assert_eq!(reader.batch_rows(), 8_192);
     }
 
     #[test]
     fn a_row_that_does_not_fit_alone_is_an_error() {
         let (engine, reader) = (Narrow::new(0), Reader::new(Vec::new(), 8_192));
-        let failed = infer(&engine, &reader, &batch(8));
+        let failed = infer(&engine, &reader, &batch(8), &|| true);
         assert!(matches!(failed, Err(InferError::Engine(EngineError::OutOfMemory { rows: 1 }))));
         assert_eq!(reader.batch_rows(), 1);
     }

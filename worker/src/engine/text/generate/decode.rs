@@ -62,11 +62,13 @@ struct Work {
 
 impl Decoder {
     /// Writes the text of each row, and hands it to `done`; or a score of it that is no number.
+    /// Whether all of them were written: before each step `goes_on` says whether to.
     pub(super) fn write(
         &self,
         asked: Vec<Asked>,
+        goes_on: &dyn Fn() -> bool,
         mut done: impl FnMut(usize, Result<Written, f32>),
-    ) {
+    ) -> bool {
         let mut waiting: VecDeque<Asked> = asked.into();
         let mut running: Vec<Running> = Vec::new();
         let mut work = Work {
@@ -76,9 +78,13 @@ impl Decoder {
             draws: Memory::default(),
         };
         while !waiting.is_empty() || !running.is_empty() {
+            if !goes_on() {
+                return false;
+            }
             let begun = self.begin(&mut waiting, &mut running, &mut work);
             self.go_on(&mut running, begun, &mut work, &mut done);
         }
+        true
     }
 
     /// Reads the prompts of waiting rows, as many as there is room for, and scores their next

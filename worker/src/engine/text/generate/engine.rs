@@ -160,6 +160,14 @@ impl Engine for GenerateEngine {
     }
 
     fn run(&self, batch: &RecordBatch) -> Result<Scored, EngineError> {
+        self.run_while(batch, &|| true)
+    }
+
+    fn run_while(
+        &self,
+        batch: &RecordBatch,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Result<Scored, EngineError> {
         let texts = columns::texts(&self.columns, batch)?;
         let (mut asked, mut rejects, mut text) = (Vec::new(), Vec::new(), TextCounts::default());
         let mut lengths = vec![0; batch.num_rows()];
@@ -177,7 +185,7 @@ impl Engine for GenerateEngine {
         }
         let empty = || Written { text: String::new(), finish: Finish::Stop, ids: Vec::new() };
         let mut written: Vec<Written> = (0..batch.num_rows()).map(|_| empty()).collect();
-        self.decoder.write(asked, |row, result| match (result, written.get_mut(row)) {
+        let is_whole = self.decoder.write(asked, goes_on, |row, result| match (result, written.get_mut(row)) {
             (Ok(own), Some(to)) => {
                 text.tokens += own.ids.len() as u64;
                 *to = own;
@@ -188,6 +196,9 @@ impl Engine for GenerateEngine {
             }
             (Ok(_), None) => {}
         });
+        if !is_whole {
+            return Err(EngineError::LeftOff);
+        }
         rejects.sort_by_key(|reject| reject.row);
         let texts = StringArray::from_iter_values(written.iter().map(|own| &own.text));
         let ends = StringArray::from_iter_values(written.iter().map(|own| own.finish.as_str()));

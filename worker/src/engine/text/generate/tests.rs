@@ -1,5 +1,6 @@
 //! Against greedy decoding by transformers (`tests/text/generate.py`), and against itself.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use serde_json::json;
 use super::decode::Asked;
 use super::writing::Written;
 use super::*;
-use crate::engine::{Engine, EngineError, LoadError, Scored};
+use crate::engine::{Engine, EngineError, ErrorClass, LoadError, Scored};
 use crate::reject::RejectReason;
 
 #[derive(Deserialize)]
@@ -66,7 +67,7 @@ fn written(engine: &GenerateEngine, prompts: &[&str]) -> Vec<Written> {
     let asked: Vec<Asked> =
         (0..prompts.len()).map(|row| engine.asked(&[Arc::clone(&column)], row).unwrap()).collect();
     let mut written: Vec<Option<Written>> = vec![None; prompts.len()];
-    engine.decoder.write(asked, |row, result| written[row] = Some(result.unwrap()));
+    engine.decoder.write(asked, &|| true, |row, result| written[row] = Some(result.unwrap()));
     written.into_iter().map(Option::unwrap).collect()
 }
 
@@ -153,6 +154,23 @@ fn a_row_has_the_same_text_alone_and_beside_any_others() {
             assert_eq!(written(&other, &prompts), all, "{}", isa.name());
         }
     }
+}
+
+#[test]
+fn a_batch_is_left_off_at_the_next_token() {
+    let engine = GenerateEngine::load(&stored().join("llama"), &plain(50)).unwrap();
+    let asked = Cell::new(0);
+    let goes_on = || {
+        asked.set(asked.get() + 1);
+        asked.get() < 4
+    };
+    let left = engine.run_while(&batch([Some("Once"), Some("upon a time")]), &goes_on);
+    assert!(matches!(left, Err(EngineError::LeftOff)), "{left:?}");
+    assert_eq!(asked.get(), 4, "steps that were begun, and the one that was not");
+    assert_eq!(left.unwrap_err().class(), ErrorClass::LeftOff);
+    // Who is never told to stop gets everything.
+    let whole = engine.run_while(&batch([Some("Once")]), &|| true).unwrap();
+    assert_eq!(rows(&whole), rows(&engine.run(&batch([Some("Once")])).unwrap()));
 }
 
 #[test]
