@@ -99,6 +99,38 @@ pub struct Change {
     pub rows: u64,
 }
 
+/// Two models' vectors for the same rows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Vectors {
+    /// Rows compared.
+    pub rows: u64,
+    /// Rows whose vectors have another length, or are no direction: 0, infinite, not a number.
+    pub incomparable: u64,
+    /// The least cosine of a row's two vectors.
+    pub least_cosine: f64,
+    /// The mean of all cosines.
+    pub mean_cosine: f64,
+}
+
+impl Vectors {
+    /// Of the cosines of rows; none if no row can be compared.
+    pub fn of(cosines: &[Option<f64>]) -> Option<Self> {
+        let known: Vec<f64> = cosines.iter().copied().flatten().collect();
+        let least_cosine = known.iter().copied().reduce(f64::min)?;
+        let mean_cosine = known.iter().sum::<f64>() / known.len() as f64;
+        let (rows, incomparable) = (known.len() as u64, (cosines.len() - known.len()) as u64);
+        Some(Self { rows, incomparable, least_cosine, mean_cosine })
+    }
+}
+
+/// The cosine of the angle of two vectors, unless one of them has no direction or they do not lie
+/// in one space.
+pub fn cosine(a: &[f64], b: &[f64]) -> Option<f64> {
+    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let cosine = product(a, b) / (product(a, a) * product(b, b)).sqrt();
+    (a.len() == b.len() && cosine.is_finite()).then(|| cosine.clamp(-1.0, 1.0))
+}
+
 impl Numbers {
     /// Compares two lists of numbers, row by row; none if no row can be compared.
     ///
@@ -205,6 +237,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn vectors_agree_by_their_directions() {
+        let near = |found: Option<f64>, wanted: f64| (found.unwrap() - wanted).abs() < 1e-12;
+        assert!(near(cosine(&[1.0, 2.0], &[2.0, 4.0]), 1.0));
+        assert!(near(cosine(&[1.0, 0.0], &[1.0, 1.0]), 0.5_f64.sqrt()));
+        assert_eq!(cosine(&[0.0, 0.0], &[1.0, 1.0]), None, "no direction");
+        assert_eq!(cosine(&[1.0], &[1.0, 0.0]), None, "another space");
+        assert_eq!(cosine(&[f64::NAN], &[1.0]), None);
+        let found = Vectors::of(&[Some(0.5), None, Some(1.0)]).unwrap();
+        assert_eq!((found.rows, found.incomparable), (2, 1));
+        assert_eq!((found.least_cosine, found.mean_cosine), (0.5, 0.75));
+        assert_eq!(Vectors::of(&[None]), None);
+    }
 
     #[test]
     fn a_known_comparison() {

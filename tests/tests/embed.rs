@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{Float32Type, Int64Type};
 use nightshift_tests::bench::Bench;
+use nightshift_tests::process::Program;
 use nightshift_tests::random::Random;
 use nightshift_tests::{binaries, store, tools};
 use parquet::arrow::ArrowWriter;
@@ -70,17 +71,22 @@ fn embeddings(bench: &Bench) -> BTreeMap<i64, Vec<u32>> {
     for file in store::names(&bench.output().join("all/gen=1"), "parquet") {
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(file).unwrap()).unwrap();
         for batch in reader.build().unwrap() {
-            let batch = batch.unwrap();
-            let ids = batch.column_by_name("id").unwrap().as_primitive::<Int64Type>().clone();
-            let lists = batch.column_by_name("embedding").unwrap().as_fixed_size_list();
-            for row in 0..batch.num_rows() {
-                let list = lists.value(row);
-                let bits = list.as_primitive::<Float32Type>().values().iter().map(|x| x.to_bits());
-                assert!(found.insert(ids.value(row), bits.collect()).is_none());
+            for (id, bits) in embeddings_of(&batch.unwrap()) {
+                assert!(found.insert(id, bits).is_none());
             }
         }
     }
     found
+}
+
+/// The embeddings of a batch of output, by id.
+fn embeddings_of(batch: &RecordBatch) -> BTreeMap<i64, Vec<u32>> {
+    let ids = batch.column_by_name("id").unwrap().as_primitive::<Int64Type>();
+    let lists = batch.column_by_name("embedding").unwrap().as_fixed_size_list();
+    let bits = |list: ArrayRef| {
+        list.as_primitive::<Float32Type>().values().iter().map(|x| x.to_bits()).collect()
+    };
+    (0..batch.num_rows()).map(|row| (ids.value(row), bits(lists.value(row)))).collect()
 }
 
 #[test]
@@ -240,4 +246,42 @@ fn the_example_embeds_the_documents_of_this_project() {
     }
     let mean = |all: &[f32]| all.iter().sum::<f32>() / all.len() as f32;
     assert!(mean(&same) > mean(&other) + 0.03, "{} and {}", mean(&same), mean(&other));
+}
+
+#[test]
+fn one_file_is_embedded_and_two_models_are_compared_without_a_run() {
+    let bench = bench(40, "{ kind: embed, text: body }", "parquet");
+    bench.run().run().expect(0);
+    let model = binaries::repository().join("worker/tests/text/model");
+    let scored = |task: &str, output: &str| {
+        let program = Program::worker().arg("--model").arg(&model).arg("--input");
+        let program = program.arg(bench.path("in/texts.parquet")).args(["--task", task]);
+        program.arg("--output").arg(bench.path(output)).run()
+    };
+    scored("kind: embed, text: body", "vectors.parquet").expect(0);
+    let file = File::open(bench.path("vectors.parquet")).unwrap();
+    let mut found = BTreeMap::new();
+    for batch in ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap() {
+        found.extend(embeddings_of(&batch.unwrap()));
+    }
+    assert_eq!(found, embeddings(&bench), "the bits of a run");
+
+    let refused = scored("{kind: embed, text: body}", "vectors.csv").expect(64);
+    assert!(refused.stderr.contains("CSV has no place for embeddings"), "{refused}");
+    let refused = scored("embed", "vectors.parquet").expect(64);
+    assert!(refused.stderr.contains("spec.task.text"), "{refused}");
+
+    let other = bench.path("other");
+    fs::create_dir_all(other.join("1_Pooling")).unwrap();
+    for name in ["config.json", "model.safetensors", "tokenizer.json", "1_Pooling/config.json"] {
+        fs::copy(model.join(name), other.join(name)).unwrap();
+    }
+    let compared = bench.command("diff-models").arg("--model-a").arg(&model).arg("--model-b");
+    let compared = compared.arg(&other).args(["--output-format", "json"]).run().expect(0);
+    let compared: Value = serde_json::from_str(&compared.stdout).unwrap();
+    // Without `modules.json` nothing is normalised; directions stay what they are.
+    let vectors = &compared["outputs"][0]["vectors"];
+    assert_eq!(vectors["rows"], 39, "{compared}");
+    let least = vectors["least_cosine"].as_f64().unwrap();
+    assert!((0.99999..=1.0).contains(&least), "{compared}");
 }

@@ -4,7 +4,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 use arrow::error::ArrowError;
-use nightshift_core::agreement::{Labels, Numbers};
+use nightshift_core::agreement::{Labels, Numbers, Vectors, cosine};
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::{Partition, ShardIndex};
 use nightshift_core::model::ModelUri;
@@ -84,6 +84,8 @@ pub enum Agreement {
     Numbers(Box<Numbers>),
     /// Both give labels.
     Labels(Labels),
+    /// Both give lists of numbers.
+    Vectors(Vectors),
     /// No row could be compared.
     Nothing,
 }
@@ -144,7 +146,8 @@ impl CompareError {
 /// # Errors
 /// See [`CompareError`].
 pub fn compare(session: &Session, task: &Task, how: &Compare) -> Result<Comparison, CompareError> {
-    let (a, b) = (session.load_at(&how.model_a)?, session.load_at(&how.model_b)?);
+    let kind = &task.spec.task;
+    let (a, b) = (session.load_at(&how.model_a, kind)?, session.load_at(&how.model_b, kind)?);
     let columns = columns(&*a.engine, &*b.engine);
     let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
     let surveyed = survey(&task.bound.input, task.spec.input.format, &names);
@@ -165,7 +168,9 @@ pub fn compare(session: &Session, task: &Task, how: &Compare) -> Result<Comparis
         return Err(CompareError::TooManyRows { shards: sample.len(), rows });
     }
     let mut both = Both::new(&*a.engine, &*b.engine);
-    both.score(&plan, &sample, &Reader::new(columns, BATCH_ROWS))?;
+    let rows_at_once = [&a, &b].map(|loaded| loaded.engine.batch_rows());
+    let rows_at_once = rows_at_once.into_iter().fold(BATCH_ROWS, usize::min);
+    both.score(&plan, &sample, &Reader::new(columns, rows_at_once))?;
     let (rejected_a, rejected_b) = (both.rejected_a, both.rejected_b);
     let (outputs, unmatched) = both.compared(how);
     Ok(Comparison {
@@ -215,6 +220,8 @@ struct Collected {
 enum Values {
     Numbers(Vec<f64>, Vec<f64>),
     Labels(Vec<String>, Vec<String>),
+    /// The cosine of each row, where there is one.
+    Vectors(Vec<Option<f64>>),
 }
 
 impl<'a> Both<'a> {
@@ -229,10 +236,17 @@ impl<'a> Both<'a> {
                 continue;
             };
             let is_number = |kind: &DataType| kind.is_integer() || kind.is_floating();
+            let is_list = |kind: &DataType| matches!(kind, DataType::FixedSizeList(_, _));
             let kinds = [field.data_type(), other.data_type()];
-            let values = match kinds.into_iter().all(is_number) {
-                true => Values::Numbers(Vec::new(), Vec::new()),
-                false => Values::Labels(Vec::new(), Vec::new()),
+            let values = if kinds.into_iter().all(is_number) {
+                Values::Numbers(Vec::new(), Vec::new())
+            } else if kinds.into_iter().all(is_list) {
+                Values::Vectors(Vec::new())
+            } else if kinds.into_iter().any(is_list) {
+                unmatched.push(format!("{} (a list in one model only)", field.name()));
+                continue;
+            } else {
+                Values::Labels(Vec::new(), Vec::new())
             };
             outputs.push(Collected { name: field.name().clone(), at: (at_a, at_b), values });
         }
@@ -289,6 +303,10 @@ impl<'a> Both<'a> {
                     in_a.extend(kept(labels(a)?, &compared));
                     in_b.extend(kept(labels(b)?, &compared));
                 }
+                Values::Vectors(cosines) => {
+                    let pairs = vectors(a)?.into_iter().zip(vectors(b)?).collect();
+                    cosines.extend(kept(pairs, &compared).map(|(a, b)| cosine(&a, &b)));
+                }
             }
         }
         Ok(())
@@ -304,6 +322,10 @@ impl<'a> Both<'a> {
                     }
                 }
                 Values::Labels(a, b) => Agreement::Labels(Labels::compare(&a, &b)),
+                Values::Vectors(cosines) => match Vectors::of(&cosines) {
+                    Some(vectors) => Agreement::Vectors(vectors),
+                    None => Agreement::Nothing,
+                },
             };
             Compared { output: output.name, agreement }
         };
@@ -319,6 +341,12 @@ fn kept<T>(values: Vec<T>, compared: &[bool]) -> impl Iterator<Item = T> {
 fn numbers(column: &dyn Array) -> Result<Vec<f64>, ArrowError> {
     let floats = cast(column, &DataType::Float64)?;
     Ok(floats.as_primitive::<Float64Type>().iter().map(|v| v.unwrap_or(f64::NAN)).collect())
+}
+
+/// The list of each row.
+fn vectors(column: &dyn Array) -> Result<Vec<Vec<f64>>, ArrowError> {
+    let lists = column.as_fixed_size_list().iter();
+    lists.map(|list| list.map_or(Ok(Vec::new()), |list| numbers(&list))).collect()
 }
 
 fn labels(column: &dyn Array) -> Result<Vec<String>, ArrowError> {

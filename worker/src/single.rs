@@ -11,7 +11,7 @@ use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use nightshift_core::exit::Exit;
 use nightshift_core::plan::{InputFile, OutputFormat, Slice};
-use nightshift_core::spec::Task;
+use nightshift_core::spec::{Spec, SpecError, Task};
 use nightshift_storage::input::InputError;
 use nightshift_storage::planning::survey;
 use thiserror::Error;
@@ -36,8 +36,31 @@ pub struct Single {
     pub input: String,
     /// Output file; its extension says the format.
     pub output: String,
+    /// What the model is for.
+    pub task: Task,
     /// Columns to carry over; all if empty.
     pub carry: Vec<String>,
+}
+
+/// The task that `text` is: what a spec has under `task`, as `kind: embed, text: body`, with or
+/// without braces. `output` is where it is written.
+///
+/// # Errors
+/// What is wrong with it, as of a spec.
+pub fn task_of(text: &str, output: &str) -> Result<Task, SpecError> {
+    let text = text.trim();
+    let text = match (text.starts_with('{'), text.contains(':')) {
+        (true, _) => text.to_owned(),
+        (false, true) => format!("{{{text}}}"),
+        (false, false) => format!("{{kind: {text}}}"),
+    };
+    let format = format_of(output).unwrap_or(OutputFormat::Parquet).extension();
+    // Of the rest of the spec nothing is used.
+    let spec = format!(
+        "spec: {{task: {text}, input: {{uri: in, id: [_]}}, model: {{uri: in}}, output: {{uri: out, format: {format}}}}}\n\
+         apiVersion: nightshift.dev/v1\nkind: BatchInference\nmetadata: {{name: file}}\n"
+    );
+    Spec::parse("--task", &spec).map(|spec| spec.task)
 }
 
 /// What was done.
@@ -159,7 +182,7 @@ impl SingleError {
 /// See [`SingleError`]; the output is as it was before.
 pub fn score_file(single: &Single, drain: &Drain) -> Result<Done, SingleError> {
     let format = format_of(&single.output)?;
-    let engine = engine::load(Path::new(&single.model), &Task::Tabular)?;
+    let engine = engine::load(Path::new(&single.model), &single.task)?;
     let survey = survey(&absolute(&single.input), None, &[])?;
     engine.check_input(&survey.schema)?;
     if survey.inputs.iter().any(|file| Path::new(&file.uri) == Path::new(&absolute(&single.output)))
@@ -219,7 +242,7 @@ impl Job<'_> {
         let mut example = None;
         for (input, file) in inputs.iter().enumerate().filter(|(_, file)| file.rows > 0) {
             let slice = Slice { input: input as u32, start: 0, rows: file.rows, seek: None };
-            for read in self.reader.open(file, &slice)? {
+            for read in self.reader.open_within(file, &slice, self.engine.batch_rows())? {
                 if drain.is_requested() {
                     return Err(SingleError::Drained);
                 }

@@ -78,9 +78,9 @@ impl Session {
         self.keep(&mut kept, Some(task.bound.model.clone()), &task.spec.task, resolved)
     }
 
-    /// The model that `uri` names now, which is a tabular one.
-    pub(crate) fn load_at(&self, uri: &ModelUri) -> Result<Loaded, RunError> {
-        load_resolved(self.runtime.block_on(self.models.resolve(uri, None))?, &spec::Task::Tabular)
+    /// The model that `uri` names now, for `task`.
+    pub(crate) fn load_at(&self, uri: &ModelUri, task: &spec::Task) -> Result<Loaded, RunError> {
+        load_resolved(self.runtime.block_on(self.models.resolve(uri, None))?, task)
     }
 
     /// `loaded` if it is the model of `plan`, and that model otherwise: another process may have

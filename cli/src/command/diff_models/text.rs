@@ -1,6 +1,6 @@
 //! A comparison for people: a few lines, a table and a histogram, at most 80 columns wide.
 
-use nightshift_core::agreement::{Bar, Labels, Numbers, Spread};
+use nightshift_core::agreement::{Bar, Labels, Numbers, Spread, Vectors};
 use nightshift_worker::comparing::{Agreement, Comparison};
 
 use crate::table::{Align, Table, thousands};
@@ -32,6 +32,7 @@ pub(super) fn render(found: &Comparison) -> String {
         match &compared.agreement {
             Agreement::Numbers(numbers) => text.push_str(&of_numbers(numbers)),
             Agreement::Labels(labels) => text.push_str(&of_labels(labels)),
+            Agreement::Vectors(vectors) => text.push_str(&of_vectors(vectors)),
             Agreement::Nothing => text.push_str("  no row has a number from both models\n"),
         }
     }
@@ -98,6 +99,16 @@ fn of_labels(found: &Labels) -> String {
     for change in &found.changes {
         let (from, to) = (clip(&change.from), clip(&change.to));
         text.push_str(&format!("  {:>11}  {from} -> {to}\n", thousands(change.rows)));
+    }
+    text
+}
+
+fn of_vectors(found: &Vectors) -> String {
+    let (least, mean) = (found.least_cosine, found.mean_cosine);
+    let mut text = format!("  cosine       least {least:.6}, mean {mean:.6}\n");
+    if found.incomparable > 0 {
+        let rows = thousands(found.incomparable);
+        text.push_str(&format!("  incomparable {rows} rows, left out\n"));
     }
     text
 }

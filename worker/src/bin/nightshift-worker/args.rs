@@ -11,7 +11,7 @@ use nightshift_worker::front::args::{DateArgs, LogArgs, SpecArgs};
 use nightshift_worker::front::failure::Failure;
 use nightshift_worker::front::memory::MemoryArgs;
 use nightshift_worker::front::rehearsal::RehearsalArgs;
-use nightshift_worker::single::Single;
+use nightshift_worker::single::{Single, task_of};
 use std::path::PathBuf;
 
 use crate::commit::CommitArgs;
@@ -33,6 +33,7 @@ use crate::coordinator::CoordinatorArgs;
 /// As a first try of a model on a file:
 ///
 ///     nightshift-worker --model models/delay-mlp --input flights.parquet --output scores.parquet
+///     nightshift-worker --model MiniLM --task 'kind: embed, text: body' --input a.jsonl --output b.parquet
 #[derive(Debug, Parser)]
 #[command(name = "nightshift-worker", version, args_conflicts_with_subcommands = true, verbatim_doc_comment, max_term_width = 100, after_help = AFTER_HELP)]
 pub(crate) struct Arguments {
@@ -74,6 +75,10 @@ pub(crate) struct Arguments {
     /// Use this model version instead of the spec's
     #[arg(long, env = "MODEL_VERSION", value_name = "VERSION")]
     model_version: Option<String>,
+
+    /// Without --spec: what the model is for, as `spec.task` says it: `kind: embed, text: body`
+    #[arg(long, value_name = "TASK", default_value = "tabular", conflicts_with = "spec")]
+    task: String,
 
     /// Without --spec: carry only these columns over; by default all of them
     #[arg(long, value_name = "COLUMN", value_delimiter = ',', conflicts_with = "spec")]
@@ -124,13 +129,13 @@ pub(crate) enum Mode<'a> {
     /// Shards of a coordinator.
     Member { coordinator: Address },
     /// One file into another.
-    File(Single),
+    File(Box<Single>),
     /// One shard of a run.
     Shard { shard: ShardIndex, shards: u32 },
 }
 
 /// Flags that mean nothing beside `--coordinator`: the grants say what to score.
-const NOT_WITH_COORDINATOR: [&str; 10] = [
+const NOT_WITH_COORDINATOR: [&str; 11] = [
     "spec",
     "shard_index",
     "num_shards",
@@ -141,6 +146,7 @@ const NOT_WITH_COORDINATOR: [&str; 10] = [
     "output",
     "model_version",
     "id",
+    "task",
 ];
 
 impl Arguments {
@@ -187,12 +193,16 @@ impl Arguments {
                 let remedy = "give --spec for a run, or --model, --input and --output for one file";
                 value.clone().ok_or_else(|| missing(flag, remedy))
             };
-            return Ok(Mode::File(Single {
+            let output = need(&self.output, "--output")?;
+            let task = task_of(&self.task, &output)
+                .map_err(|error| Failure::new(Exit::Usage, nightshift_worker::describe(&error)))?;
+            return Ok(Mode::File(Box::new(Single {
                 model: need(&self.model, "--model")?,
                 input: need(&self.input, "--input")?,
-                output: need(&self.output, "--output")?,
+                output,
+                task,
                 carry: self.id.clone(),
-            }));
+            })));
         }
         let index = match self.shard_index {
             Some(index) => index,

@@ -64,7 +64,7 @@ fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
             ended
         }
         Mode::Commit(commit) => commit.commit(),
-        Mode::File(single) => file(single, &drain),
+        Mode::File(single) => file(*single, &drain),
         Mode::Shard { shard, shards } => {
             shard_of(arguments, shard, shards, drain, exporting.meter())
         }

@@ -185,16 +185,19 @@ impl Engine for GenerateEngine {
         }
         let empty = || Written { text: String::new(), finish: Finish::Stop, ids: Vec::new() };
         let mut written: Vec<Written> = (0..batch.num_rows()).map(|_| empty()).collect();
-        let is_whole = self.decoder.write(asked, goes_on, |row, result| match (result, written.get_mut(row)) {
-            (Ok(own), Some(to)) => {
-                text.tokens += own.ids.len() as u64;
-                *to = own;
+        let is_whole = self.decoder.write(asked, goes_on, |row, result| {
+            match (result, written.get_mut(row)) {
+                (Ok(own), Some(to)) => {
+                    text.tokens += own.ids.len() as u64;
+                    *to = own;
+                }
+                (Err(odd), _) => {
+                    let (reason, detail) =
+                        (RejectReason::ResultNotFinite, format!("a score is {odd}"));
+                    rejects.push(RowReject::new(row, reason, None, &detail));
+                }
+                (Ok(_), None) => {}
             }
-            (Err(odd), _) => {
-                let (reason, detail) = (RejectReason::ResultNotFinite, format!("a score is {odd}"));
-                rejects.push(RowReject::new(row, reason, None, &detail));
-            }
-            (Ok(_), None) => {}
         });
         if !is_whole {
             return Err(EngineError::LeftOff);
