@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::onnx::OnnxError;
 use super::tabular::{ConfigError, WeightsError};
-use super::text::TextError;
+use super::text::{DeviceError, TextError};
 
 /// Who has to act on an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,6 +57,9 @@ pub enum EngineError {
         /// Rows of the batch.
         rows: usize,
     },
+    /// The GPU does not compute the batch; fewer rows may fit where its memory is not enough.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// An Arrow kernel refused data that passed every check.
     #[error(
         "column `{column}` cannot be prepared: this is a defect of nightshift, please report it with the input"
@@ -76,6 +79,7 @@ impl EngineError {
         match self {
             Self::MissingColumn { .. } | Self::WrongType { .. } => ErrorClass::Configuration,
             Self::OutOfMemory { .. } => ErrorClass::Memory,
+            Self::Device(error) => error.class(),
             Self::Kernel { .. } => ErrorClass::Bug,
         }
     }
@@ -200,6 +204,9 @@ pub enum LoadError {
         #[source]
         source: Box<TextError>,
     },
+    /// There is no GPU for the model, or it does not take it.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
 }
 
 impl LoadError {
@@ -207,6 +214,7 @@ impl LoadError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Read { .. } => ErrorClass::Io,
+            Self::Device(error) => error.class(),
             _ => ErrorClass::Configuration,
         }
     }
