@@ -18,9 +18,11 @@ PEERS   := .venv-peers
 TREES   := .venv-trees
 # Given to cargo so that procedural macros, which it loads, are not linked statically.
 STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
+# The compiler of CUDA, as wheels.
+CUDA    := .venv-cuda
 NIGHTSHIFT := target/release/nightshift
 
-.PHONY: help static images try-images demo clean-demo cluster-demo build test test-faults tools fmt lint docs deny proto-check unit bench bench-leases bench-ticks bench-otlp bench-buckets bench-embed bench-trees schedules samples lint-docs metrics-docs logs-docs
+.PHONY: help static images try-images demo clean-demo cluster-demo build test test-faults tools fmt lint docs deny proto-check check-cuda unit bench bench-leases bench-ticks bench-otlp bench-buckets bench-embed bench-trees schedules samples lint-docs metrics-docs logs-docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -86,6 +88,12 @@ proto-check: ## Check that the committed gRPC code is what the .proto files say
 	$(CARGO) run --quiet --locked -p nightshift-proto --example generate -- target/proto-check
 	diff -r proto/src/gen target/proto-check || \
 		{ echo "run: cargo run -p nightshift-proto --example generate"; exit 1; }
+
+check-cuda: ## Compile what a GPU needs, with CUDA from Python wheels; needs a C++ compiler
+	@test -x $(CUDA)/bin/python || $(PYTHON) -m venv $(CUDA)
+	@cmp -s tests/cuda.txt $(CUDA)/installed.txt || \
+		{ $(CUDA)/bin/pip install --quiet -r tests/cuda.txt && cp tests/cuda.txt $(CUDA)/installed.txt; }
+	CARGO="$(CARGO)" tests/check-cuda.sh $(CUDA)
 
 unit: ## All tests
 	$(CARGO) nextest run --workspace --locked

@@ -50,6 +50,23 @@ pub fn completed(resources: Option<&Resources>, defaults: &Value) -> Value {
     whole
 }
 
+/// The resource that a device plugin of NVIDIA gives out whole GPUs as.
+const GPU: &str = "nvidia.com/gpu";
+
+/// Adds one GPU to the limits of a container, which are its request too, unless they name one, or
+/// a part of one, already.
+pub fn add_gpu(resources: &mut Value) {
+    // A claim of dynamic resource allocation brings a device of its own.
+    if !resources["claims"].is_null() {
+        return;
+    }
+    let is_gpu = |name: &String| name.starts_with("nvidia.com/") || name.contains("gpu");
+    let limits = resources["limits"].as_object();
+    if !limits.is_some_and(|limits| limits.keys().any(is_gpu)) {
+        resources["limits"][GPU] = json!(1);
+    }
+}
+
 /// Threads that a worker with these resources should have: its CPU limit, or else its request, in
 /// whole cores; `None` where neither says. Without this a worker would take a thread, and the
 /// memory of one, for every core of its node.
@@ -114,6 +131,25 @@ mod tests {
             ),
         ] {
             assert_eq!(whole(given.clone()), wanted, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_gpu_is_added_where_none_is_named() {
+        let with_gpu = |mut resources: Value| {
+            add_gpu(&mut resources);
+            resources
+        };
+        let wanted = json!({ "limits": { "memory": "1Gi", "nvidia.com/gpu": 1 } });
+        assert_eq!(with_gpu(json!({ "limits": { "memory": "1Gi" } })), wanted);
+        assert_eq!(with_gpu(json!({})), json!({ "limits": { "nvidia.com/gpu": 1 } }));
+        for named in [
+            json!({ "limits": { "nvidia.com/gpu": 2 } }),
+            json!({ "limits": { "nvidia.com/mig-1g.10gb": 1 } }),
+            json!({ "limits": { "nvidia.com/gpu.shared": "1" } }),
+            json!({ "claims": [{ "name": "gpu" }] }),
+        ] {
+            assert_eq!(with_gpu(named.clone()), named);
         }
     }
 

@@ -35,7 +35,7 @@ pub use reporting::{Column, Lineage, LineageTarget, Reporting, SecretName, Webho
 pub use sample::sample_shards;
 pub use set::{ShardSet, Shards};
 pub use slices::Slices;
-pub use text::{Dtype, Precision, TextSettings};
+pub use text::{Device, Dtype, Precision, TextSettings};
 
 /// Most shards a run may have.
 pub const SHARDS_MAX: u32 = 1_000_000;

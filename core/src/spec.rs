@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::gates::Gates;
 use crate::ids::{Digest, Partition, SpecName};
 use crate::plan::{
-    GenerateSettings, InputFormat, OnnxSettings, OutputFormat, Sharding, TextSettings,
+    Device, GenerateSettings, InputFormat, OnnxSettings, OutputFormat, Sharding, TextSettings,
 };
 use crate::window::Window;
 
@@ -140,6 +140,22 @@ impl Task {
                 Some(settings)
             }
         }
+    }
+
+    /// Whether it is computed on a GPU.
+    pub fn needs_gpu(&self) -> bool {
+        self.text().is_some_and(|settings| settings.device == Device::Cuda)
+    }
+
+    /// The same on a processor.
+    #[must_use]
+    pub fn on_cpu(&self) -> Self {
+        let mut task = self.clone();
+        if let Self::Embed(settings) | Self::Classify(settings) | Self::Rerank(settings) = &mut task
+        {
+            settings.device = Device::Cpu;
+        }
+        task
     }
 
     /// The settings of a task that writes text.

@@ -42,6 +42,8 @@ pub struct JobOrder<'a> {
     pub coordinator_url: String,
     /// What the Job is deleted with.
     pub owner: Option<Owner>,
+    /// Whether its task is computed on a GPU.
+    pub needs_gpu: bool,
     /// Image of the worker instead of the template's; the spec's own comes before it.
     pub image: Option<String>,
 }

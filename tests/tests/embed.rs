@@ -120,6 +120,25 @@ fn a_run_of_embeddings_that_is_killed_gives_the_bits_of_one_that_is_not() {
 }
 
 #[test]
+fn a_gpu_that_cannot_be_used_is_told_before_anything_is_written() {
+    let bench = bench(40, "{ kind: embed, text: body }", "parquet");
+    let spec = fs::read_to_string(bench.spec()).unwrap();
+    bench.write_spec(&spec.replace("/text/model\" }", "/text/model\", device: cuda }"));
+    // The programs of the tests are built without CUDA.
+    let remedy = "build with `--features cuda`";
+    for command in [bench.run(), bench.command("doctor")] {
+        let refused = command.run().expect(78);
+        let said = format!("{}{}", refused.stdout, refused.stderr);
+        assert!(said.contains("spec.model.device is `cuda`") && said.contains(remedy), "{said}");
+    }
+    assert!(!bench.output().exists());
+    // Who only plans needs no GPU, and the fingerprint says what will compute.
+    let plan = |bench: &Bench| bench.command("plan").run().expect(0).stdout;
+    assert!(plan(&bench).contains("40"));
+    assert!(!bench.output().exists());
+}
+
+#[test]
 fn embeddings_are_written_as_whole_numbers_and_as_halves() {
     let bench = bench(40, "{ kind: embed, text: body, precision: int8 }", "jsonl");
     bench.run().run().expect(0);

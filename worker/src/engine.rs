@@ -84,7 +84,7 @@ impl std::ops::AddAssign for TextCounts {
 /// A loaded model.
 ///
 /// The score of a row depends on that row and the model only: alone, in any batch, beside any
-/// other rows and on every retry it has the same bits.
+/// other rows and on every retry it has the same bits; on a GPU, the same but for the last ones.
 pub trait Engine: Send + Sync {
     /// The model's files, with the SHA-256 of the bytes that this engine was made of.
     fn files(&self) -> &[ReadFile];

@@ -34,7 +34,7 @@ use tokio::runtime::Handle;
 use crate::forced::Forced;
 use crate::identity::Identity;
 use crate::memory::Guard;
-use crate::pool::{Effort, Observer, Pool};
+use crate::pool::{Effort, NoObserver, Observer, Pool};
 use crate::score::Scorer;
 use crate::source::{Drain, InProcess, RunWork, ShardSource, StaticIndex};
 
@@ -71,6 +71,8 @@ pub struct Session {
     pub observer: Arc<dyn Observer>,
     /// Counts what is done.
     pub meter: Arc<Meter>,
+    /// Scores nothing: where there is no GPU for a model, a processor shows what it is like.
+    pub only_looks: bool,
     /// Work outside of the spec's window too.
     pub ignore_window: bool,
     /// Whether data is made durable; anything but full is for benchmarks.
@@ -149,6 +151,7 @@ impl Session {
             drain,
             observer,
             meter: Arc::default(),
+            only_looks: false,
             ignore_window: false,
             durability: Durability::Full,
             deciding: Deciding::by_store(),
@@ -158,6 +161,12 @@ impl Session {
             loaded: Mutex::default(),
             loading: Mutex::default(),
         }
+    }
+
+    /// A session that only looks and plans.
+    pub fn looking(runtime: Handle) -> Self {
+        let session = Self::new(runtime, 1, Drain::default(), Arc::new(NoObserver));
+        Self { only_looks: true, ..session }
     }
 
     /// What is to be done about the partition of `task`; looks at the output, changes nothing.

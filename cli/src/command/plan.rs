@@ -1,13 +1,9 @@
 //! `nightshift plan`, and `nightshift run --dry-run`: what would be done; writes nothing.
 
-use std::sync::Arc;
-
 use nightshift_core::decide::Decision;
 use nightshift_core::exit::Exit;
 use nightshift_core::ids::{Generation, Partition};
-use nightshift_worker::pool::NoObserver;
 use nightshift_worker::session::Session;
-use nightshift_worker::source::Drain;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
@@ -44,7 +40,7 @@ pub(crate) fn perform(runtime: Handle, args: &PlanArgs) -> Result<Exit, Failure>
         return show(runtime, &look.spec, &look.dates, format, false);
     }
     let workspace = Workspace::open(&look.spec)?;
-    let session = Session::new(runtime, 1, Drain::default(), Arc::new(NoObserver));
+    let session = Session::looking(runtime);
     let partitions = workspace.partitions(&look.dates)?;
     resources::show(&session, &workspace, &partitions, format)
 }
@@ -57,7 +53,7 @@ pub(crate) fn show(
     force: bool,
 ) -> Result<Exit, Failure> {
     let workspace = Workspace::open(spec)?;
-    let session = Session::new(runtime, 1, Drain::default(), Arc::new(NoObserver));
+    let session = Session::looking(runtime);
     let partitions = workspace.partitions(dates)?;
     let lines: Vec<Line> = partitions
         .into_iter()

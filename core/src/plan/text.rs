@@ -35,6 +35,9 @@ pub struct TextSettings {
     /// `spec.model.dtype`.
     #[serde(default, skip_serializing_if = "Dtype::is_f32")]
     pub dtype: Dtype,
+    /// `spec.model.device`.
+    #[serde(default, skip_serializing_if = "Device::is_cpu")]
+    pub device: Device,
 }
 
 /// Precision of the products of a model that reads text; sums are of more.
@@ -61,6 +64,32 @@ impl Dtype {
             Self::F32 => "f32",
             Self::Bf16 => "bf16",
             Self::Int8 => "int8",
+        }
+    }
+}
+
+/// What computes a model that reads text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Device {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// A GPU of NVIDIA, through CUDA.
+    Cuda,
+}
+
+impl Device {
+    /// Whether a plan need not say it.
+    fn is_cpu(&self) -> bool {
+        *self == Self::Cpu
+    }
+
+    /// Its name in a spec.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
         }
     }
 }
@@ -98,6 +127,7 @@ impl TextSettings {
             precision: Precision::Float32,
             all_scores: false,
             dtype: Dtype::F32,
+            device: Device::Cpu,
         }
     }
 
@@ -137,5 +167,8 @@ mod tests {
         let settings = TextSettings { precision: Precision::Int8, ..TextSettings::of("body") };
         let written = serde_json::to_string(&settings).unwrap();
         assert_eq!(written, r#"{"text":"body","precision":"int8"}"#);
+        let settings = TextSettings { device: Device::Cuda, ..TextSettings::of("body") };
+        let written = serde_json::to_string(&settings).unwrap();
+        assert_eq!(written, r#"{"text":"body","device":"cuda"}"#);
     }
 }

@@ -63,6 +63,7 @@ pub(super) struct Model {
     pub(super) version: Option<Spanned<String>>,
     pub(super) sha256: Option<Spanned<String>>,
     pub(super) dtype: Option<Spanned<String>>,
+    pub(super) device: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::{Ask, Dtype, GenerateSettings, OnnxSettings, Prompt};
+use crate::plan::{Ask, Device, Dtype, GenerateSettings, OnnxSettings, Prompt};
 
 const GOOD: &str = r#"apiVersion: nightshift.dev/v1
 kind: BatchInference
@@ -109,11 +109,39 @@ fn settings_of_text_are_part_of_the_task() {
     let text = with_line("  task:", "  task: { kind: embed, text: body }");
     let text = text.replace("version: v3", "dtype: bf16");
     let settings = TextSettings { dtype: Dtype::Bf16, ..TextSettings::of("body") };
+    assert_eq!(Spec::parse("s.yaml", &text).unwrap().task, Task::Embed(settings.clone()));
+    let text = text.replace("dtype: bf16", "dtype: bf16, device: cuda");
+    let settings = TextSettings { device: Device::Cuda, ..settings };
     assert_eq!(Spec::parse("s.yaml", &text).unwrap().task, Task::Embed(settings));
     let csv = with_line("  task:", "  task: { kind: embed, text: body }");
     let csv = csv.replace("{ uri: out/predictions }", "{ uri: out, format: csv }");
     let error = refused(&csv).to_string();
     assert!(error.contains("CSV has no place for embeddings"), "{error}");
+}
+
+#[test]
+fn a_gpu_is_refused_where_it_computes_nothing() {
+    let refusal = |task: &str, model: &str| {
+        let text = with_line("  task:", &format!("  task: {{ {task} }}"));
+        refused(&text.replace("version: v3", model)).to_string()
+    };
+    let embed = "kind: embed, text: body";
+    let generate = "kind: generate, prompt: '{body}', max_new_tokens: 4";
+    for (task, model, says) in [
+        ("kind: tabular", "device: cuda", "`kind: tabular` is not computed on a GPU; remove it"),
+        ("kind: onnx, columns: [a]", "device: cuda", "`kind: onnx` is not computed on a GPU"),
+        (generate, "device: cuda", "`kind: generate` is not computed on a GPU"),
+        (embed, "dtype: int8, device: cuda", "`dtype: int8` is not computed on a GPU; write"),
+        (embed, "device: gpu", "`gpu` is not possible here; use `cpu` or `cuda`"),
+    ] {
+        let error = refusal(task, model);
+        assert!(error.contains(&format!("spec.model.device: {says}")), "{error}");
+    }
+    // What is computed on a processor anyway may say so, and the plan does not.
+    let text = with_line("  task:", &format!("  task: {{ {embed} }}"));
+    let spec = Spec::parse("s.yaml", &text.replace("version: v3", "device: cpu")).unwrap();
+    assert_eq!(spec.task, Task::Embed(TextSettings::of("body")));
+    assert!(Spec::parse("s.yaml", &GOOD.replace("version: v3", "device: cpu")).is_ok());
 }
 
 #[test]

@@ -35,8 +35,13 @@ pub(super) fn documents(settings: &Settings<'_>) -> Result<Vec<Document>, Render
         "scores it in the pod. REDIS_URL comes from a Secret; without\n\
          that Secret the output alone says what is done, which takes longer and is as right"
     };
-    let container =
-        Container { name: "nightshift", image: settings.text("image", IMAGE)?, args, env };
+    let container = Container {
+        scores: !via,
+        name: "nightshift",
+        image: settings.text("image", IMAGE)?,
+        args,
+        env,
+    };
     let pod = pod::spec(settings, &name, container)?;
     let job = objects::whole_run(settings, "nightshift", &LIMITS, pod)?;
     let about = format!(

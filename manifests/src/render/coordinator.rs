@@ -30,6 +30,7 @@ pub(super) fn documents(settings: &Settings<'_>) -> Result<Vec<Document>, Render
         workers: &spec.workers,
         coordinator_url: settings.text("coordinator", COORDINATOR_URL)?,
         owner: None,
+        needs_gpu: spec.task.needs_gpu(),
         image,
     };
     let mut job = worker_job(&template, &order)?;

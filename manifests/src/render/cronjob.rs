@@ -31,6 +31,7 @@ pub(super) fn documents(settings: &Settings<'_>) -> Result<Vec<Document>, Render
     let strict = settings.choice("variant", &["default", "strict"])? == "strict";
     let (limits, failed) = if strict { (STRICT, 2) } else { (LIMITS, 3) };
     let container = Container {
+        scores: true,
         name: "nightshift",
         image: settings.text("image", IMAGE)?,
         args,

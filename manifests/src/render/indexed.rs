@@ -39,7 +39,8 @@ pub(super) fn documents(settings: &Settings<'_>) -> Result<Vec<Document>, Render
     })];
     env.extend(settings.model_version()?.map(|it| pod::variable("MODEL_VERSION", &it)));
     let image = spec.workers.image.as_deref().unwrap_or(WORKER_IMAGE);
-    let container = Container { name: WORKER, image: settings.text("image", image)?, args, env };
+    let container =
+        Container { scores: true, name: WORKER, image: settings.text("image", image)?, args, env };
     let pod = pod::spec(settings, &name, container)?;
     let job = json!({
         "apiVersion": "batch/v1",

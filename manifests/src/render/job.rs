@@ -24,8 +24,13 @@ pub(super) fn documents(settings: &Settings<'_>) -> Result<Vec<Document>, Render
     args.extend(["--input".to_owned(), input, "--output".to_owned(), output]);
     let env = settings.model_version()?;
     let env = env.map(|version| pod::variable("MODEL_VERSION", &version)).into_iter().collect();
-    let container =
-        Container { name: "nightshift", image: settings.text("image", IMAGE)?, args, env };
+    let container = Container {
+        scores: true,
+        name: "nightshift",
+        image: settings.text("image", IMAGE)?,
+        args,
+        env,
+    };
     let pod = pod::spec(settings, &name, container)?;
     let job = json!({
         "apiVersion": "batch/v1",

@@ -11,6 +11,8 @@ pub(super) const SPEC_PATH: &str = "/etc/nightshift/spec.yaml";
 
 /// What differs from pattern to pattern.
 pub(super) struct Container {
+    /// Whether it scores rows itself, for which it may need a GPU.
+    pub(super) scores: bool,
     pub(super) name: &'static str,
     pub(super) image: String,
     pub(super) args: Vec<String>,
@@ -30,7 +32,7 @@ pub(super) fn spec(
     let collector = settings.collector()?;
     env.extend(collector.map(|url| variable("OTEL_EXPORTER_OTLP_ENDPOINT", url)));
     env.extend(container.env);
-    let resources = resources(settings)?;
+    let resources = resources(settings, container.scores)?;
     env.extend(threads(&resources));
     Ok(json!({
         "restartPolicy": "Never",
@@ -78,8 +80,9 @@ pub(super) fn spec(
     }))
 }
 
-/// The spec's own resources with what they leave out, or the defaults; `--set` over both.
-fn resources(settings: &Settings<'_>) -> Result<Value, RenderError> {
+/// The spec's own resources with what they leave out, or the defaults; `--set` over both. A GPU
+/// where the container scores on one and the spec names none.
+fn resources(settings: &Settings<'_>, scores: bool) -> Result<Value, RenderError> {
     let of_spec = settings.request.spec.workers.resources.as_ref();
     let mut resources = demand::completed(of_spec, &demand::defaults());
     if let Some(cpu) = settings.given("cpu")? {
@@ -89,6 +92,9 @@ fn resources(settings: &Settings<'_>) -> Result<Value, RenderError> {
         let memory = json!(memory);
         resources["requests"]["memory"] = memory.clone();
         resources["limits"]["memory"] = memory;
+    }
+    if scores && settings.request.spec.task.needs_gpu() {
+        demand::add_gpu(&mut resources);
     }
     Ok(resources)
 }

@@ -131,6 +131,29 @@ fn resources_are_the_specs_or_the_settings() {
 }
 
 #[test]
+fn pods_that_score_on_a_gpu_get_one() {
+    let text = UNDATED
+        .replace("uri: /data/models/m", "uri: /data/models/m, device: cuda")
+        .replace("{ kind: tabular }", "{ kind: embed, text: body }");
+    let limits = |pattern: Pattern, text: &str, sets: &[&str]| {
+        let documents = parsed(&render_text(pattern, text, sets).unwrap());
+        let containers = pod(documents.last().unwrap())["containers"].clone();
+        let scores = |it: &&Value| it["name"] == "worker" || it["name"] == "nightshift";
+        let container = containers.as_array().unwrap().iter().find(scores).unwrap();
+        container["resources"]["limits"].to_string()
+    };
+    for pattern in Pattern::ALL {
+        let limits = limits(pattern, &text, &[]);
+        assert_eq!(limits, r#"{"memory":"1Gi","nvidia.com/gpu":1}"#, "{pattern:?}");
+    }
+    // This pod hands the dates to a coordinator.
+    let via = limits(Pattern::Backfill, &text, &["via=coordinator"]);
+    assert_eq!(via, r#"{"memory":"1Gi"}"#);
+    let own = format!("{text}  workers: {{ resources: {{ limits: {{ nvidia.com/gpu: 2 }} }} }}\n");
+    assert_eq!(limits(Pattern::Job, &own, &[]), r#"{"memory":"1Gi","nvidia.com/gpu":2}"#);
+}
+
+#[test]
 fn pods_send_to_the_collector_that_is_named() {
     let collector = "http://otel-collector.observability:4317";
     let set = format!("collector={collector}");

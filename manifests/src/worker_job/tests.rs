@@ -13,6 +13,7 @@ fn order<'a>(run: &str, workers: &'a Workers) -> JobOrder<'a> {
         workers,
         coordinator_url: "http://nightshift-coordinator:7070".to_owned(),
         owner: None,
+        needs_gpu: false,
         image: None,
     }
 }
@@ -110,6 +111,20 @@ fn the_image_of_the_spec_comes_before_the_coordinators() {
     let mut order = super::tests::order("f-all-g1", &workers);
     order.image = Some("mirror/worker:1".to_owned());
     assert_eq!(worker_of(&job_of(&order).unwrap())["image"], "mine:2");
+}
+
+#[test]
+fn a_task_for_a_gpu_gets_one_unless_the_spec_names_its_own() {
+    let resources = |limits: Option<Value>| {
+        let resources =
+            limits.map(|limits| serde_json::from_value(json!({ "limits": limits })).unwrap());
+        let workers = Workers { resources, ..Workers::default() };
+        let order = JobOrder { needs_gpu: true, ..order("f-all-g1", &workers) };
+        worker_of(&job_of(&order).unwrap())["resources"].to_string()
+    };
+    insta::assert_snapshot!(resources(None), @r#"{"limits":{"memory":"1Gi","nvidia.com/gpu":1},"requests":{"cpu":"1","memory":"512Mi"}}"#);
+    insta::assert_snapshot!(resources(Some(json!({ "memory": "8Gi" }))), @r#"{"limits":{"memory":"8Gi","nvidia.com/gpu":1},"requests":{"cpu":"1","memory":"8Gi"}}"#);
+    insta::assert_snapshot!(resources(Some(json!({ "nvidia.com/mig-1g.10gb": 1 }))), @r#"{"limits":{"memory":"1Gi","nvidia.com/mig-1g.10gb":1},"requests":{"cpu":"1","memory":"512Mi"}}"#);
 }
 
 #[test]

@@ -13,7 +13,8 @@ const ENV: &str = "spec.template.spec.containers[worker].env";
 /// Where a worker reads how many threads it shall have.
 const THREADS: &str = "NIGHTSHIFT_WORKERS";
 
-/// Puts the coordinator's image, then the spec's own image and resources, into the worker.
+/// Puts the coordinator's image, then the spec's own image and resources, into the worker, with a
+/// GPU if its task needs one and nobody has named any.
 pub(super) fn image_and_resources(
     pod: &mut Value,
     order: &JobOrder<'_>,
@@ -25,6 +26,9 @@ pub(super) fn image_and_resources(
     if order.workers.resources.is_some() {
         let whole = demand::completed(order.workers.resources.as_ref(), &worker["resources"]);
         worker["resources"] = whole;
+    }
+    if order.needs_gpu {
+        demand::add_gpu(&mut worker["resources"]);
     }
     Ok(())
 }

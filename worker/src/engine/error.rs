@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::onnx::OnnxError;
 use super::tabular::{ConfigError, WeightsError};
-use super::text::TextError;
+use super::text::{DeviceError, TextError};
 
 /// Who has to act on an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,6 +62,9 @@ pub enum EngineError {
     /// The attempt was told to stop in the middle of a batch.
     #[error("the batch was left off, since the attempt was told to stop")]
     LeftOff,
+    /// The GPU does not compute the batch; fewer rows may fit where its memory is not enough.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// An Arrow kernel refused data that passed every check.
     #[error(
         "column `{column}` cannot be prepared: this is a defect of nightshift, please report it with the input"
@@ -82,6 +85,7 @@ impl EngineError {
             Self::MissingColumn { .. } | Self::WrongType { .. } => ErrorClass::Configuration,
             Self::OutOfMemory { .. } => ErrorClass::Memory,
             Self::LeftOff => ErrorClass::LeftOff,
+            Self::Device(error) => error.class(),
             Self::Kernel { .. } => ErrorClass::Bug,
         }
     }
@@ -206,6 +210,9 @@ pub enum LoadError {
         #[source]
         source: Box<TextError>,
     },
+    /// There is no GPU for the model, or it does not take it.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
 }
 
 impl LoadError {
@@ -213,6 +220,7 @@ impl LoadError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Read { .. } => ErrorClass::Io,
+            Self::Device(error) => error.class(),
             _ => ErrorClass::Configuration,
         }
     }

@@ -9,7 +9,7 @@ use nightshift_core::spec;
 use nightshift_storage::model::Resolved;
 
 use super::{RunError, Session, Task};
-use crate::engine::{self, Engine};
+use crate::engine::{self, Engine, LoadError};
 
 /// A model in memory.
 #[derive(Clone)]
@@ -120,7 +120,12 @@ impl Session {
         resolved: Resolved,
     ) -> Result<Loaded, RunError> {
         let started = Instant::now();
-        let loaded = load_resolved(resolved, task)?;
+        let loaded = match load_resolved(resolved.clone(), task) {
+            Err(RunError::Load(LoadError::Device(_))) if self.only_looks => {
+                load_resolved(resolved, &task.on_cpu())?
+            }
+            loaded => loaded?,
+        };
         *self.loading.lock().unwrap_or_else(PoisonError::into_inner) = Some(started.elapsed());
         *kept = Some(Kept { uri, task: task.clone(), loaded: loaded.clone() });
         Ok(loaded)

@@ -1,7 +1,6 @@
 //! `nightshift plan --window`: how each date stands, and what the next backfills would do.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use nightshift_core::backfill::forecast::{self, RUNS_MAX};
@@ -11,9 +10,7 @@ use nightshift_core::exit::Exit;
 use nightshift_core::ids::{Generation, Partition, RunId};
 use nightshift_worker::front::failure::Failure;
 use nightshift_worker::front::workspace::Workspace;
-use nightshift_worker::pool::NoObserver;
 use nightshift_worker::session::{RunError, Session};
-use nightshift_worker::source::Drain;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
@@ -107,7 +104,7 @@ pub(super) fn perform(runtime: &Handle, args: &PlanArgs) -> Result<Exit, Failure
     };
     let reprocess = args.ticks.reprocess.map_or(backfill.reprocess, Into::into);
     let order = args.ticks.order.map_or(backfill.order, Into::into);
-    let session = Session::new(runtime.clone(), 1, Drain::default(), Arc::new(NoObserver));
+    let session = Session::looking(runtime.clone());
     let scene = Scene {
         runtime,
         session: &session,

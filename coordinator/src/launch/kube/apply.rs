@@ -55,6 +55,7 @@ impl Objects {
             workers,
             coordinator_url: self.settings.advertise.clone(),
             owner: None,
+            needs_gpu: wanted.facts.outline.task.task().needs_gpu(),
             image: self.settings.image.clone(),
         };
         // Before anything is made: a spec that makes no Job shall leave nothing behind.

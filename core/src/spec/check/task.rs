@@ -5,7 +5,7 @@ use serde_saphyr::{Location, Spanned};
 mod onnx;
 
 use super::{Checker, clip};
-use crate::plan::{Dtype, OutputFormat, Precision, TextSettings};
+use crate::plan::{Device, Dtype, OutputFormat, Precision, TextSettings};
 use crate::spec::{SpecError, Task, raw};
 
 /// Most tokens of a text: more than any model has places for.
@@ -66,12 +66,13 @@ impl Checker<'_> {
         let kind = self.one_of(&raw.kind, "spec.task.kind", &kinds)?;
         self.without_others(raw)?;
         let dtype = self.dtype(model, kind)?;
+        let on = (dtype, self.device(model, raw, kind, dtype)?);
         let task = match kind {
             Kind::Tabular => return Ok(Task::Tabular),
             Kind::Onnx => return Ok(Task::Onnx(self.onnx(raw)?)),
-            Kind::Embed => Task::Embed(self.text(raw, kind, dtype)?),
-            Kind::Classify => Task::Classify(self.text(raw, kind, dtype)?),
-            Kind::Rerank => Task::Rerank(self.text(raw, kind, dtype)?),
+            Kind::Embed => Task::Embed(self.text(raw, kind, on)?),
+            Kind::Classify => Task::Classify(self.text(raw, kind, on)?),
+            Kind::Rerank => Task::Rerank(self.text(raw, kind, on)?),
             Kind::Generate => Task::Generate(self.generate(raw, dtype)?),
         };
         let lists = match &task {
@@ -156,7 +157,37 @@ impl Checker<'_> {
         self.one_of(raw, "spec.model.dtype", possible)
     }
 
-    fn text(&self, raw: &raw::Task, kind: Kind, dtype: Dtype) -> Result<TextSettings, SpecError> {
+    /// What computes the products.
+    fn device(
+        &self,
+        model: &raw::Model,
+        task: &raw::Task,
+        kind: Kind,
+        dtype: Dtype,
+    ) -> Result<Device, SpecError> {
+        let Some(raw) = &model.device else { return Ok(Device::Cpu) };
+        let all = [Device::Cpu, Device::Cuda].map(|device| (device.as_str(), device));
+        let device = self.one_of(raw, "spec.model.device", &all)?;
+        let (problem, remedy) = match (device, kind, dtype) {
+            (Device::Cuda, Kind::Tabular | Kind::Onnx | Kind::Generate, _) => (
+                format!("`kind: {}` is not computed on a GPU", clip(&task.kind.value)),
+                "remove it, or write `cpu`; a GPU computes `embed`, `classify` and `rerank`",
+            ),
+            (Device::Cuda, _, Dtype::Int8) => (
+                "`dtype: int8` is not computed on a GPU".to_owned(),
+                "write `dtype: bf16` or `dtype: f32`",
+            ),
+            _ => return Ok(device),
+        };
+        Err(self.error(raw.referenced, "spec.model.device", &problem, remedy))
+    }
+
+    fn text(
+        &self,
+        raw: &raw::Task,
+        kind: Kind,
+        (dtype, device): (Dtype, Device),
+    ) -> Result<TextSettings, SpecError> {
         let text = self.column(raw, &raw.text, "spec.task.text", "text")?;
         let query = match kind {
             Kind::Rerank => Some(self.column(raw, &raw.query, "spec.task.query", "queries")?),
@@ -190,6 +221,7 @@ impl Checker<'_> {
             precision,
             all_scores: raw.all_scores.as_ref().is_some_and(|all| all.value),
             dtype,
+            device,
         })
     }
 }

@@ -14,12 +14,13 @@ use nightshift_kernels::matrix::Precision;
 use super::columns;
 use super::folder::{Folder, TOKENIZER_FILE};
 use super::head::{Head, HeadScratch, Labels};
+use super::layers::{Layers, Processor};
 use super::output::Output;
 use super::packing::passes;
 use super::settings::{End, Settings};
-use super::shape::{Segments, Shape};
+use super::shape::Segments;
 use super::tokens::{Sequence, Tokens};
-use super::transformer::{Scratch, Transformer};
+use super::transformer::Scratch;
 use super::weights::Weights;
 use crate::engine::files::{joined, sha256};
 use crate::engine::{
@@ -27,17 +28,10 @@ use crate::engine::{
 };
 use crate::reject::{RejectReason, RowReject};
 
-/// Rows that are tokenized at a time: enough to fill passes with rows of about one length.
-const GROUP_ROWS: usize = 128;
-/// Multiplications of a batch whose texts are all as long as they may be. More of them would keep
-/// a worker for seconds that is told to go.
-const BATCH_PRODUCTS: u64 = 75_000_000_000;
-/// Fewest rows of a batch: fewer would read the weights from memory for too little work.
-const BATCH_ROWS_MIN: u64 = 8;
-
 /// A model that reads text.
 pub struct TextEngine {
-    transformer: Transformer,
+    isa: Isa,
+    pub(super) layers: Layers,
     tokens: Tokens,
     head: Head,
     output: Output,
@@ -63,6 +57,20 @@ impl TextEngine {
         wanted: &TextSettings,
         isa: Isa,
     ) -> Result<Self, LoadError> {
+        // Before the files are read: whether there is a GPU takes no time to see.
+        let processor = Processor::of(wanted.device, isa)?;
+        Self::on(dir, task, wanted, &processor, isa)
+    }
+
+    /// The same on `processor`; what comes before and after the layers is on instruction set
+    /// `isa`.
+    pub(super) fn on(
+        dir: &Path,
+        task: &Task,
+        wanted: &TextSettings,
+        processor: &Processor,
+        isa: Isa,
+    ) -> Result<Self, LoadError> {
         let mut folder = Folder::open(dir)?;
         let settings = Settings::read(&mut folder, task, wanted)?;
         let Settings { shape, max_tokens, lower_case, prompt, end } = settings;
@@ -71,8 +79,8 @@ impl TextEngine {
         let segments = if let Segments::Told(segments) = shape.segments { segments } else { 0 };
         let (vocabulary, of_pairs) = (shape.vocabulary, wanted.query.is_some());
         let bytes = folder.weights()?;
-        let batch_rows = batch_rows(&shape, max_tokens);
-        let precision = precision(wanted.dtype);
+        let longest_row = shape.products(max_tokens as u64);
+        let refused = |source| folder.weights_error(source);
         // Side by side: a model of a hundred megabytes is ready before anybody notices.
         let (digest, tokens, loaded) = thread::scope(|scope| {
             let digest = scope.spawn(|| sha256(&bytes));
@@ -81,13 +89,15 @@ impl TextEngine {
                     &tokenizer, vocabulary, segments, max_tokens, lower_case, prompt, of_pairs,
                 )
             });
-            let loaded = Weights::parse(&bytes, &shape.family.names).and_then(|weights| {
+            let loaded = Weights::parse(&bytes, &shape.family.names).map_err(refused);
+            let loaded = loaded.and_then(|weights| {
                 let (head, output) = match end {
                     End::Embed(pooling) => {
                         (Head::Embed(pooling), Output::Embedding(wanted.precision))
                     }
                     End::Labels { labels, activation, head } => {
-                        let head = Labels::new(head, &shape, labels.len(), activation, &weights)?;
+                        let head = Labels::new(head, &shape, labels.len(), activation, &weights);
+                        let head = head.map_err(refused)?;
                         let output = match task {
                             Task::Rerank(_) => Output::Score,
                             _ => Output::Label { labels, all_scores: wanted.all_scores },
@@ -95,24 +105,26 @@ impl TextEngine {
                         (Head::Labels(head), output)
                     }
                 };
-                let transformer = Transformer::new(shape, max_tokens, &weights, precision, isa)?;
-                Ok((transformer, head, output))
+                let layers =
+                    Layers::new(processor, shape, max_tokens, &weights, wanted.dtype, refused)?;
+                Ok((layers, head, output))
             });
             (joined(digest.join()), joined(tokens.join()), loaded)
         });
         folder.hashed(digest);
         let tokens = tokens.map_err(|source| folder.error(TOKENIZER_FILE, source))?;
-        let (transformer, head, output) = loaded.map_err(|source| folder.weights_error(source))?;
+        let (layers, head, output) = loaded?;
         let column = |name: String| EngineColumn { name: name.into(), accepts: ColumnRole::Prose };
         Ok(Self {
             fields: output.fields(head.width()),
             columns: wanted.columns().into_iter().map(column).collect(),
-            transformer,
+            batch_rows: layers.batch_rows(longest_row),
+            isa,
+            layers,
             tokens,
             head,
             output,
             files: folder.into_files(),
-            batch_rows,
         })
     }
 
@@ -135,12 +147,6 @@ impl TextEngine {
         // Of a pair the text is named: queries are short.
         tokens.map_err(|problem| reject(texts.len() - 1, RejectReason::BadValue, &problem))
     }
-}
-
-/// Rows of a batch at most.
-fn batch_rows(shape: &Shape, max_tokens: usize) -> usize {
-    let row = shape.products(max_tokens as u64);
-    (BATCH_PRODUCTS / row.max(1)).clamp(BATCH_ROWS_MIN, GROUP_ROWS as u64) as usize
 }
 
 /// What the products of a model are made of.
@@ -183,14 +189,15 @@ impl Engine for TextEngine {
         numbers.resize(rows * width, 0.0);
         let mut rejects = Vec::new();
         let mut memory = Memory {
-            transformer: Scratch::new(self.transformer.precision()),
+            layers: self.layers.scratch(),
             head: HeadScratch::default(),
             numbers: Vec::new(),
         };
         let mut text = TextCounts::default();
-        for first in (0..rows).step_by(GROUP_ROWS) {
+        let group_rows = self.layers.group_rows();
+        for first in (0..rows).step_by(group_rows) {
             let (mut group, mut places) = (Vec::new(), Vec::new());
-            for row in first..rows.min(first + GROUP_ROWS) {
+            for row in first..rows.min(first + group_rows) {
                 match self.sequence(&texts, row) {
                     Ok(sequence) => {
                         text += TextCounts {
@@ -203,7 +210,7 @@ impl Engine for TextEngine {
                     Err(reject) => rejects.push(reject),
                 }
             }
-            self.score(&group, &places, &mut memory, &mut numbers, &mut rejects);
+            self.score(&group, &places, &mut memory, &mut numbers, &mut rejects)?;
         }
         rejects.sort_by_key(|reject| reject.row);
         let columns =
@@ -212,7 +219,11 @@ impl Engine for TextEngine {
     }
 
     fn weights_bytes(&self) -> u64 {
-        (self.transformer.bytes() + self.head.bytes()) as u64
+        self.layers.bytes() + self.head.bytes() as u64
+    }
+
+    fn thread_bytes(&self) -> u64 {
+        self.layers.thread_bytes()
     }
 
     fn batch_rows(&self) -> usize {
@@ -222,7 +233,7 @@ impl Engine for TextEngine {
 
 /// Memory of a thread, used for pass after pass.
 struct Memory {
-    transformer: Scratch,
+    layers: Scratch,
     head: HeadScratch,
     numbers: Vec<f32>,
 }
@@ -237,17 +248,17 @@ impl TextEngine {
         memory: &mut Memory,
         numbers: &mut [f32],
         rejects: &mut Vec<RowReject>,
-    ) {
-        let (hidden, width) = (self.transformer.hidden(), self.head.width());
-        let Memory { transformer: scratch, head, numbers: own_numbers } = memory;
+    ) -> Result<(), EngineError> {
+        let (hidden, width) = (self.layers.hidden(), self.head.width());
+        let Memory { layers: scratch, head, numbers: own_numbers } = memory;
         let lengths: Vec<usize> = group.iter().map(|sequence| sequence.ids.len()).collect();
-        for pass in passes(&lengths) {
+        for pass in passes(&lengths, self.layers.packing()) {
             let sequences: Vec<&Sequence> = pass.iter().filter_map(|at| group.get(*at)).collect();
-            let mut states = self.transformer.run(scratch, &sequences);
+            let mut states = self.layers.run(scratch, &sequences)?;
             for (sequence, at) in sequences.iter().zip(&pass) {
                 let (own, rest) = states.split_at(sequence.ids.len() * hidden);
                 states = rest;
-                self.head.of_text(self.transformer.isa(), head, hidden, own, own_numbers);
+                self.head.of_text(self.isa, head, hidden, own, own_numbers);
                 let Some(&row) = places.get(*at) else { continue };
                 if let Some(number) = own_numbers.iter().find(|number| !self.output.holds(**number))
                 {
@@ -260,13 +271,12 @@ impl TextEngine {
                 }
             }
         }
+        Ok(())
     }
 }
 
 impl std::fmt::Debug for TextEngine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TextEngine")
-            .field("isa", &self.transformer.isa().name())
-            .finish_non_exhaustive()
+        f.debug_struct("TextEngine").field("isa", &self.isa.name()).finish_non_exhaustive()
     }
 }

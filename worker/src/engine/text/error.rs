@@ -1,8 +1,9 @@
-//! Why the files of a text model cannot be used.
+//! Why the files of a text model, or the GPU for it, cannot be used.
 
 use thiserror::Error;
 
 use super::generate::GgufError;
+use crate::engine::ErrorClass;
 
 /// Why a file of a text model cannot be used; [`LoadError::Text`](super::super::LoadError) names it.
 #[derive(Debug, Error)]
@@ -90,4 +91,49 @@ pub enum TextError {
         /// Tokens that the model adds to each text.
         added: usize,
     },
+}
+
+/// Why a GPU does not compute a model.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DeviceError {
+    /// This program has no code for it.
+    #[error(
+        "spec.model.device is `cuda`, and this program was built without it: use the image of the worker for GPUs, build with `--features cuda`, or remove the setting"
+    )]
+    NotBuilt,
+    /// There is none, or its driver is not there or too old.
+    #[error(
+        "spec.model.device is `cuda`, and no GPU can be used here ({problem}): use a machine with a GPU of NVIDIA and its driver, in Kubernetes a limit of `nvidia.com/gpu`, or remove the setting"
+    )]
+    Absent {
+        /// What the driver said, clipped.
+        problem: String,
+    },
+    /// Its memory is not enough.
+    #[error(
+        "the memory of the GPU is not enough ({problem}): use a GPU with more that no other program uses, a smaller model, `dtype: bf16`, or fewer spec.task.max_tokens"
+    )]
+    OutOfMemory {
+        /// What was refused, clipped.
+        problem: String,
+    },
+    /// It failed.
+    #[error(
+        "the GPU failed ({problem}): look for an Xid in the log of its machine's kernel, and try again on another one"
+    )]
+    Failed {
+        /// What the driver said, clipped.
+        problem: String,
+    },
+}
+
+impl DeviceError {
+    /// Who has to act.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::NotBuilt | Self::Absent { .. } => ErrorClass::Configuration,
+            Self::OutOfMemory { .. } => ErrorClass::Memory,
+            Self::Failed { .. } => ErrorClass::Io,
+        }
+    }
 }

@@ -4,7 +4,7 @@ use nightshift_kernels::attention::Grouped;
 use nightshift_kernels::gated::Gate;
 use nightshift_kernels::matmul::Finish;
 
-use super::family::{Family, HeadNames};
+use super::family::{Family, HeadNames, Order};
 
 /// The shape of a model.
 #[derive(Debug, Clone)]
@@ -49,6 +49,53 @@ impl Shape {
             tokens * (layer + 2 * seen * inner)
         });
         layers.fold(0, u64::saturating_add)
+    }
+
+    /// The matrices of a layer: queries, keys and values; the product after attention; the first
+    /// and the second product after that.
+    pub(super) fn products_of_layer(&self) -> [Stacked; 4] {
+        let Self { family, hidden, heads, intermediate: wide, biases, .. } = self;
+        let (hidden, wide, names) = (*hidden, *wide, &family.names);
+        let (inner, keys) = (heads.heads.hidden(), heads.keys * heads.heads.width);
+        let qkv = match names.qkv {
+            [all] => vec![(*all, heads.stride())],
+            parts => parts.iter().copied().zip([inner, keys, keys]).collect(),
+        };
+        let up = match names.up {
+            [one] if family.is_gated => vec![(*one, 2 * wide)],
+            parts => parts.iter().map(|part| (*part, wide)).collect(),
+        };
+        let attended = vec![(names.attended, hidden)];
+        let down = vec![(names.down, hidden)];
+        [
+            Stacked { parts: qkv, depth: hidden, has_bias: biases.qkv },
+            Stacked { parts: attended, depth: inner, has_bias: biases.attended },
+            Stacked { parts: up, depth: hidden, has_bias: biases.mlp },
+            Stacked { parts: down, depth: wide, has_bias: biases.mlp },
+        ]
+    }
+
+    /// Whether layer `at` has no norm for attention: what was looked up has its norm already.
+    pub(super) fn is_bare(&self, at: usize) -> bool {
+        at == 0 && self.family.names.first_norm.is_some() && self.family.order == Order::Before
+    }
+}
+
+/// Matrices of a file, one below the other, as one.
+#[derive(Debug, Clone)]
+pub(super) struct Stacked {
+    /// What each is called in a layer, and how many rows it has.
+    pub(super) parts: Vec<(&'static str, usize)>,
+    /// Numbers of a row.
+    pub(super) depth: usize,
+    /// Whether there is a number to add for each row.
+    pub(super) has_bias: bool,
+}
+
+impl Stacked {
+    /// Rows of all of them.
+    pub(super) fn rows(&self) -> usize {
+        self.parts.iter().map(|(_, rows)| rows).sum()
     }
 }
 
@@ -133,6 +180,19 @@ impl Places {
             }
             Self::Rotary { most } => most,
         }
+    }
+
+    /// The row of each of these tokens in a table that has rows for `padding`.
+    pub(super) fn rows(padding: Option<u32>, ids: &[u32]) -> impl Iterator<Item = u32> {
+        let mut place = padding.map_or(0, |padding| padding + 1);
+        ids.iter().map(move |&id| {
+            // A token of padding that a text spells out has the place of padding.
+            if padding == Some(id) {
+                return id;
+            }
+            place += 1;
+            place - 1
+        })
     }
 }
 

@@ -426,5 +426,6 @@ fn a_tokenizer_that_repeats_or_adds_nothing_harms_no_other_row() {
     }
 }
 
+mod device;
 mod families;
 mod labels;

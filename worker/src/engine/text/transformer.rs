@@ -15,7 +15,7 @@ use super::weights::Weights;
 use crate::engine::files::{cores, joined};
 use crate::engine::tabular::WeightsError;
 
-mod distances;
+pub(super) mod distances;
 mod past;
 mod layer;
 mod lookup;
@@ -84,6 +84,13 @@ impl Scratch {
             gated: Vec::new(),
             scores: Vec::new(),
         }
+    }
+
+    /// Keeps states that were computed elsewhere.
+    #[cfg(any(test, feature = "cuda"))]
+    pub(super) fn holding(&mut self, states: Vec<f32>) -> &[f32] {
+        self.states = states;
+        &self.states
     }
 }
 

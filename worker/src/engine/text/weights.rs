@@ -4,6 +4,7 @@ use half::{bf16, f16};
 
 use super::family::Names;
 use super::generate::gguf::Gguf;
+use super::shape::Stacked;
 use crate::engine::tabular::{Header, TensorSpec, WeightsError};
 
 /// The file, its header checked. Tensors that a model does not use are passed over.
@@ -38,6 +39,34 @@ impl<'a> Weights<'a> {
             }
             Source::Gguf(_) => self.take_whole(name, shape),
         }
+    }
+
+    /// Bytes of a file of safetensors, which is in memory.
+    #[cfg(any(test, feature = "cuda"))]
+    pub(super) fn file_bytes(&self) -> u64 {
+        match &self.0 {
+            Source::Safetensors { bytes, .. } => bytes.len() as u64,
+            Source::Gguf(_) => 0,
+        }
+    }
+
+    /// The numbers of `stacked` in the layer that the file calls `layer`, and what is added to each
+    /// row, which is nothing where there is no bias.
+    pub(super) fn stacked(
+        &self,
+        stacked: &Stacked,
+        layer: &str,
+    ) -> Result<(Vec<f32>, Vec<f32>), WeightsError> {
+        let (mut matrix, mut bias) = (Vec::new(), Vec::new());
+        for (name, rows) in &stacked.parts {
+            let take =
+                |part: &str, shape: &[usize]| self.take(&format!("{layer}.{name}.{part}"), shape);
+            matrix.extend(take("weight", &[*rows, stacked.depth])?);
+            if stacked.has_bias {
+                bias.extend(take("bias", &[*rows])?);
+            }
+        }
+        Ok((matrix, bias))
     }
 
     /// The same of the tensor that the file calls `name`.

@@ -29,7 +29,8 @@ use tonic::transport::Endpoint;
 
 use super::Settings;
 use super::creates::Creates;
-use crate::engine::{Engine, ErrorClass};
+use crate::engine::text::DeviceError;
+use crate::engine::{Engine, ErrorClass, LoadError};
 use crate::score::Scorer;
 use crate::session::{RunError, load_resolved};
 use crate::source::{Failure, RunWork, Scope};
@@ -259,6 +260,8 @@ async fn plan(key: &WorkKey) -> Result<Arc<Plan>, Failure> {
 /// What it means that a model does not load although it has the planned digest.
 fn unloadable(error: &RunError) -> Failure {
     match error {
+        // Another host may have a GPU.
+        RunError::Load(LoadError::Device(DeviceError::Absent { .. })) => here("no_gpu", error),
         // Read, and refused: so it is on every host.
         RunError::Load(refused) if refused.class() == ErrorClass::Configuration => {
             let (class, scope) = (FailureClass::Config, Scope::Everywhere);

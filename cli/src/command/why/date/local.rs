@@ -1,7 +1,5 @@
 //! How a date stands by output and ledger, without a coordinator.
 
-use std::sync::Arc;
-
 use nightshift_core::backfill::life::JOIN_AFTER;
 use nightshift_core::backfill::{DateState, Instruction, Rules, Turn};
 use nightshift_core::exit::Exit;
@@ -10,9 +8,7 @@ use nightshift_core::ids::{Partition, RunId};
 use nightshift_core::layout::Object;
 use nightshift_storage::Reader;
 use nightshift_worker::front::failure::Failure;
-use nightshift_worker::pool::NoObserver;
 use nightshift_worker::session::{RunError, Session};
-use nightshift_worker::source::Drain;
 use tokio::runtime::Handle;
 
 use super::next;
@@ -34,7 +30,7 @@ pub(super) fn tell(
 ) -> Result<Told, Failure> {
     let Question { workspace, partition, window, .. } = question;
     let backfill = &workspace.spec.backfill;
-    let session = Session::new(runtime.clone(), 1, Drain::default(), Arc::new(NoObserver));
+    let session = Session::looking(runtime.clone());
     let scene = Scene {
         runtime,
         session: &session,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::engine::TextCounts;
 
-const EMBEDDERS: [&str; 7] = [
+pub(super) const EMBEDDERS: [&str; 7] = [
     "roberta_embed",
     "xlmr_embed",
     "mpnet_embed",
@@ -41,7 +41,7 @@ struct Paired {
     scores: Vec<f32>,
 }
 
-fn families() -> PathBuf {
+pub(super) fn families() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/text/families")
 }
 
@@ -49,7 +49,7 @@ fn read<C: serde::de::DeserializeOwned>(name: &str) -> Reference<C> {
     serde_json::from_slice(&fs::read(families().join(format!("{name}.json"))).unwrap()).unwrap()
 }
 
-fn texts() -> Vec<String> {
+pub(super) fn texts() -> Vec<String> {
     read::<()>("texts").texts
 }
 

@@ -38,7 +38,7 @@ struct Embedded {
     embeddings: Vec<Vec<f32>>,
 }
 
-fn references() -> PathBuf {
+pub(super) fn references() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/text/tiny")
 }
 
@@ -66,7 +66,7 @@ fn ranker(dir: &Path) -> Result<TextEngine, LoadError> {
     TextEngine::load(dir, &Task::Rerank(wanted.clone()), &wanted)
 }
 
-fn pairs(queries: &[String], texts: &[String]) -> RecordBatch {
+pub(super) fn pairs(queries: &[String], texts: &[String]) -> RecordBatch {
     let column = |texts: &[String]| -> ArrayRef { Arc::new(StringArray::from_iter_values(texts)) };
     // In another order than the model reads them.
     RecordBatch::try_from_iter([("body", column(texts)), ("q", column(queries))]).unwrap()

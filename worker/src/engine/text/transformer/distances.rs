@@ -9,10 +9,19 @@ use crate::engine::text::weights::Weights;
 /// The table of a number for each bucket and head.
 const TABLE: &str = "encoder.relative_attention_bias.weight";
 /// From this distance on all are one bucket: no configuration says so, the code does.
-const FARTHEST: usize = 128;
+pub(in crate::engine::text) const FARTHEST: usize = 128;
 
 /// The numbers of all distances, for a model of `shape` that has them.
 pub(super) fn bias(shape: &Shape, weights: &Weights<'_>) -> Result<Option<Bias>, WeightsError> {
+    Ok(numbers(shape, weights)?.map(|numbers| Bias::new(FARTHEST, numbers)))
+}
+
+/// For each head a number for each distance, from [`FARTHEST`] back to as far ahead, for a model of
+/// `shape` that has them.
+pub(in crate::engine::text) fn numbers(
+    shape: &Shape,
+    weights: &Weights<'_>,
+) -> Result<Option<Vec<f32>>, WeightsError> {
     let (buckets, heads) = (shape.buckets, shape.heads.heads.count);
     if buckets == 0 {
         return Ok(None);
@@ -23,7 +32,7 @@ pub(super) fn bias(shape: &Shape, weights: &Weights<'_>) -> Result<Option<Bias>,
     };
     let distances = -(FARTHEST as i64)..=FARTHEST as i64;
     let of_head = |head| distances.clone().map(move |distance| number(head, distance));
-    Ok(Some(Bias::new(FARTHEST, (0..heads).flat_map(of_head).collect())))
+    Ok(Some((0..heads).flat_map(of_head).collect()))
 }
 
 /// The bucket of a distance, key less query: those of keys that come first, then the others.

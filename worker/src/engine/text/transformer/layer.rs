@@ -10,7 +10,7 @@ use super::past::Texts;
 use super::{Attention, Norm, Scratch, Shared};
 use crate::engine::tabular::WeightsError;
 use crate::engine::text::family::Order;
-use crate::engine::text::shape::Shape;
+use crate::engine::text::shape::{Shape, Stacked};
 use crate::engine::text::tokens::Sequence;
 use crate::engine::text::weights::Weights;
 
@@ -41,33 +41,24 @@ impl Layer {
         precision: Precision,
         at: usize,
     ) -> Result<Self, WeightsError> {
-        let Shape { family, hidden, heads, intermediate: wide, biases, .. } = shape;
-        let (hidden, wide, names) = (*hidden, *wide, &family.names);
-        let place = |name: &str| format!("{}.{at}.{name}", names.layers);
-        let packed = |parts: &[(&str, usize)], depth, has_bias| {
-            let (mut matrix, mut bias, mut columns) = (Vec::new(), Vec::new(), 0);
-            for (name, own) in parts {
-                matrix.extend(weights.take(&place(&format!("{name}.weight")), &[*own, depth])?);
-                if has_bias {
-                    bias.extend(weights.take(&place(&format!("{name}.bias")), &[*own])?);
-                }
-                columns += own;
-            }
-            Ok::<_, WeightsError>(Matrix::pack(precision, columns, depth, &matrix, &bias))
+        let (hidden, heads, names) = (shape.hidden, shape.heads, &shape.family.names);
+        let layer = format!("{}.{at}", names.layers);
+        let place = |name: &str| format!("{layer}.{name}");
+        let packed = |stacked: &Stacked| {
+            let (matrix, bias) = weights.stacked(stacked, &layer)?;
+            Ok::<_, WeightsError>(Matrix::pack(
+                precision,
+                stacked.rows(),
+                stacked.depth,
+                &matrix,
+                &bias,
+            ))
         };
         let norm = |name: &str, width| {
             let take = |name: &str, shape: &[usize]| weights.take(name, shape);
             Norm::new(shape.norms, width, &place(name), take)
         };
-        let (inner, keys) = (heads.heads.hidden(), heads.keys * heads.heads.width);
-        let qkv: Vec<(&str, usize)> = match names.qkv {
-            [all] => vec![(*all, heads.stride())],
-            parts => parts.iter().copied().zip([inner, keys, keys]).collect(),
-        };
-        let up: Vec<(&str, usize)> = match names.up {
-            [one] if family.is_gated => vec![(*one, 2 * wide)],
-            parts => parts.iter().map(|part| (*part, wide)).collect(),
-        };
+        let [qkv, attended, up, down] = shape.products_of_layer();
         let head_norms = match names.head_norms {
             Some([query, key]) => {
                 Some([norm(query, heads.heads.width)?, norm(key, heads.heads.width)?])
@@ -76,13 +67,12 @@ impl Layer {
         };
         let own = shape.attention.get(at);
         let window = own.and_then(|own| own.window);
-        let is_bare = at == 0 && names.first_norm.is_some() && family.order == Order::Before;
         Ok(Self {
-            attention_norm: match is_bare {
+            attention_norm: match shape.is_bare(at) {
                 true => None,
                 false => Some(norm(names.attention_norm, hidden)?),
             },
-            qkv: packed(&qkv, hidden, biases.qkv)?,
+            qkv: packed(&qkv)?,
             head_norms,
             rotary: own.and_then(|own| own.rotary),
             window: window.map(|window| Near {
@@ -90,10 +80,10 @@ impl Layer {
                 ahead: Some(window),
                 bias: None,
             }),
-            attended: packed(&[(names.attended, hidden)], inner, biases.attended)?,
+            attended: packed(&attended)?,
             norm: norm(names.norm, hidden)?,
-            up: packed(&up, hidden, biases.mlp)?,
-            down: packed(&[(names.down, hidden)], wide, biases.mlp)?,
+            up: packed(&up)?,
+            down: packed(&down)?,
         })
     }
 

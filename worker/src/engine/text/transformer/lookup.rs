@@ -48,20 +48,16 @@ impl Tables {
     pub(super) fn look_up(&self, states: &mut Vec<f32>, sequences: &[&Sequence]) {
         states.clear();
         for sequence in sequences {
-            let mut place = self.padding.map_or(0, |padding| padding + 1);
-            for (&id, &segment) in sequence.ids.iter().zip(&sequence.segments) {
+            let places = Places::rows(self.padding, &sequence.ids);
+            for ((&id, &segment), place) in sequence.ids.iter().zip(&sequence.segments).zip(places)
+            {
                 let word = self.row(&self.words, id);
                 let segment = self.row(&self.segments, if self.is_told { segment } else { 0 });
                 if self.places.is_empty() {
                     states.extend_from_slice(word);
                     continue;
                 }
-                // A token of padding that a text spells out has the place of padding.
-                let own = if self.padding == Some(id) { id } else { place };
-                if self.padding != Some(id) {
-                    place += 1;
-                }
-                let numbers = word.iter().zip(segment).zip(self.row(&self.places, own));
+                let numbers = word.iter().zip(segment).zip(self.row(&self.places, place));
                 states.extend(numbers.map(|((word, segment), place)| word + segment + place));
             }
         }
