@@ -8,7 +8,7 @@ use std::io::Write;
 use std::time::Instant;
 
 use nightshift_kernels::Isa;
-use nightshift_kernels::trees::{Compare, Nodes, TILE, Tile, Trees, Workspace, add_floats};
+use nightshift_kernels::trees::{Compare, Lanes, Nodes, TILE, Tile, Trees, Workspace, add_floats};
 
 const TREES: usize = 100;
 const COLUMNS: usize = 30;
@@ -51,11 +51,10 @@ fn main() -> std::io::Result<()> {
 fn nanoseconds(isa: Isa, trees: &Trees<f32>, rows: &[f32]) -> f64 {
     let mut workspace = Workspace::default();
     let mut once = || {
-        let tiles: Vec<Tile<f32>> =
-            rows.chunks(TILE * COLUMNS).map(|rows| Tile::of_rows(trees, rows, COLUMNS)).collect();
-        let mut sums = vec![[0.0; TILE]; tiles.len()];
+        let tiles = Tile::of_rows(trees, rows, COLUMNS);
+        let mut sums = vec![Lanes::default(); tiles.len()];
         trees.evaluate(&tiles, &mut workspace, |tile, _, labels| {
-            add_floats(isa, labels, &mut sums[tile]);
+            add_floats(isa, labels, &mut sums[tile].0);
         });
         black_box(&sums);
     };

@@ -24,7 +24,7 @@ mod walk;
 mod x86;
 
 pub use nodes::{COLUMNS_MAX, Compare, Nodes};
-pub use tile::{TILE, Tile};
+pub use tile::{Lanes, TILE, Tile};
 
 use masks::Masks;
 use nodes::Node;
@@ -134,7 +134,7 @@ enum Way {
 #[derive(Debug, Default)]
 pub struct Workspace {
     /// What blocks of comparisons found that others go on from.
-    parts: Vec<[u32; TILE]>,
+    parts: Vec<Lanes<u32>>,
 }
 
 impl<T: Number> Trees<T> {
@@ -203,10 +203,10 @@ impl<T: Number> Trees<T> {
         workspace: &mut Workspace,
         mut arrived: impl FnMut(usize, usize, &[u32; TILE]),
     ) {
-        let mut reached = [0; TILE];
+        let mut reached = Lanes::default();
         let mut one = |tree: usize, at: usize, tile: &Tile<T>| {
             self.reach(tree, tile, workspace, &mut reached);
-            arrived(at, tree, &reached);
+            arrived(at, tree, &reached.0);
         };
         if self.bytes() > CLOSE_BYTES {
             for tree in 0..self.len() {
@@ -224,19 +224,19 @@ impl<T: Number> Trees<T> {
         tree: usize,
         tile: &Tile<T>,
         workspace: &mut Workspace,
-        reached: &mut [u32; TILE],
+        reached: &mut Lanes<u32>,
     ) {
         match self.ways.get(tree) {
             Some(Way::Masks(blocks)) => {
                 masks::evaluate(self, blocks.clone(), tile, &mut workspace.parts, reached);
             }
             Some(Way::Packed(nodes, depth)) => {
-                packed::descend(self, nodes.clone(), *depth, tile, reached);
+                packed::descend(self, nodes.clone(), *depth, tile, &mut reached.0);
             }
             Some(Way::Walk(nodes, depth)) => {
                 let own = self.nodes.get(nodes.clone()).unwrap_or_default();
                 let labels = self.labels.get(nodes.clone()).unwrap_or_default();
-                walk::descend(own, labels, *depth, tile, reached);
+                walk::descend(own, labels, *depth, tile, &mut reached.0);
             }
             None => {}
         }

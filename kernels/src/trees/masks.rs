@@ -12,7 +12,7 @@
 use std::ops::Range;
 
 use super::nodes::Node;
-use super::tile::{TILE, Tile};
+use super::tile::{Lanes, TILE, Tile};
 use super::{Number, Trees};
 use crate::simd::{Isa, Kernel, Simd};
 
@@ -237,12 +237,12 @@ pub(super) fn evaluate<T: Number>(
     trees: &Trees<T>,
     blocks: Range<usize>,
     tile: &Tile<T>,
-    parts: &mut Vec<[u32; TILE]>,
-    reached: &mut [u32; TILE],
+    parts: &mut Vec<Lanes<u32>>,
+    reached: &mut Lanes<u32>,
 ) {
     let blocks = trees.masks.blocks.get(blocks).unwrap_or_default();
     parts.clear();
-    for block in blocks {
+    for (at, block) in blocks.iter().enumerate() {
         // Those it leads to were evaluated last, in order.
         let view = trees.masks.view(block);
         let first = parts.len() - view.parts.len().min(parts.len());
@@ -256,8 +256,10 @@ pub(super) fn evaluate<T: Number>(
         }
         #[cfg(not(target_arch = "x86_64"))]
         trees.isa.run(Strike { view, tile, parts: own, reached });
-        parts.truncate(first);
-        parts.push(*reached);
+        if at + 1 < blocks.len() {
+            parts.truncate(first);
+            parts.push(*reached);
+        }
     }
 }
 
@@ -265,8 +267,8 @@ pub(super) fn evaluate<T: Number>(
 struct Strike<'a, T> {
     view: View<'a, T>,
     tile: &'a Tile<T>,
-    parts: &'a [[u32; TILE]],
-    reached: &'a mut [u32; TILE],
+    parts: &'a [Lanes<u32>],
+    reached: &'a mut Lanes<u32>,
 }
 
 impl<T: Number> Kernel for Strike<'_, T> {
@@ -282,12 +284,12 @@ impl<T: Number> Kernel for Strike<'_, T> {
         strike(&mut left, tile, second, |x, threshold| x > threshold);
         strike(&mut left, tile, third, |x, threshold| x != threshold);
         strike(&mut left, tile, fourth, |x, threshold| (x < threshold) | (x > threshold));
-        for (reached, left) in reached.iter_mut().zip(&left) {
+        for (reached, left) in reached.0.iter_mut().zip(&left) {
             let exit = left.trailing_zeros() as usize % EXITS;
             *reached = view.labels[exit];
         }
         for (exit, part) in view.parts.iter().zip(parts) {
-            for ((reached, left), part) in reached.iter_mut().zip(&left).zip(part) {
+            for ((reached, left), part) in reached.0.iter_mut().zip(&left).zip(&part.0) {
                 if left & left.wrapping_neg() == *exit {
                     *reached = *part;
                 }
@@ -305,7 +307,7 @@ fn strike<T: Number>(
 ) {
     for split in splits {
         let Some(column) = tile.columns().get(split.column as usize) else { continue };
-        for (left, x) in left.iter_mut().zip(column) {
+        for (left, x) in left.iter_mut().zip(&column.0) {
             // All bits where it goes to the left; without a branch, which would often be missed.
             let stays = u32::from(is_right(*x, split.threshold)).wrapping_sub(1);
             *left &= split.kept | stays;

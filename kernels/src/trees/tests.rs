@@ -110,14 +110,20 @@ fn found<T: Made>(isa: Isa, trees: &[Tree], rows: &[T], width: usize) -> Vec<Vec
         tree.add(&mut nodes);
     }
     let trees = Trees::of(isa, &nodes, |node| node as u32);
-    let tiles: Vec<Tile<T>> =
-        rows.chunks(TILE * width).map(|rows| Tile::of_rows(&trees, rows, width)).collect();
-    let mut leaves = vec![vec![usize::MAX; rows.len() / width]; firsts.len()];
-    trees.evaluate(&tiles, &mut Workspace::default(), |tile, tree, labels| {
-        for (row, label) in labels.iter().enumerate().take(tiles[tile].len()) {
-            leaves[tree][tile * TILE + row] = *label as usize - firsts[tree];
-        }
-    });
+    let find = |tiles: Vec<Tile<T>>| {
+        let mut leaves = vec![vec![usize::MAX; rows.len() / width]; firsts.len()];
+        trees.evaluate(&tiles, &mut Workspace::default(), |tile, tree, labels| {
+            for (row, label) in labels.iter().enumerate().take(tiles[tile].len()) {
+                leaves[tree][tile * TILE + row] = *label as usize - firsts[tree];
+            }
+        });
+        leaves
+    };
+    let leaves = find(Tile::of_rows(&trees, rows, width));
+    let by_column: Vec<T> =
+        (0..width).flat_map(|at| rows[at..].iter().step_by(width)).copied().collect();
+    let again = find(Tile::of_columns(&trees, &by_column, rows.len() / width));
+    assert!(leaves == again, "rows and columns hold the same");
     leaves
 }
 
@@ -295,7 +301,7 @@ fn a_node_may_have_two_parents() {
     let rows = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 1.0, 4.0, f32::NAN];
     for isa in Isa::available() {
         let trees = Trees::of(isa, &nodes, |node| node as u32);
-        let tiles = [Tile::of_rows(&trees, &rows, 1)];
+        let tiles = Tile::of_rows(&trees, &rows, 1);
         let mut found = vec![Vec::new(); 2];
         trees.evaluate(&tiles, &mut Workspace::default(), |_, tree, labels| {
             found[tree] = labels[..rows.len()].to_vec();

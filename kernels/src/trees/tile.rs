@@ -4,6 +4,17 @@ use super::{Number, Trees};
 
 /// Rows that are evaluated together: eight registers of 16 floats.
 pub const TILE: usize = 128;
+/// A number or word for each row of a tile, where no register crosses a line of the cache.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+pub struct Lanes<T>(pub [T; TILE]);
+
+impl<T: Copy + Default> Default for Lanes<T> {
+    fn default() -> Self {
+        Self([T::default(); TILE])
+    }
+}
+
 /// Most columns whose numbers lie beside each other; more of them would take megabytes.
 const COLUMNS_MAX: usize = 8192;
 
@@ -16,7 +27,7 @@ pub(super) fn is_wide(columns: usize) -> bool {
 #[derive(Debug)]
 pub struct Tile<T> {
     /// For each column, the numbers of all rows. Beyond the rows there is something.
-    columns: Vec<[T; TILE]>,
+    columns: Vec<Lanes<T>>,
     /// Row by row instead, where there are too many columns.
     rows: Vec<T>,
     width: usize,
@@ -25,44 +36,62 @@ pub struct Tile<T> {
 }
 
 impl<T: Number> Tile<T> {
-    /// The first rows, at most [`TILE`], of `rows`, each of `width` numbers, for `trees`. A value in
-    /// a column beyond `width` is missing.
-    pub fn of_rows(trees: &Trees<T>, rows: &[T], width: usize) -> Self {
-        let rows = rows.chunks_exact(width.max(1)).take(TILE);
-        let len = rows.len();
-        let mut tile = Self::empty(trees, len);
-        let number = |row: &[T], column: u32| {
-            let number = row.get(column as usize).copied();
-            number.unwrap_or(T::MISSING)
+    /// Tiles of `rows`, each of `width` numbers, for `trees`. A value in a column beyond `width` is
+    /// missing.
+    pub fn of_rows(trees: &Trees<T>, rows: &[T], width: usize) -> Vec<Self> {
+        let width = width.max(1);
+        let tile = |rows: &[T]| {
+            let len = rows.len() / width;
+            Self::filled(trees, len, |column, to| {
+                let Some(column) = Some(column as usize).filter(|column| *column < width) else {
+                    return to.fill(T::MISSING);
+                };
+                let numbers = rows.iter().skip(column).step_by(width);
+                to.iter_mut().zip(numbers).for_each(|(to, number)| *to = *number);
+            })
         };
-        if is_wide(tile.width) {
-            for row in rows {
-                tile.rows.extend(trees.columns.iter().map(|column| number(row, *column)));
+        rows.chunks(TILE * width).map(tile).collect()
+    }
+
+    /// Tiles of `len` rows, of which `numbers` has all numbers of the first column, then those of
+    /// the second and so on. A value in a column beyond the last is missing.
+    pub fn of_columns(trees: &Trees<T>, numbers: &[T], len: usize) -> Vec<Self> {
+        let tile = |first: usize| {
+            let own = TILE.min(len - first);
+            Self::filled(trees, own, |column, to| {
+                let first = column as usize * len + first;
+                match numbers.get(first..first + own) {
+                    Some(numbers) => to.copy_from_slice(numbers),
+                    None => to.fill(T::MISSING),
+                }
+            })
+        };
+        (0..len).step_by(TILE).map(tile).collect()
+    }
+
+    /// A tile of `len` rows. `fill` writes the numbers of a column.
+    fn filled(trees: &Trees<T>, len: usize, fill: impl Fn(u32, &mut [T])) -> Self {
+        let width = trees.columns.len();
+        let mut tile =
+            Self { columns: Vec::new(), rows: Vec::new(), width, len, has_missing: false };
+        if is_wide(width) {
+            tile.rows = vec![T::MISSING; width * len];
+            let mut column = Lanes::default();
+            let own = column.0.get_mut(..len).unwrap_or_default();
+            for (at, number) in trees.columns.iter().enumerate() {
+                fill(*number, own);
+                let places = tile.rows.iter_mut().skip(at).step_by(width);
+                places.zip(&*own).for_each(|(to, number)| *to = *number);
             }
             return tile;
         }
-        for (lane, row) in rows.enumerate() {
-            for (to, column) in tile.columns.iter_mut().zip(&trees.columns) {
-                let number = number(row, *column);
-                tile.has_missing |= number.is_missing();
-                if let Some(to) = to.get_mut(lane) {
-                    *to = number;
-                }
-            }
+        tile.columns = vec![Lanes::default(); width];
+        for (column, number) in tile.columns.iter_mut().zip(&trees.columns) {
+            fill(*number, column.0.get_mut(..len).unwrap_or_default());
+            let missing = column.0.iter().fold(false, |missing, x| missing | x.is_missing());
+            tile.has_missing |= missing;
         }
         tile
-    }
-
-    fn empty(trees: &Trees<T>, len: usize) -> Self {
-        let width = trees.columns.len();
-        let columns = if is_wide(width) { 0 } else { width };
-        Self {
-            columns: vec![[T::default(); TILE]; columns],
-            rows: Vec::new(),
-            width,
-            len,
-            has_missing: false,
-        }
     }
 
     /// Rows.
@@ -76,7 +105,7 @@ impl<T: Number> Tile<T> {
     }
 
     /// Numbers by column; nothing where they lie by row.
-    pub(super) fn columns(&self) -> &[[T; TILE]] {
+    pub(super) fn columns(&self) -> &[Lanes<T>] {
         &self.columns
     }
 

@@ -24,7 +24,7 @@ pub(super) fn descend<T: Number>(
         descend_with(nodes, labels, depth, tile.len(), number, reached);
     } else {
         let columns = tile.columns();
-        let number = |row: usize, column: usize| columns.get(column)?.get(row).copied();
+        let number = |row: usize, column: usize| columns.get(column)?.0.get(row).copied();
         descend_with(nodes, labels, depth, tile.len(), number, reached);
     }
 }

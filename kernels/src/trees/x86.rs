@@ -7,7 +7,7 @@ use std::arch::x86_64::*;
 
 use super::masks::{Split, View};
 use super::packed::{self, CHILD_BITS, COLUMN_BITS};
-use super::tile::{TILE, Tile};
+use super::tile::{Lanes, TILE, Tile};
 use crate::simd::Avx512;
 
 /// Rows in a register.
@@ -24,8 +24,8 @@ pub(super) fn strike(
     _: Avx512,
     view: View<'_, f32>,
     tile: &Tile<f32>,
-    parts: &[[u32; TILE]],
-    reached: &mut [u32; TILE],
+    parts: &[Lanes<u32>],
+    reached: &mut Lanes<u32>,
 ) {
     // SAFETY: the value proves that the processor has these features.
     unsafe { strike_with(view, tile, parts, reached) }
@@ -35,8 +35,8 @@ pub(super) fn strike(
 fn strike_with(
     view: View<'_, f32>,
     tile: &Tile<f32>,
-    parts: &[[u32; TILE]],
-    reached: &mut [u32; TILE],
+    parts: &[Lanes<u32>],
+    reached: &mut Lanes<u32>,
 ) {
     let mut left = [_mm512_set1_epi32(-1); GROUPS];
     let [first, second, third, fourth] = view.kinds;
@@ -54,13 +54,13 @@ fn strike_with(
     // at the last place.
     let [_, turned @ ..] = view.labels;
     let [low, high] = [0, 1].map(|half| load(&turned.as_chunks().0[half]));
-    for (group, (left, reached)) in left.iter().zip(reached.as_chunks_mut().0).enumerate() {
+    for (group, (left, reached)) in left.iter().zip(reached.0.as_chunks_mut().0).enumerate() {
         let lowest = _mm512_and_si512(*left, _mm512_sub_epi32(_mm512_setzero_si512(), *left));
         let place = _mm512_srli_epi32::<23>(_mm512_castps_si512(_mm512_cvtepu32_ps(lowest)));
         let mut label = _mm512_permutex2var_epi32(low, place, high);
         for (exit, part) in view.parts.iter().zip(parts) {
             let is_there = _mm512_cmpeq_epi32_mask(lowest, _mm512_set1_epi32(*exit as i32));
-            label = _mm512_mask_blend_epi32(is_there, label, load(&part.as_chunks().0[group]));
+            label = _mm512_mask_blend_epi32(is_there, label, load(&part.0.as_chunks().0[group]));
         }
         store(reached, label);
     }
@@ -78,7 +78,7 @@ fn struck<const PREDICATE: i32>(
         let Some(column) = tile.columns().get(split.column as usize) else { continue };
         let threshold = _mm512_set1_ps(split.threshold);
         let kept = _mm512_set1_epi32(split.kept as i32);
-        for (left, numbers) in left.iter_mut().zip(column.as_chunks::<LANES>().0) {
+        for (left, numbers) in left.iter_mut().zip(column.0.as_chunks::<LANES>().0) {
             let is_right = _mm512_cmp_ps_mask::<PREDICATE>(floats(numbers), threshold);
             *left = _mm512_mask_and_epi32(*left, is_right, *left, kept);
         }
@@ -144,7 +144,7 @@ unsafe fn descend_with<const HAS_MISSING: bool>(
     nodes: &[packed::Slim],
     labels: &[u32],
     depth: usize,
-    columns: &[[f32; TILE]],
+    columns: &[Lanes<f32>],
     reached: &mut [u32; TILE],
 ) {
     let child = _mm512_set1_epi32((1 << CHILD_BITS) - 1);
@@ -216,7 +216,7 @@ unsafe fn fetch(nodes: &[packed::Slim], at: __m512i) -> (__m512, __m512i) {
 /// `columns` has the columns in `rest`, and rows are below [`TILE`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
-unsafe fn look(columns: &[[f32; TILE]], rest: __m512i, rows: __m512i) -> __m512 {
+unsafe fn look(columns: &[Lanes<f32>], rest: __m512i, rows: __m512i) -> __m512 {
     const SHIFT: u32 = CHILD_BITS - TILE.trailing_zeros();
     let column = _mm512_set1_epi32((((1 << COLUMN_BITS) - 1) * TILE) as i32);
     let place = _mm512_and_si512(_mm512_srli_epi32::<SHIFT>(rest), column);

@@ -1,6 +1,9 @@
 //! From the lists of attributes to trees that rows go down.
 
-use nightshift_kernels::trees::{COLUMNS_MAX, Compare, Number, Trees};
+use nightshift_kernels::Isa;
+use nightshift_kernels::trees::{COLUMNS_MAX, Compare, Nodes, Number, Trees};
+
+use super::weights::{Found, Weights};
 
 use crate::engine::onnx::TREE_DEPTH_MAX;
 use crate::engine::onnx::error::Refused;
@@ -15,11 +18,7 @@ const NOWHERE: u32 = u32::MAX;
 /// Trees and the weights of their leaves.
 pub(super) struct Forest<T> {
     pub(super) trees: Trees<T>,
-    /// Where the weights of each node begin; one more than there are nodes.
-    starts: Vec<u32>,
-    weights: Vec<(u32, f64)>,
-    /// The weight of each node, where every leaf has exactly one, of target 0.
-    pub(super) single: Option<Vec<f64>>,
+    pub(super) weights: Weights,
     /// Whether all weights are of one target.
     pub(super) has_one_target: bool,
     /// Whether no weight is negative.
@@ -157,28 +156,46 @@ impl<T: Threshold> Forest<T> {
         let lists = Lists::of(site)?;
         let sorted = Sorted::of(&lists)?;
         let children = children(&lists, &sorted, width)?;
-        let mut made = Self {
-            trees: Trees::default(),
-            starts: Vec::new(),
-            weights: Vec::new(),
-            single: None,
-            has_one_target: true,
-            is_positive: true,
-            has_missing_rule: lists.missing.iter().any(|missing| *missing != 0),
-            work: 0,
-        };
+        let mut planted = Planted::default();
         // The place of each node of the lists among those of the trees.
         let mut places = vec![NOWHERE; lists.trees.len()];
         let mut heights = vec![UNKNOWN; lists.trees.len()];
         for nodes in sorted.trees(&lists) {
             // The root is the first that the file lists.
             let root = nodes.iter().copied().min().unwrap_or_default();
-            made.plant(&lists, &children, root, &mut places, &mut heights)?;
+            planted.plant(&lists, &children, root, &mut places, &mut heights)?;
         }
-        made.weigh(site, what, targets, &lists, &sorted, &places)?;
-        Ok(made)
+        let Planted { nodes, firsts, work } = planted;
+        let Found { weights, has_one_target, is_positive } =
+            found(site, what, targets, &lists, &sorted, &places)?;
+        let is_leaf = leaves(&lists, &places, nodes.count());
+        let (weights, labels) = Weights::of(&weights, &firsts, &is_leaf);
+        let label = |node: usize| labels.get(node).copied().unwrap_or_default();
+        let trees = Trees::of(Isa::detect(), &nodes, label);
+        let has_missing_rule = lists.missing.iter().any(|missing| *missing != 0);
+        Ok(Self { trees, weights, has_one_target, is_positive, has_missing_rule, work })
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        self.trees.bytes() + self.weights.bytes()
+    }
+}
+
+/// Trees while they are written down.
+struct Planted<T> {
+    nodes: Nodes<T>,
+    /// The first node of each tree.
+    firsts: Vec<usize>,
+    work: usize,
+}
+
+impl<T> Default for Planted<T> {
+    fn default() -> Self {
+        Self { nodes: Nodes::default(), firsts: Vec::new(), work: 0 }
+    }
+}
+
+impl<T: Threshold> Planted<T> {
     /// Adds the tree at `root`, level by level.
     fn plant(
         &mut self,
@@ -193,9 +210,10 @@ impl<T: Threshold> Forest<T> {
             let shown = lists.shown(root as usize);
             return Err(format!("{shown} is more than {TREE_DEPTH_MAX} steps from a leaf").into());
         }
-        self.trees.begin(depth);
+        self.nodes.begin(depth);
         self.work += depth + 1;
-        let first = self.trees.nodes() as u32;
+        self.firsts.push(self.nodes.count());
+        let first = self.nodes.count() as u32;
         let mut order = vec![root];
         let mut at = 0;
         let mut place = |node: u32, order: &mut Vec<u32>| match places.get_mut(node as usize) {
@@ -216,7 +234,7 @@ impl<T: Threshold> Forest<T> {
                     let (yes, no) = (place(*yes, &mut order), place(*no, &mut order));
                     self.branch(lists, node as usize, yes, no)?;
                 }
-                _ => self.trees.leaf(),
+                _ => self.nodes.leaf(),
             }
         }
         Ok(())
@@ -241,101 +259,70 @@ impl<T: Threshold> Forest<T> {
             // NaN is not the threshold.
             _ => (Compare::Equal, threshold, false, (no, yes)),
         };
-        self.trees.branch(column, compare, threshold, missing_left, next);
+        self.nodes.branch(column, compare, threshold, missing_left, next);
         Ok(())
-    }
-
-    /// Takes the weights of the leaves.
-    fn weigh(
-        &mut self,
-        site: &Site<'_>,
-        what: &str,
-        targets: usize,
-        lists: &Lists<'_>,
-        sorted: &Sorted,
-        places: &[u32],
-    ) -> Result<(), Refused> {
-        let list = |part: &str| site.ints(&format!("{what}_{part}"));
-        let (trees, nodes, ids) = (list("treeids"), list("nodeids"), list("ids"));
-        let weights: Vec<f64> = match site.tensor(&format!("{what}_weights_as_tensor"))? {
-            Some(tensor) => tensor.data.to_f64(),
-            None => {
-                let floats = site.floats(&format!("{what}_weights"));
-                floats.iter().copied().map(f64::from).collect()
-            }
-        };
-        if [nodes.len(), ids.len(), weights.len()] != [trees.len(); 3] || trees.is_empty() {
-            return Err(
-                format!("its lists of {what} weights are empty or of several lengths").into()
-            );
-        }
-        let mut found: Vec<(u32, u32, f64)> = Vec::with_capacity(trees.len());
-        let keys = trees.iter().copied().zip(nodes.iter().copied());
-        for (key, (id, weight)) in keys.zip(ids.iter().zip(&weights)) {
-            let (tree, node) = key;
-            let at = sorted.find(lists, key).ok_or_else(|| {
-                Refused(format!("a weight is for node {node} of tree {tree}, which there is not"))
-            })?;
-            let is_leaf = lists.modes.get(at).copied() == Some(b"LEAF");
-            let target = usize::try_from(*id).ok().filter(|id| *id < targets);
-            let (Some(target), true) = (target, is_leaf) else {
-                return Err(
-                    format!("a weight of {} is for no leaf or no {what}", lists.shown(at)).into()
-                );
-            };
-            if !weight.is_finite() {
-                return Err(format!("a weight of {} is {weight}", lists.shown(at)).into());
-            }
-            self.has_one_target &= ids.first() == Some(id);
-            self.is_positive &= *weight >= 0.0;
-            let place = places.get(at).copied().unwrap_or(NOWHERE);
-            if place != NOWHERE {
-                found.push((place, target as u32, *weight));
-            }
-        }
-        // A stable sort: weights of one leaf stay in their order.
-        found.sort_by_key(|(place, _, _)| *place);
-        let mut next = found.iter().peekable();
-        for place in 0..self.trees.nodes() as u32 {
-            self.starts.push(self.weights.len() as u32);
-            while let Some((_, target, weight)) = next.next_if(|(at, _, _)| *at == place) {
-                self.weights.push((*target, *weight));
-            }
-        }
-        self.starts.push(self.weights.len() as u32);
-        self.set_single(lists, places);
-        Ok(())
-    }
-
-    /// Sets [`single`](Self::single), where it can be.
-    fn set_single(&mut self, lists: &Lists<'_>, places: &[u32]) {
-        let mut values = vec![0.0; self.trees.nodes()];
-        for (at, place) in places.iter().enumerate().filter(|(_, place)| **place != NOWHERE) {
-            if lists.modes.get(at).copied() != Some(b"LEAF") {
-                continue;
-            }
-            let ([(0, weight)], Some(to)) =
-                (self.weights(*place as usize), values.get_mut(*place as usize))
-            else {
-                return;
-            };
-            *to = *weight;
-        }
-        self.single = Some(values);
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        let single = self.single.as_ref().map_or(0, |single| size_of_val(&**single));
-        self.trees.bytes() + size_of_val(&*self.starts) + size_of_val(&*self.weights) + single
     }
 }
 
-impl<T> Forest<T> {
-    /// Targets and weights of the node at `place`.
-    pub(super) fn weights(&self, place: usize) -> &[(u32, f64)] {
-        let at = |place: usize| self.starts.get(place).map_or(0, |start| *start as usize);
-        self.weights.get(at(place)..at(place + 1)).unwrap_or_default()
+/// The weights of leaves, in the attributes that begin with `what`.
+fn found(
+    site: &Site<'_>,
+    what: &str,
+    targets: usize,
+    lists: &Lists<'_>,
+    sorted: &Sorted,
+    places: &[u32],
+) -> Result<Found, Refused> {
+    let list = |part: &str| site.ints(&format!("{what}_{part}"));
+    let (trees, nodes, ids) = (list("treeids"), list("nodeids"), list("ids"));
+    let weights: Vec<f64> = match site.tensor(&format!("{what}_weights_as_tensor"))? {
+        Some(tensor) => tensor.data.to_f64(),
+        None => {
+            let floats = site.floats(&format!("{what}_weights"));
+            floats.iter().copied().map(f64::from).collect()
+        }
+    };
+    if [nodes.len(), ids.len(), weights.len()] != [trees.len(); 3] || trees.is_empty() {
+        return Err(format!("its lists of {what} weights are empty or of several lengths").into());
     }
+    let mut found =
+        Found { weights: Vec::with_capacity(trees.len()), has_one_target: true, is_positive: true };
+    let keys = trees.iter().copied().zip(nodes.iter().copied());
+    for (key, (id, weight)) in keys.zip(ids.iter().zip(&weights)) {
+        let (tree, node) = key;
+        let at = sorted.find(lists, key).ok_or_else(|| {
+            Refused(format!("a weight is for node {node} of tree {tree}, which there is not"))
+        })?;
+        let is_leaf = lists.modes.get(at).copied() == Some(b"LEAF");
+        let target = usize::try_from(*id).ok().filter(|id| *id < targets);
+        let (Some(target), true) = (target, is_leaf) else {
+            return Err(
+                format!("a weight of {} is for no leaf or no {what}", lists.shown(at)).into()
+            );
+        };
+        if !weight.is_finite() {
+            return Err(format!("a weight of {} is {weight}", lists.shown(at)).into());
+        }
+        found.has_one_target &= ids.first() == Some(id);
+        found.is_positive &= *weight >= 0.0;
+        let place = places.get(at).copied().unwrap_or(NOWHERE);
+        if place != NOWHERE {
+            found.weights.push((place, target as u32, *weight));
+        }
+    }
+    // A stable sort: weights of one leaf stay in their order.
+    found.weights.sort_by_key(|(place, _, _)| *place);
+    Ok(found)
+}
+
+/// Which of `count` nodes are leaves.
+fn leaves(lists: &Lists<'_>, places: &[u32], count: usize) -> Vec<bool> {
+    let mut is_leaf = vec![false; count];
+    let modes = lists.modes.iter().zip(places).filter(|(mode, _)| **mode == b"LEAF");
+    for (_, place) in modes {
+        is_leaf.iter_mut().skip(*place as usize).take(1).for_each(|it| *it = true);
+    }
+    is_leaf
 }
 
 /// Steps from the node at `root` to the leaf that is farthest from it; `heights` is what is known
