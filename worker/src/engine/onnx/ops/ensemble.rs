@@ -1,4 +1,4 @@
-//! Trees: TreeEnsembleClassifier and TreeEnsembleRegressor.
+//! Trees: TreeEnsembleClassifier, TreeEnsembleRegressor and TreeEnsemble.
 
 use std::sync::Arc;
 
@@ -12,10 +12,13 @@ use crate::engine::onnx::compile::Order;
 use crate::engine::onnx::error::Refused;
 use crate::engine::onnx::value::{Data, Element, Kind};
 
+mod five;
 mod forest;
+mod lists;
 mod weights;
 
 use forest::Forest;
+use lists::Lists;
 use weights::{Weights, add};
 
 /// How the weights of the leaves that a row reaches become one sum.
@@ -148,35 +151,31 @@ enum Either {
 }
 
 impl Either {
+    /// The forest of `lists` over the numbers that the node at `site` reads.
     fn of(
         site: &Site<'_>,
-        what: &str,
+        lists: &Lists<'_>,
         targets: usize,
         aggregate: Aggregate,
     ) -> Result<Self, Refused> {
         let kind = site.numbers(0)?;
-        let [width] = *kind.shape.as_slice() else {
-            return Err("it needs rows of numbers".into());
+        let width = match kind.shape.as_slice() {
+            [width] if *width > 0 => *width,
+            _ => return Err("it needs rows of numbers".into()),
         };
-        if width == 0 {
-            return Err("it needs rows of numbers".into());
-        }
-        let made = match kind.element {
-            Element::F64 => Self::F64(Ensemble {
-                forest: Forest::of(site, what, targets, width)?,
-                targets,
-                aggregate,
-            }),
+        Ok(match kind.element {
+            Element::F64 => {
+                let forest = Forest::of(lists, targets, width)?;
+                Self::F64(Ensemble { forest, targets, aggregate })
+            }
             _ if site.has_attribute("nodes_values_as_tensor") => {
                 return Err(wrong(0, kind.element));
             }
-            _ => Self::F32(Ensemble {
-                forest: Forest::of(site, what, targets, width)?,
-                targets,
-                aggregate,
-            }),
-        };
-        Ok(made)
+            _ => {
+                let forest = Forest::of(lists, targets, width)?;
+                Self::F32(Ensemble { forest, targets, aggregate })
+            }
+        })
     }
 
     fn sums(&self, data: &[&Data], rows: usize, order: Order) -> Sums {
@@ -223,11 +222,51 @@ fn base_values(site: &Site<'_>, targets: usize, or_one: bool) -> Result<Vec<f64>
     }
 }
 
-pub(super) fn regressor(site: &Site<'_>) -> Result<Built, Refused> {
+fn targets_of(site: &Site<'_>) -> Result<usize, Refused> {
     let targets = usize::try_from(site.int("n_targets", 1)).unwrap_or(0);
-    if !(1..=CLASSES_MAX).contains(&targets) {
-        return Err(format!("{targets} targets are not 1 to {CLASSES_MAX}").into());
+    match targets {
+        1..=CLASSES_MAX => Ok(targets),
+        _ => Err(format!("{targets} targets are not 1 to {CLASSES_MAX}").into()),
     }
+}
+
+/// TreeEnsemble of `ai.onnx.ml` 5, whose results have as many bits as its input.
+pub(super) fn ensemble(site: &Site<'_>) -> Result<Built, Refused> {
+    let targets = targets_of(site)?;
+    let aggregate = match site.int("aggregate_function", 1) {
+        0 => Aggregate::Average,
+        1 => Aggregate::Sum,
+        2 => Aggregate::Min,
+        3 => Aggregate::Max,
+        other => return Err(format!("aggregate {other} is not known").into()),
+    };
+    let post = Post::numbered(site.int("post_transform", 0))?;
+    let post = if targets == 1 && post != Post::Probit { Post::None } else { post };
+    let element = match site.numbers(0)?.element {
+        Element::Int => return Err(wrong(0, Element::Int)),
+        Element::F64 if post != Post::None => {
+            return Err("post_transform of 64-bit floats is not known here".into());
+        }
+        element => element,
+    };
+    let ensemble = Either::of(site, &five::lists(site)?, targets, aggregate)?;
+    let (bytes, work, has_rule) = ensemble.facts();
+    let score = move |rows: usize, data: &[&Data], order: Order| {
+        let Sums { sums, .. } = ensemble.sums(data, rows, order);
+        if element == Element::F64 {
+            return vec![Data::F64(sums)];
+        }
+        let mut made: Vec<f32> = sums.into_iter().map(|sum| sum as f32).collect();
+        made.chunks_exact_mut(targets).for_each(|scores| post.apply(scores));
+        vec![Data::F32(made)]
+    };
+    let kinds = vec![Kind::new(element, vec![targets])];
+    let missing = if has_rule { Missing::Handled } else { Missing::Spoils };
+    Ok(in_both_orders(kinds, score, missing, bytes, work))
+}
+
+pub(super) fn regressor(site: &Site<'_>) -> Result<Built, Refused> {
+    let targets = targets_of(site)?;
     let aggregate = match site.word("aggregate_function", "SUM")? {
         "SUM" => Aggregate::Sum,
         "AVERAGE" => Aggregate::Average,
@@ -241,7 +280,7 @@ pub(super) fn regressor(site: &Site<'_>) -> Result<Built, Refused> {
     let post = Post::of(site)?;
     // Of a single target, other scores would all be 1 or the same.
     let post = if targets == 1 && post != Post::Probit { Post::None } else { post };
-    let ensemble = Either::of(site, "target", targets, aggregate)?;
+    let ensemble = Either::of(site, &Lists::of(site, "target")?, targets, aggregate)?;
     let (bytes, work, has_rule) = ensemble.facts();
     let score = move |rows: usize, data: &[&Data], order: Order| {
         let mut made = Vec::with_capacity(rows * targets);
@@ -265,7 +304,7 @@ pub(super) fn classifier(site: &Site<'_>) -> Result<Built, Refused> {
     let labels = Labels::of(site, "classlabels_int64s")?;
     let classes = labels.len();
     let (base, post) = (base_values(site, classes, classes == 2)?, Post::of(site)?);
-    let ensemble = Either::of(site, "class", classes, Aggregate::Sum)?;
+    let ensemble = Either::of(site, &Lists::of(site, "class")?, classes, Aggregate::Sum)?;
     let (bytes, work, has_rule) = ensemble.facts();
     let (is_binary, is_positive) = ensemble.weights();
     let two = Two { base: base.clone(), is_binary, is_positive, post };
