@@ -280,7 +280,10 @@ impl<T: Number> Kernel for Strike<'_, T> {
         let mut left = [u32::MAX; TILE];
         let [first, second, third, fourth] = view.kinds;
         // The comparisons say whether a row goes to the right.
-        strike(&mut left, tile, first, |x, threshold| !(x <= threshold));
+        strike(&mut left, tile, first, |x, threshold| {
+            let is_left = x <= threshold;
+            !is_left
+        });
         strike(&mut left, tile, second, |x, threshold| x > threshold);
         strike(&mut left, tile, third, |x, threshold| x != threshold);
         strike(&mut left, tile, fourth, |x, threshold| (x < threshold) | (x > threshold));

@@ -89,7 +89,8 @@ impl<T: Number> Nodes<T> {
         self.roots.push(Root { first: self.nodes.len(), depth });
     }
 
-    /// Adds a node with children `left` and `right`, counted from the root.
+    /// Adds a node with children `left` and `right`, counted from the root. `threshold` is a number,
+    /// infinite or not.
     pub fn branch(
         &mut self,
         column: u32,
