@@ -1,6 +1,6 @@
 //! Arithmetic of models on one core, of the same bits on every instruction set.
 //!
-//! - [`simd`]: registers of floats behind one trait, and the only `unsafe` of the engines
+//! - [`simd`]: registers of floats behind one trait, and most of the `unsafe` of the engines
 //! - [`math`]: exponentials and the error function on them
 //! - [`dot`]: words of one, two or four numbers and their products
 //! - [`matmul`]: products of matrices, in which a row never depends on the rows beside it
@@ -9,7 +9,7 @@
 //! - [`attention`]: attention within one sequence, of all tokens or of near ones
 //! - [`rotary`]: places of tokens as rotations of queries and keys
 //! - [`gated`]: one half of a row as the gate of the other
-//! - [`trees`]: decision trees, many rows side by side
+//! - [`trees`]: decision trees, whose comparisons are made for many rows at once
 //!
 //! Every sum is taken in an order that depends on the shape of its own row alone, with
 //! multiply-adds that round once. So a row has the same bits alone, beside any rows, and on any

@@ -3,8 +3,8 @@
 //! All operations are exactly rounded (IEEE 754) and [`Simd::fma`] rounds once on every
 //! instruction set, so that the same kernel gives the same bits on all of them.
 //!
-//! Together with [`dot`](crate::dot) this is all of the engines with `unsafe`: here to call what was
-//! compiled for instructions that a value proves to be there.
+//! With [`dot`](crate::dot) and [`trees`](crate::trees) this is all of the engines with `unsafe`:
+//! here to call what was compiled for instructions that a value proves to be there.
 #![allow(unsafe_code)]
 
 mod portable;

@@ -1,231 +1,267 @@
 //! Decision trees: from rows of numbers to the leaf of each.
 //!
-//! The nodes of a tree lie level by level, and a node is 16 bytes with 32-bit thresholds. A leaf
-//! leads to itself. A node may have several parents, as comparisons with one category after the
-//! other have. [`LANES`] rows go down a tree side by side, so that the processor waits for the
-//! memory of all of them at once; each has its own path, whatever rows are beside it.
+//! [`Nodes`] are trees as they are written down, [`Trees`] as rows go through them, 128 rows of a
+//! [`Tile`] at a time. A tree is evaluated in one of three ways:
+//!
+//! - `masks`: every comparison of a small tree is made for the whole tile, and strikes the leaves
+//!   that it rules out. Nothing is looked up and nothing waits for what came before.
+//! - `packed`: rows go down a large tree side by side, and a node of 8 bytes is fetched for 16 of
+//!   them at once.
+//! - `walk`: the same, row by row, for what the others have no room or no instructions for.
+//!
+//! A row ends in the same leaf in every way, whatever rows are beside it.
 
-/// Rows that go down a tree side by side.
-pub const LANES: usize = 8;
-/// Steps between two looks at whether all rows have arrived.
-const STEPS: usize = 4;
-/// Where a missing value goes to the left.
-const MISSING_LEFT: u32 = 1 << 31;
-/// Where the comparison is for the same number.
-const EQUAL: u32 = 1 << 30;
-/// Most columns that a tree looks at.
-pub const COLUMNS_MAX: usize = EQUAL as usize;
+use std::ops::Range;
+
+use crate::simd::{Isa, Kernel, Simd};
+
+mod masks;
+mod nodes;
+mod packed;
+mod tile;
+mod walk;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub use nodes::{COLUMNS_MAX, Compare, Nodes};
+pub use tile::{Lanes, TILE, Tile};
+
+use masks::Masks;
+use nodes::Node;
+use packed::Packed;
+
+/// Bytes of trees from which on each is given many tiles before the next is fetched: half of what
+/// a core keeps close to itself.
+const CLOSE_BYTES: usize = 1 << 20;
 
 /// A number that rows are made of.
-pub trait Number: Copy + PartialOrd + Default + Send + Sync + 'static {
+pub trait Number: Copy + PartialOrd + Default + Send + Sync + std::fmt::Debug + 'static {
+    /// A missing value: not a number.
+    const MISSING: Self;
+
     /// The largest number below this one; itself where there is none.
     fn below(self) -> Self;
+
     /// Whether it is not a number.
     fn is_missing(self) -> bool;
+
+    /// The bits of a float of 32 bits; none of any other number.
+    fn bits(self) -> Option<u32>;
+
+    /// Trees and a tile as those of floats of 32 bits, where they are.
+    fn as_floats<'a>(
+        trees: &'a Trees<Self>,
+        tile: &'a Tile<Self>,
+    ) -> Option<(&'a Trees<f32>, &'a Tile<f32>)>;
 }
 
-macro_rules! number {
-    ($($float:ty)*) => {$(
-        impl Number for $float {
-            #[inline]
-            fn below(self) -> Self {
-                self.next_down()
-            }
+impl Number for f32 {
+    const MISSING: Self = Self::NAN;
 
-            #[inline]
-            fn is_missing(self) -> bool {
-                self.is_nan()
-            }
-        }
-    )*};
+    #[inline]
+    fn below(self) -> Self {
+        self.next_down()
+    }
+
+    #[inline]
+    fn is_missing(self) -> bool {
+        self.is_nan()
+    }
+
+    fn bits(self) -> Option<u32> {
+        Some(self.to_bits())
+    }
+
+    fn as_floats<'a>(
+        trees: &'a Trees<Self>,
+        tile: &'a Tile<Self>,
+    ) -> Option<(&'a Trees<f32>, &'a Tile<f32>)> {
+        Some((trees, tile))
+    }
 }
 
-number!(f32 f64);
+impl Number for f64 {
+    const MISSING: Self = Self::NAN;
 
-/// How a node compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compare {
-    /// To the left where the value is at most the threshold.
-    AtMost,
-    /// To the left where it is the threshold.
-    Equal,
+    #[inline]
+    fn below(self) -> Self {
+        self.next_down()
+    }
+
+    #[inline]
+    fn is_missing(self) -> bool {
+        self.is_nan()
+    }
+
+    fn bits(self) -> Option<u32> {
+        None
+    }
+
+    fn as_floats<'a>(
+        _: &'a Trees<Self>,
+        _: &'a Tile<Self>,
+    ) -> Option<(&'a Trees<f32>, &'a Tile<f32>)> {
+        None
+    }
 }
 
-/// A node of a tree.
-#[derive(Debug, Clone, Copy, Default)]
-struct Node<T> {
-    threshold: T,
-    /// The column that is compared, with [`MISSING_LEFT`] and [`EQUAL`].
-    column: u32,
-    /// The children, counted from the root. A leaf is its own.
-    left: u32,
-    right: u32,
-}
-
-/// Trees, each of at least one node.
+/// Trees, ready to be evaluated.
 #[derive(Debug)]
 pub struct Trees<T> {
+    isa: Isa,
+    ways: Vec<Way>,
+    masks: Masks<T>,
+    packed: Packed,
+    /// Of the trees that are walked.
     nodes: Vec<Node<T>>,
-    /// Where each tree begins, and how many steps its longest path has.
-    roots: Vec<Root>,
-    has_equal: bool,
-    columns: usize,
+    labels: Vec<u32>,
+    /// The columns that are looked at, in order. Trees number them by their place here.
+    columns: Vec<u32>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Root {
-    first: usize,
-    len: usize,
-    depth: usize,
+/// How a tree is evaluated.
+#[derive(Debug, Clone)]
+enum Way {
+    /// By these blocks of comparisons.
+    Masks(Range<usize>),
+    /// Through these packed nodes, in at most so many steps.
+    Packed(Range<usize>, usize),
+    /// Through these nodes, in at most so many steps.
+    Walk(Range<usize>, usize),
 }
 
-impl<T: Number> Default for Trees<T> {
-    fn default() -> Self {
-        Self { nodes: Vec::new(), roots: Vec::new(), has_equal: false, columns: 0 }
-    }
+/// Memory to evaluate trees in, used again and again.
+#[derive(Debug, Default)]
+pub struct Workspace {
+    /// What blocks of comparisons found that others go on from.
+    parts: Vec<Lanes<u32>>,
 }
 
 impl<T: Number> Trees<T> {
-    /// Begins a tree whose longest path has `depth` steps. Its nodes follow, level by level.
-    pub fn begin(&mut self, depth: usize) {
-        self.roots.push(Root { first: self.nodes.len(), len: 0, depth });
-    }
-
-    /// Adds a node with children `left` and `right`, counted from the root.
-    pub fn branch(
-        &mut self,
-        column: u32,
-        compare: Compare,
-        threshold: T,
-        missing_left: bool,
-        (left, right): (u32, u32),
-    ) {
-        let equal = if compare == Compare::Equal { EQUAL } else { 0 };
-        let missing = if missing_left { MISSING_LEFT } else { 0 };
-        self.has_equal |= compare == Compare::Equal;
-        self.columns = self.columns.max(column as usize + 1);
-        self.push(Node { threshold, column: column | equal | missing, left, right });
-    }
-
-    /// Adds a leaf.
-    pub fn leaf(&mut self) {
-        let left = self.roots.last().map_or(0, |root| root.len as u32);
-        self.push(Node { threshold: T::default(), column: 0, left, right: left });
-    }
-
-    fn push(&mut self, node: Node<T>) {
-        if let Some(root) = self.roots.last_mut() {
-            root.len += 1;
-            self.nodes.push(node);
+    /// Prepares `nodes` for the instruction set `isa`. Rows that end in a leaf are given what
+    /// `label` says of it, which is asked with the number of the node, counted over all trees.
+    pub fn of(isa: Isa, nodes: &Nodes<T>, label: impl Fn(usize) -> u32) -> Self {
+        let columns = nodes.columns();
+        let mut made = Self {
+            isa,
+            ways: Vec::with_capacity(nodes.len()),
+            masks: Masks::default(),
+            packed: Packed::default(),
+            nodes: Vec::new(),
+            labels: Vec::new(),
+            columns,
+        };
+        for (first, depth, own) in nodes.trees() {
+            let own: Vec<Node<T>> = own.iter().map(|node| node.renumbered(&made.columns)).collect();
+            let label = |node: usize| label(first + node);
+            let way = made.way(&own, depth, label);
+            made.ways.push(way);
         }
+        made
+    }
+
+    fn way(&mut self, own: &[Node<T>], depth: usize, label: impl Fn(usize) -> u32) -> Way {
+        if !tile::is_wide(self.columns.len()) {
+            if let Some(blocks) = self.masks.plant(own, masks::leaves_max(self.isa), &label) {
+                return Way::Masks(blocks);
+            }
+            if packed::is_for(self.isa)
+                && let Some(nodes) = self.packed.plant(own, &label)
+            {
+                return Way::Packed(nodes, depth);
+            }
+        }
+        let first = self.nodes.len();
+        self.nodes.extend_from_slice(own);
+        self.labels.extend((0..own.len()).map(label));
+        Way::Walk(first..self.nodes.len(), depth)
     }
 
     /// How many trees there are.
     pub fn len(&self) -> usize {
-        self.roots.len()
+        self.ways.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.roots.is_empty()
-    }
-
-    /// Nodes of all trees.
-    pub fn nodes(&self) -> usize {
-        self.nodes.len()
-    }
-
-    /// Columns that the trees look at, from the first to the last.
-    pub fn columns(&self) -> usize {
-        self.columns
+        self.ways.is_empty()
     }
 
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
-        size_of_val(&*self.nodes) + size_of_val(&*self.roots)
+        let walked = size_of_val(&*self.nodes) + size_of_val(&*self.labels);
+        let lists = size_of_val(&*self.ways) + size_of_val(&*self.columns);
+        self.masks.bytes() + self.packed.bytes() + walked + lists
     }
 
-    /// Sends `rows`, each of `width` numbers, down tree `tree`. `arrived` is called with the
-    /// position of each row and its leaf, counted over the nodes of all trees in the order in
-    /// which they were added.
-    ///
-    /// A value in a column beyond `width` counts as missing.
-    pub fn descend(
+    /// Sends the rows of `tiles` through all trees. `arrived` is called with a tile, a tree and
+    /// the label of the leaf of each row: for each tile, trees come in their order. Labels beyond
+    /// the rows of a tile mean nothing.
+    pub fn evaluate(
         &self,
-        tree: usize,
-        rows: &[T],
-        width: usize,
-        arrived: impl FnMut(usize, usize),
+        tiles: &[Tile<T>],
+        workspace: &mut Workspace,
+        mut arrived: impl FnMut(usize, usize, &[u32; TILE]),
     ) {
-        if self.has_equal {
-            self.descend_with::<true>(tree, rows, width, arrived);
+        let mut reached = Lanes::default();
+        let mut one = |tree: usize, at: usize, tile: &Tile<T>| {
+            self.reach(tree, tile, workspace, &mut reached);
+            arrived(at, tree, &reached.0);
+        };
+        if self.bytes() > CLOSE_BYTES {
+            for tree in 0..self.len() {
+                tiles.iter().enumerate().for_each(|(at, tile)| one(tree, at, tile));
+            }
         } else {
-            self.descend_with::<false>(tree, rows, width, arrived);
+            for (at, tile) in tiles.iter().enumerate() {
+                (0..self.len()).for_each(|tree| one(tree, at, tile));
+            }
         }
     }
 
-    #[inline]
-    fn descend_with<const EQUALS: bool>(
+    fn reach(
         &self,
         tree: usize,
-        rows: &[T],
-        width: usize,
-        mut arrived: impl FnMut(usize, usize),
+        tile: &Tile<T>,
+        workspace: &mut Workspace,
+        reached: &mut Lanes<u32>,
     ) {
-        let Some(root) = self.roots.get(tree) else { return };
-        let nodes = self.nodes.get(root.first..root.first + root.len).unwrap_or_default();
-        let width = width.max(1);
-        let mut groups = rows.chunks_exact(width * LANES);
-        let mut row = 0;
-        for group in &mut groups {
-            let mut at = [0_u32; LANES];
-            let mut left = root.depth;
-            while left > 0 {
-                let before = at;
-                for _ in 0..STEPS.min(left) {
-                    for (lane, at) in at.iter_mut().enumerate() {
-                        *at = step::<T, EQUALS>(nodes, *at, &group[lane * width..], width);
-                    }
-                }
-                left -= STEPS.min(left);
-                if at == before {
-                    break;
-                }
+        match self.ways.get(tree) {
+            Some(Way::Masks(blocks)) => {
+                masks::evaluate(self, blocks.clone(), tile, &mut workspace.parts, reached);
             }
-            for at in at {
-                arrived(row, root.first + at as usize);
-                row += 1;
+            Some(Way::Packed(nodes, depth)) => {
+                packed::descend(self, nodes.clone(), *depth, tile, &mut reached.0);
             }
-        }
-        for numbers in groups.remainder().chunks_exact(width) {
-            let mut at = 0;
-            for _ in 0..root.depth {
-                at = step::<T, EQUALS>(nodes, at, numbers, width);
+            Some(Way::Walk(nodes, depth)) => {
+                let own = self.nodes.get(nodes.clone()).unwrap_or_default();
+                let labels = self.labels.get(nodes.clone()).unwrap_or_default();
+                walk::descend(own, labels, *depth, tile, &mut reached.0);
             }
-            arrived(row, root.first + at as usize);
-            row += 1;
+            None => {}
         }
     }
 }
 
-/// One step down.
-#[inline(always)]
-fn step<T: Number, const EQUALS: bool>(nodes: &[Node<T>], at: u32, row: &[T], width: usize) -> u32 {
-    let Some(node) = nodes.get(at as usize) else { return at };
-    let column = (node.column & !(MISSING_LEFT | EQUAL)) as usize;
-    let missing_left = node.column & MISSING_LEFT != 0;
-    let is_left = match row.get(column) {
-        Some(value) if column < width => {
-            let is_left = if EQUALS && node.column & EQUAL != 0 {
-                *value == node.threshold
-            } else {
-                *value <= node.threshold
-            };
-            is_left | (value.is_missing() & missing_left)
+/// Adds labels that are the bits of floats to the sums of their rows.
+pub fn add_floats(isa: Isa, labels: &[u32; TILE], sums: &mut [f64; TILE]) {
+    isa.run(Add { labels, sums });
+}
+
+struct Add<'a> {
+    labels: &'a [u32; TILE],
+    sums: &'a mut [f64; TILE],
+}
+
+impl Kernel for Add<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        for (sum, label) in self.sums.iter_mut().zip(self.labels) {
+            *sum += f64::from(f32::from_bits(*label));
         }
-        _ => missing_left,
-    };
-    if is_left { node.left } else { node.right }
+    }
 }
 
 #[cfg(test)]

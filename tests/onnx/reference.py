@@ -23,6 +23,7 @@ import onnxruntime
 import pandas as pd
 import xgboost
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 # Exporters hand numbers of numpy to onnx, which takes its own only.
 plain_attribute = helper.make_attribute
 
@@ -96,13 +97,14 @@ def listed(value):
     return [[str(x) for x in np.ravel(row)] for row in value]
 
 
-def keep(name, model, feeds, columns=None):
-    """Writes a model with what onnxruntime makes of `feeds`: arrays by input."""
+def keep(name, model, feeds, columns=None, evaluator=None):
+    """Writes a model with what onnxruntime makes of `feeds`: arrays by input. Where it does other
+    than the specification says, onnx's own `evaluator` is asked."""
     data = model.SerializeToString()
     (OUT / f"{name}.onnx").write_bytes(data)
     session = onnxruntime.InferenceSession(data)
     outputs = [output.name for output in session.get_outputs()]
-    results = session.run(outputs, feeds)
+    results = (evaluator(model) if evaluator else session).run(outputs, feeds)
     table = {}
     names = iter(columns or [])
     for input in session.get_inputs():
@@ -212,13 +214,14 @@ def named_columns():
         keep(f"columns-{unknown}", made, feeds)
 
 
-def graph(name, nodes, inputs, outputs, tensors=(), feeds=None, columns=None, opset=17):
+def graph(name, nodes, inputs, outputs, tensors=(), feeds=None, columns=None, opset=17,
+          ml=3, evaluator=None):
     """A graph by hand."""
     made = helper.make_graph(nodes, name, inputs, outputs,
                              [numpy_helper.from_array(v, k) for k, v in tensors])
-    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("ai.onnx.ml", 3)]
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("ai.onnx.ml", ml)]
     model = helper.make_model(made, opset_imports=opsets, ir_version=8)
-    keep(name, model, feeds, columns)
+    keep(name, model, feeds, columns, evaluator)
 
 
 def value(name, kind=TensorProto.FLOAT, shape=("N", None)):
@@ -447,6 +450,103 @@ def trees_by_hand():
     graph("trees", made, [value("x", shape=("N", 4))], outputs, (), {"x": feeds}, NAMES)
 
 
+def as_onnxruntime_counts(model):
+    """A session of a model as the specification has it: 1 is SOFTMAX and 2 LOGISTIC, which
+    onnxruntime 1.32 takes the other way round (onnx's own evaluator does neither)."""
+    other = onnx.ModelProto()
+    other.CopyFrom(model)
+    for node in other.graph.node:
+        for attribute in node.attribute:
+            if attribute.name == "post_transform":
+                attribute.i = 3 - attribute.i
+    return onnxruntime.InferenceSession(other.SerializeToString())
+
+
+def trees_of_five():
+    """TreeEnsemble of operator set 5: every mode, a branch behind two others, leaves alone."""
+    leaf_targets, leaf_weights, roots, branches, members = [], [], [], [], []
+
+    def leaf():
+        leaf_targets.append(len(leaf_targets) % 3)
+        leaf_weights.append(round(float(RANDOM.uniform(0.01, 0.07)), 3))
+        return len(leaf_targets) - 1
+
+    for tree in range(14):
+        mode, missing = tree % 7, tree // 7
+        first = len(branches)
+        roots.append(first)
+        branches.append((tree % 4, mode, 1.0, (first + 1, 0), (leaf(), 1), missing))
+        branches.append(((tree + 1) % 4, 0, 0.0, (leaf(), 1), (first + 2, 0), 1 - missing))
+        branches.append((2, 6, 0.0, (leaf(), 1), (leaf(), 1), missing))
+        if mode == 6:
+            members += [1.0, -1.0, np.nan]
+        members += [2.0, 3.0, 0.0, np.nan]
+    roots.append(len(branches))
+    alone = leaf()
+    branches.append((0, 0, 0.0, (alone, 1), (alone, 1), 0))
+    feeds = np.array([[a, b, 2 - a, b * a] for a in [0, 1, 2, np.nan, -1] for b in
+                      [0, 1, -1, np.nan, 3]], np.float32)
+    features, modes, splits, yes, no, missing = zip(*branches)
+    made, outputs = [], []
+
+    def ensemble(name, input, kind, targets, **more):
+        floats = {np.float32: TensorProto.FLOAT, np.float64: TensorProto.DOUBLE}[kind]
+
+        def tensor(values, kind=kind):
+            return numpy_helper.from_array(np.array(values, kind), "t")
+
+        made.append(helper.make_node(
+            "TreeEnsemble", [input], [name], domain="ai.onnx.ml", n_targets=targets,
+            tree_roots=roots, nodes_featureids=features, nodes_modes=tensor(modes, np.uint8),
+            nodes_splits=tensor(splits), nodes_truenodeids=[at for at, _ in yes],
+            nodes_trueleafs=[is_leaf for _, is_leaf in yes],
+            nodes_falsenodeids=[at for at, _ in no],
+            nodes_falseleafs=[is_leaf for _, is_leaf in no],
+            nodes_missing_value_tracks_true=missing, membership_values=tensor(members),
+            leaf_targetids=[target % targets for target in leaf_targets],
+            leaf_weights=tensor(leaf_weights), **more))
+        outputs.append(value(name, floats))
+
+    for aggregate in range(4):
+        ensemble(f"one_{aggregate}", "x", np.float32, 1, aggregate_function=aggregate)
+        ensemble(f"three_{aggregate}", "x", np.float32, 3, aggregate_function=aggregate)
+    ensemble("zero", "x", np.float32, 3, post_transform=3)
+    ensemble("probit", "x", np.float32, 1, post_transform=4)
+    made.append(helper.make_node("Cast", ["x"], ["x64"], to=TensorProto.DOUBLE))
+    ensemble("double", "x64", np.float64, 3)
+    graph("trees-five", made, [value("x", shape=("N", 4))], outputs, (), {"x": feeds}, NAMES,
+          opset=20, ml=5)
+    made, outputs = [], []
+    for post in [1, 2]:
+        ensemble(f"post_{post}", "x", np.float32, 3, post_transform=post)
+    graph("trees-five-posts", made, [value("x", shape=("N", 4))], outputs, (), {"x": feeds}, NAMES,
+          opset=20, ml=5, evaluator=as_onnxruntime_counts)
+
+
+def whole_numbers():
+    """Whole numbers that are no floats, which onnxruntime 1.32 sums up as floats."""
+    nodes, outputs, ints = [], [], TensorProto.INT64
+
+    def add(op, inputs, **attributes):
+        out = f"{op}_{len(nodes)}"
+        nodes.append(helper.make_node(op, inputs, [out], **attributes))
+        outputs.append(value(out, ints))
+
+    for op in ["Abs", "Neg", "Sign"]:
+        add(op, ["x"])
+    add("Clip", ["x", "low", "high"])
+    add("Clip", ["x", "", "high"])
+    add("ReduceSum", ["x", "axis"])
+    for op in ["ReduceMax", "ReduceMin", "ReduceProd"]:
+        add(op, ["x"], axes=[1])
+    high = 2**53 + 1
+    tensors = [("low", np.array(-high, np.int64)), ("high", np.array(high, np.int64)),
+               ("axis", np.array([1], np.int64))]
+    feeds = np.array([[high, 1], [-high - 2, -1], [high + 2, 3], [2**62 + 1, -1], [0, 7]], np.int64)
+    graph("whole", nodes, [value("x", ints, ("N", 2))], outputs, tensors, {"x": feeds}, NAMES[:2],
+          evaluator=ReferenceEvaluator)
+
+
 OUT.mkdir(exist_ok=True)
 trees_of_libraries()
 models_of_sklearn()
@@ -454,3 +554,5 @@ named_columns()
 network()
 operators()
 trees_by_hand()
+trees_of_five()
+whole_numbers()

@@ -36,6 +36,16 @@ pub(super) struct Input {
     pub(super) range: (i64, i64),
     /// Whether a missing value may be NaN.
     pub(super) takes_missing: bool,
+    pub(super) order: Order,
+}
+
+/// How the values of an input lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Row after row, as all other values do.
+    Rows,
+    /// Column after column, as it is read: for steps that would turn rows into columns again.
+    Columns,
 }
 
 /// A step with its place.
@@ -43,6 +53,7 @@ pub(super) struct Placed {
     pub(super) reads: Vec<Read>,
     pub(super) writes: Vec<usize>,
     pub(super) step: Step,
+    by_column: Option<Step>,
     missing: Missing,
     /// Values that nobody reads any more.
     pub(super) frees: Vec<usize>,
@@ -177,7 +188,13 @@ impl<'a> Compiler<'a> {
             let slot = made.slot(&kind);
             made.values.insert(declared.name.as_str(), Operand::Rows { slot, kind });
             let range = range(input.element);
-            made.inputs.push(Input { columns, element, range, takes_missing: false });
+            made.inputs.push(Input {
+                columns,
+                element,
+                range,
+                takes_missing: false,
+                order: Order::Rows,
+            });
         }
         Ok(made)
     }
@@ -268,7 +285,7 @@ impl<'a> Compiler<'a> {
         operands: &[Operand],
         built: Built,
     ) -> Result<(), OnnxError> {
-        let Built { kinds, step, missing, work, .. } = built;
+        let Built { kinds, step, by_column, missing, work, .. } = built;
         check_outputs(node, kinds.len())?;
         self.work = self.work.saturating_add(work);
         if self.work > WORK_MAX {
@@ -292,7 +309,7 @@ impl<'a> Compiler<'a> {
             Operand::Absent | Operand::ShapeOfRows(_) => Read::Nothing,
         };
         let reads = operands.iter().map(read).collect();
-        self.steps.push(Placed { reads, writes, step, missing, frees: Vec::new() });
+        self.steps.push(Placed { reads, writes, step, by_column, missing, frees: Vec::new() });
         Ok(())
     }
 
@@ -362,6 +379,7 @@ impl<'a> Compiler<'a> {
             }
         }
         self.follow_missing(&written);
+        self.turn(&written);
         self.free(&written);
         let Self { inputs, steps, slots, width, work, bytes, .. } = self;
         Ok(Program { inputs, steps, outputs: written, slots, width, work, bytes })
@@ -387,6 +405,30 @@ impl<'a> Compiler<'a> {
         }
         for (input, takes) in self.inputs.iter_mut().zip(takes) {
             input.takes_missing = takes && matches!(input.element, Element::F32 | Element::F64);
+        }
+    }
+
+    /// Leaves inputs column by column that only steps read which like it better so.
+    fn turn(&mut self, outputs: &[Output]) {
+        for (slot, input) in self.inputs.iter_mut().enumerate() {
+            let is_own = |read: &Read| matches!(read, Read::Slot(own) if *own == slot);
+            let likes = |placed: &Placed| {
+                let others = placed.reads.iter().skip(1).filter(|read| is_own(read)).count();
+                placed.by_column.is_some() && others == 0
+            };
+            let is_reader = |placed: &&Placed| placed.reads.iter().any(is_own);
+            let mut readers = self.steps.iter().filter(is_reader).peekable();
+            let is_written = outputs.iter().any(|output| output.slot == slot);
+            let is_float = matches!(input.element, Element::F32 | Element::F64);
+            if is_written || !is_float || readers.peek().is_none() || !readers.all(likes) {
+                continue;
+            }
+            input.order = Order::Columns;
+            for placed in self.steps.iter_mut().filter(|placed| is_reader(&&**placed)) {
+                if let Some(step) = placed.by_column.take() {
+                    placed.step = step;
+                }
+            }
         }
     }
 

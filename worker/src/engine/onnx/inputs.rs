@@ -11,6 +11,8 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 
+mod plain;
+
 use super::compile::Input;
 use super::value::{Data, Element};
 use crate::engine::tabular::source::{is_missing, shown, text_at};
@@ -93,7 +95,7 @@ impl<'a> Bound<'a> {
         Ok(Self { columns: made })
     }
 
-    /// The values of `len` rows from `first` on, for each of `inputs`.
+    /// The values of `len` rows from `first` on, for each of `inputs` in its order.
     pub(super) fn block(
         &self,
         inputs: &[Input],
@@ -121,8 +123,8 @@ impl<'a> Bound<'a> {
                 }};
             }
             match input.element {
-                Element::F32 => Data::F32(gather!(0.0, f32)),
-                Element::F64 => Data::F64(gather!(0.0, f64)),
+                Element::F32 => Data::F32(plain::gather(&own, input, first, len, rejects)),
+                Element::F64 => Data::F64(plain::gather(&own, input, first, len, rejects)),
                 Element::Int => Data::Int(gather!(0, int)),
                 Element::Bool => Data::Bool(gather!(false, bool)),
                 Element::Text => Data::Text(gather!(Arc::from(""), text)),

@@ -43,6 +43,8 @@ pub(super) struct Built {
     /// What is written.
     pub(super) kinds: Vec<Kind>,
     pub(super) step: Step,
+    /// The same for a first operand that lies column by column, if that is faster.
+    pub(super) by_column: Option<Step>,
     pub(super) missing: Missing,
     /// Bytes of weights.
     pub(super) bytes: usize,
@@ -60,6 +62,7 @@ impl Built {
         Self {
             kinds: vec![kind],
             step: Box::new(move |rows, data, _| vec![step(rows, data)]),
+            by_column: None,
             missing: Missing::Spoils,
             bytes: 0,
             work,

@@ -120,8 +120,11 @@ fn found(engine: &OnnxEngine, scored: &Scored, output: &str, row: usize) -> Vec<
     values
 }
 
-/// Whether two values are the same to rounding.
+/// Whether two values are the same, floats to rounding.
 fn agree(found: &Value, wanted: &Value) -> bool {
+    if let (Some(found), Some(wanted)) = (found.as_i64(), wanted.as_i64()) {
+        return found == wanted;
+    }
     match (number(found), number(wanted)) {
         (Some(found), Some(wanted)) => (found - wanted).abs() <= 1e-5 * wanted.abs().max(1.0),
         _ => found == wanted,

@@ -13,10 +13,11 @@ use super::{Built, Site, first, wrong};
 use crate::engine::onnx::error::Refused;
 use crate::engine::onnx::value::{Data, Element, Kind, Operand, range};
 
-/// A function of one number.
+/// A function of one number: of floats, and of whole numbers, which are not all floats.
 fn unary(
     site: &Site<'_>,
     f: impl Fn(f64) -> f64 + Send + Sync + 'static,
+    whole: impl Fn(i64) -> i64 + Send + Sync + 'static,
 ) -> Result<Built, Refused> {
     let kind = site.numbers(0)?;
     Ok(Built::one(kind, move |_, data| match first(data) {
@@ -29,7 +30,7 @@ fn unary(
             Data::F64(all)
         }
         Data::Int(mut all) => {
-            all.iter_mut().for_each(|x| *x = f(*x as f64) as i64);
+            all.iter_mut().for_each(|x| *x = whole(*x));
             Data::Int(all)
         }
         other => other,
@@ -43,7 +44,7 @@ fn float(
 ) -> Result<Built, Refused> {
     match site.numbers(0)?.element {
         Element::Int => Err(wrong(0, Element::Int)),
-        _ => unary(site, f),
+        _ => unary(site, f, |x| x),
     }
 }
 
@@ -54,11 +55,14 @@ pub(super) fn sigmoid(x: f64) -> f64 {
 /// One function for the operators that need no more than their name.
 pub(super) fn function(site: &Site<'_>) -> Result<Built, Refused> {
     match site.node.op {
-        "Abs" => unary(site, f64::abs),
-        "Neg" => unary(site, |x| -x),
-        "Sign" => unary(site, |x| if x == 0.0 || x.is_nan() { x } else { x.signum() }),
+        "Abs" => unary(site, f64::abs, i64::wrapping_abs),
+        "Neg" => unary(site, |x| -x, i64::wrapping_neg),
+        "Sign" => {
+            let sign = |x: f64| if x == 0.0 || x.is_nan() { x } else { x.signum() };
+            unary(site, sign, i64::signum)
+        }
         // In this order NaN stays NaN.
-        "Relu" => unary(site, |x| if x < 0.0 { 0.0 } else { x }),
+        "Relu" => unary(site, |x| if x < 0.0 { 0.0 } else { x }, |x| x.max(0)),
         "Ceil" => float(site, f64::ceil),
         "Floor" => float(site, f64::floor),
         "Round" => float(site, f64::round_ties_even),
@@ -133,23 +137,28 @@ pub(super) fn activation(site: &Site<'_>) -> Result<Built, Refused> {
 }
 
 pub(super) fn clip(site: &Site<'_>) -> Result<Built, Refused> {
-    let bound = |at: usize, name: &str, otherwise: f64| -> Result<f64, Refused> {
+    let bound = |at: usize, name: &str| -> Result<Option<(f64, i64)>, Refused> {
         if site.has(at) {
-            let bound = site.constant(at)?.data.to_f64();
-            return bound.first().copied().ok_or_else(|| "a bound has no element".into());
+            let bound = &site.constant(at)?.data;
+            let whole = match &**bound {
+                Data::Int(all) => all.first().copied(),
+                _ => None,
+            };
+            let float = bound.to_f64().first().copied();
+            let float = float.ok_or_else(|| Refused::from("a bound has no element"))?;
+            return Ok(Some((float, whole.unwrap_or(float as i64))));
         }
-        Ok(match site.has_attribute(name) {
-            true => f64::from(site.float(name, 0.0)),
-            false => otherwise,
-        })
+        let float = f64::from(site.float(name, 0.0));
+        Ok(site.has_attribute(name).then_some((float, float as i64)))
     };
-    let least = bound(1, "min", f64::NEG_INFINITY)?;
-    let most = bound(2, "max", f64::INFINITY)?;
-    // In this order NaN stays NaN.
-    unary(site, move |x| {
+    let (least, whole_least) = bound(1, "min")?.unwrap_or((f64::NEG_INFINITY, i64::MIN));
+    let (most, whole_most) = bound(2, "max")?.unwrap_or((f64::INFINITY, i64::MAX));
+    // In this order NaN stays NaN, and the upper bound wins over the lower one.
+    let clip = move |x| {
         let x = if x < least { least } else { x };
         if x > most { most } else { x }
-    })
+    };
+    unary(site, clip, move |x: i64| x.max(whole_least).min(whole_most))
 }
 
 /// The two operands of a node side by side, which are of one type.

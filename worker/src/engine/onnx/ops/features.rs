@@ -192,7 +192,14 @@ pub(super) fn one_hot(site: &Site<'_>) -> Result<Built, Refused> {
         vec![Data::F32(made)]
     };
     let kinds = vec![Kind::new(Element::F32, shape)];
-    Ok(Built { kinds, step: Box::new(step), missing: Missing::Spoils, bytes: 0, work })
+    Ok(Built {
+        kinds,
+        step: Box::new(step),
+        by_column: None,
+        missing: Missing::Spoils,
+        bytes: 0,
+        work,
+    })
 }
 
 /// A step that puts `values` where `keys` are found, and `otherwise` elsewhere.

@@ -214,7 +214,14 @@ pub(super) fn classifier(site: &Site<'_>) -> Result<Built, Refused> {
         }
         vec![labels.named(&best), Data::F32(scores)]
     };
-    Ok(Built { kinds, step: Box::new(step), missing: Missing::Spoils, bytes, work })
+    Ok(Built {
+        kinds,
+        step: Box::new(step),
+        by_column: None,
+        missing: Missing::Spoils,
+        bytes,
+        work,
+    })
 }
 
 /// The place of the first of the largest numbers.

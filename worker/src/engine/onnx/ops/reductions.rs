@@ -76,6 +76,9 @@ pub(super) fn reduce(site: &Site<'_>) -> Result<Built, Refused> {
         other => return Err(format!("Reduce{other} is not known here").into()),
     };
     let kind = Kind { shape, ..kind };
+    if kind.element == Element::Int {
+        return Ok(whole(kind, &op, width, made, places));
+    }
     let built = Built::one(kind, move |_, data| {
         floats(data, |all| {
             let mut result = Vec::with_capacity(all.len() / width.max(1) * made);
@@ -111,6 +114,33 @@ pub(super) fn reduce(site: &Site<'_>) -> Result<Built, Refused> {
         })
     });
     Ok(Built { work: width, ..built })
+}
+
+/// ReduceSum, ReduceProd, ReduceMax and ReduceMin of whole numbers, not all of which are floats. A
+/// row has `width` of them, each of which goes to its place among `made`.
+fn whole(kind: Kind, op: &str, width: usize, made: usize, places: Vec<usize>) -> Built {
+    let (start, f): (i64, fn(i64, i64) -> i64) = match op {
+        "Sum" => (0, i64::wrapping_add),
+        "Prod" => (1, i64::wrapping_mul),
+        "Max" => (i64::MIN, i64::max),
+        _ => (i64::MAX, i64::min),
+    };
+    let built = Built::one(kind, move |_, data| {
+        let Some(Data::Int(all)) = data.first() else { return Data::Int(Vec::new()) };
+        let mut result = Vec::with_capacity(all.len() / width.max(1) * made);
+        for row in all.chunks_exact(width.max(1)) {
+            let first = result.len();
+            result.resize(first + made, start);
+            let own = result.get_mut(first..).unwrap_or_default();
+            for (x, place) in row.iter().zip(&places) {
+                if let Some(to) = own.get_mut(*place) {
+                    *to = f(*to, *x);
+                }
+            }
+        }
+        Data::Int(result)
+    });
+    Built { work: width, ..built }
 }
 
 /// How many groups of how many numbers, and from one number of a group to the next.

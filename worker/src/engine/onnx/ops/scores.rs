@@ -39,6 +39,18 @@ impl Post {
         }
     }
 
+    /// The same as a number, as TreeEnsemble has it.
+    pub(super) fn numbered(number: i64) -> Result<Self, Refused> {
+        match number {
+            0 => Ok(Self::None),
+            1 => Ok(Self::Softmax),
+            2 => Ok(Self::Logistic),
+            3 => Ok(Self::SoftmaxZero),
+            4 => Ok(Self::Probit),
+            other => Err(format!("post_transform {other} is not known").into()),
+        }
+    }
+
     /// Makes scores of the sums of a row.
     pub(super) fn apply(self, scores: &mut [f32]) {
         match self {

@@ -54,7 +54,10 @@ pub(in crate::engine::onnx) fn find(domain: &str, name: &str) -> Option<&'static
 /// Whether `attribute` may be on `operator`.
 impl Operator {
     pub(in crate::engine::onnx) fn knows(&self, attribute: &str) -> bool {
-        let is_tree = self.names.iter().any(|name| name.starts_with("TreeEnsemble"));
+        let is_tree = self
+            .names
+            .iter()
+            .any(|name| matches!(*name, "TreeEnsembleClassifier" | "TreeEnsembleRegressor"));
         self.attributes.contains(&attribute)
             || is_tree && (NODES.contains(&attribute) || TARGETS.contains(&attribute))
     }
@@ -109,6 +112,10 @@ const OPERATORS: &[Operator] = operators! {
     AI "BatchNormalization" ["epsilon" "momentum" "training_mode"] reductions::batch_norm;
     ML "TreeEnsembleClassifier" [] ensemble::classifier;
     ML "TreeEnsembleRegressor" [] ensemble::regressor;
+    ML "TreeEnsemble" ["aggregate_function" "leaf_targetids" "leaf_weights" "membership_values"
+        "n_targets" "nodes_falseleafs" "nodes_falsenodeids" "nodes_featureids" "nodes_hitrates"
+        "nodes_missing_value_tracks_true" "nodes_modes" "nodes_splits" "nodes_trueleafs"
+        "nodes_truenodeids" "post_transform" "tree_roots"] ensemble::ensemble;
     ML "LinearClassifier" ["classlabels_ints" "classlabels_strings" "coefficients" "intercepts"
         "multi_class" "post_transform"] products::classifier;
     ML "LinearRegressor" ["coefficients" "intercepts" "post_transform" "targets"]

@@ -237,6 +237,65 @@ fn trees_that_never_end_or_lead_nowhere_are_refused() {
     assert!(refused(&[tree(&deep, &[(5000, 1.0)])]).contains("more than 4096 steps from a leaf"));
 }
 
+/// A tensor of floats, or of bytes if they are all whole.
+fn tensor(kind: i64, values: &[f32]) -> Vec<u8> {
+    let bytes: Vec<u8> = match kind {
+        2 => values.iter().map(|value| *value as u8).collect(),
+        _ => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+    };
+    field(5, &[int(1, values.len() as i64), int(2, kind), field(9, &bytes)].concat())
+}
+
+/// A branch of the newer operator: its mode, where true and false values go, and whether to a leaf.
+type Branch = (f32, (i64, i64), (i64, i64));
+
+/// The newer operator with so many leaves; branches ask for the values of `members`.
+fn five(roots: &[i64], branches: &[Branch], leaves: usize, members: &[f32]) -> Vec<u8> {
+    let list = |of: fn(&Branch) -> i64| ints(&branches.iter().map(of).collect::<Vec<_>>());
+    let modes: Vec<f32> = branches.iter().map(|it| it.0).collect();
+    node(
+        "TreeEnsemble",
+        &["x"],
+        &["y"],
+        &[
+            field(7, ML.as_bytes()),
+            attribute("tree_roots", ints(roots)),
+            attribute("nodes_featureids", list(|_| 1)),
+            attribute("nodes_modes", tensor(2, &modes)),
+            attribute("nodes_splits", tensor(1, &vec![0.5; branches.len()])),
+            attribute("nodes_truenodeids", list(|it| it.1.0)),
+            attribute("nodes_trueleafs", list(|it| it.1.1)),
+            attribute("nodes_falsenodeids", list(|it| it.2.0)),
+            attribute("nodes_falseleafs", list(|it| it.2.1)),
+            attribute("membership_values", tensor(1, members)),
+            attribute("leaf_targetids", ints(&vec![0; leaves])),
+            attribute("leaf_weights", tensor(1, &vec![1.0; leaves])),
+        ],
+    )
+}
+
+#[test]
+fn trees_of_the_newer_operator_are_refused_as_well() {
+    let good = [(0.0, (0, 1), (1, 0)), (6.0, (1, 1), (1, 1))];
+    assert!(load(&file(&[five(&[0], &good, 2, &[1.0, 2.0])])).is_ok());
+    let with = |at: usize, branch| {
+        let mut branches = good;
+        branches[at] = branch;
+        refused(&[five(&[0], &branches, 2, &[1.0])])
+    };
+    assert!(with(0, (0.0, (0, 1), (0, 0))).contains("leads back to itself"));
+    assert!(with(0, (0.0, (0, 1), (7, 0))).contains("leads to branch 7, which there is not"));
+    assert!(with(0, (0.0, (-1, 1), (1, 0))).contains("leads to leaf -1, which there is not"));
+    assert!(with(0, (9.0, (0, 1), (1, 0))).contains("branch 0 has mode 9, which is not known"));
+    let refused =
+        |roots: &[i64], leaves, members: &[f32]| refused(&[five(roots, &good, leaves, members)]);
+    assert!(refused(&[0, 1], 2, &[1.0]).contains("branch 1 is in tree 0 and in tree 1"));
+    assert!(refused(&[5], 2, &[1.0]).contains("leads to branch 5, which there is not"));
+    assert!(refused(&[0], 1, &[1.0]).contains("leads to leaf 1, which there is not"));
+    assert!(refused(&[0], 2, &[]).contains("asks for one of no values"));
+    assert!(refused(&[], 2, &[1.0]).contains("it has no nodes"));
+}
+
 #[test]
 fn files_with_wrong_bytes_are_refused_or_computed_in_bounded_time() {
     let seed = 20_260_725_u64;
@@ -251,6 +310,7 @@ fn files_with_wrong_bytes_are_refused_or_computed_in_bounded_time() {
     for name in [
         "logistic-two",
         "tree",
+        "trees-five",
         "perceptron-two",
         "columns-error",
         "operators",

@@ -1,25 +1,22 @@
 //! From the lists of attributes to trees that rows go down.
 
-use nightshift_kernels::trees::{COLUMNS_MAX, Compare, Number, Trees};
+use nightshift_kernels::Isa;
+use nightshift_kernels::trees::{COLUMNS_MAX, Compare, Nodes, Number, Trees};
+
+use super::lists::{Leaves, Lists, NOWHERE, Sorted};
+use super::weights::{Found, Weights};
 
 use crate::engine::onnx::TREE_DEPTH_MAX;
 use crate::engine::onnx::error::Refused;
-use crate::engine::onnx::ops::Site;
 
 /// Heights that are not known yet, and those of nodes on the way to the one that is looked at.
 const UNKNOWN: u32 = u32::MAX;
 const BEGUN: u32 = u32::MAX - 1;
-/// Not reached from any root.
-const NOWHERE: u32 = u32::MAX;
 
 /// Trees and the weights of their leaves.
 pub(super) struct Forest<T> {
     pub(super) trees: Trees<T>,
-    /// Where the weights of each node begin; one more than there are nodes.
-    starts: Vec<u32>,
-    weights: Vec<(u32, f64)>,
-    /// The weight of each node, where every leaf has exactly one, of target 0.
-    pub(super) single: Option<Vec<f64>>,
+    pub(super) weights: Weights,
     /// Whether all weights are of one target.
     pub(super) has_one_target: bool,
     /// Whether no weight is negative.
@@ -56,129 +53,52 @@ impl Threshold for f64 {
     }
 }
 
-/// The lists of a node's attributes, all of one length.
-struct Lists<'a> {
-    trees: &'a [i64],
-    nodes: &'a [i64],
-    features: &'a [i64],
-    modes: &'a [&'a [u8]],
-    values: Vec<f64>,
-    yes: &'a [i64],
-    no: &'a [i64],
-    missing: &'a [i64],
-}
-
-impl<'a> Lists<'a> {
-    fn of(site: &Site<'a>) -> Result<Self, Refused> {
-        let values = match site.tensor("nodes_values_as_tensor")? {
-            Some(tensor) => tensor.data.to_f64(),
-            None => site.floats("nodes_values").iter().copied().map(f64::from).collect(),
-        };
-        let lists = Self {
-            trees: site.ints("nodes_treeids"),
-            nodes: site.ints("nodes_nodeids"),
-            features: site.ints("nodes_featureids"),
-            modes: site.texts("nodes_modes"),
-            values,
-            yes: site.ints("nodes_truenodeids"),
-            no: site.ints("nodes_falsenodeids"),
-            missing: site.ints("nodes_missing_value_tracks_true"),
-        };
-        let lengths = [
-            lists.nodes.len(),
-            lists.features.len(),
-            lists.modes.len(),
-            lists.values.len(),
-            lists.yes.len(),
-            lists.no.len(),
-        ];
-        let len = lists.trees.len();
-        if lengths != [len; 6] || !(lists.missing.is_empty() || lists.missing.len() == len) {
-            return Err(format!("its lists of {len} nodes have several lengths").into());
-        }
-        if len == 0 || len >= NOWHERE as usize {
-            return Err("it has no nodes, or too many".into());
-        }
-        Ok(lists)
-    }
-
-    /// Tree and number of the node at `at`.
-    fn key(&self, at: usize) -> (i64, i64) {
-        let of = |list: &[i64]| list.get(at).copied().unwrap_or_default();
-        (of(self.trees), of(self.nodes))
-    }
-
-    fn shown(&self, at: usize) -> String {
-        let (tree, node) = self.key(at);
-        format!("node {node} of tree {tree}")
-    }
-}
-
-/// The nodes in order of tree and number.
-struct Sorted {
-    order: Vec<u32>,
-}
-
-impl Sorted {
-    fn of(lists: &Lists<'_>) -> Result<Self, Refused> {
-        let mut order: Vec<u32> = (0..lists.trees.len() as u32).collect();
-        order.sort_unstable_by_key(|at| lists.key(*at as usize));
-        let twice = order.windows(2).find_map(|pair| match pair {
-            [a, b] if lists.key(*a as usize) == lists.key(*b as usize) => Some(*a as usize),
-            _ => None,
-        });
-        match twice {
-            Some(at) => Err(format!("{} is there twice", lists.shown(at)).into()),
-            None => Ok(Self { order }),
-        }
-    }
-
-    /// Where in the lists the node `key` is.
-    fn find(&self, lists: &Lists<'_>, key: (i64, i64)) -> Option<usize> {
-        let place = self.order.binary_search_by_key(&key, |at| lists.key(*at as usize)).ok()?;
-        self.order.get(place).map(|at| *at as usize)
-    }
-
-    /// The nodes of each tree, in order of trees.
-    fn trees<'a>(&'a self, lists: &'a Lists<'_>) -> impl Iterator<Item = &'a [u32]> {
-        self.order.chunk_by(|a, b| lists.key(*a as usize).0 == lists.key(*b as usize).0)
-    }
-}
-
 impl<T: Threshold> Forest<T> {
-    /// The forest of a node whose leaves have weights of `targets` targets, in the attributes that
-    /// begin with `what`, over rows of `width` numbers.
-    pub(super) fn of(
-        site: &Site<'_>,
-        what: &str,
-        targets: usize,
-        width: usize,
-    ) -> Result<Self, Refused> {
-        let lists = Lists::of(site)?;
-        let sorted = Sorted::of(&lists)?;
-        let children = children(&lists, &sorted, width)?;
-        let mut made = Self {
-            trees: Trees::default(),
-            starts: Vec::new(),
-            weights: Vec::new(),
-            single: None,
-            has_one_target: true,
-            is_positive: true,
-            has_missing_rule: lists.missing.iter().any(|missing| *missing != 0),
-            work: 0,
-        };
+    /// The forest of `lists` whose leaves have weights of `targets` targets, over rows of `width`
+    /// numbers.
+    pub(super) fn of(lists: &Lists<'_>, targets: usize, width: usize) -> Result<Self, Refused> {
+        let sorted = Sorted::of(lists)?;
+        let children = children(lists, &sorted, width)?;
+        let mut planted = Planted::default();
         // The place of each node of the lists among those of the trees.
         let mut places = vec![NOWHERE; lists.trees.len()];
         let mut heights = vec![UNKNOWN; lists.trees.len()];
-        for nodes in sorted.trees(&lists) {
+        for nodes in sorted.trees(lists) {
             // The root is the first that the file lists.
             let root = nodes.iter().copied().min().unwrap_or_default();
-            made.plant(&lists, &children, root, &mut places, &mut heights)?;
+            planted.plant(lists, &children, root, &mut places, &mut heights)?;
         }
-        made.weigh(site, what, targets, &lists, &sorted, &places)?;
-        Ok(made)
+        let Planted { nodes, firsts, work } = planted;
+        let Found { weights, has_one_target, is_positive } =
+            found(lists, targets, &sorted, &places)?;
+        let is_leaf = leaves(lists, &places, nodes.count());
+        let (weights, labels) = Weights::of(&weights, &firsts, &is_leaf);
+        let label = |node: usize| labels.get(node).copied().unwrap_or_default();
+        let trees = Trees::of(Isa::detect(), &nodes, label);
+        let has_missing_rule = lists.has_missing_rule();
+        Ok(Self { trees, weights, has_one_target, is_positive, has_missing_rule, work })
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        self.trees.bytes() + self.weights.bytes()
+    }
+}
+
+/// Trees while they are written down.
+struct Planted<T> {
+    nodes: Nodes<T>,
+    /// The first node of each tree.
+    firsts: Vec<usize>,
+    work: usize,
+}
+
+impl<T> Default for Planted<T> {
+    fn default() -> Self {
+        Self { nodes: Nodes::default(), firsts: Vec::new(), work: 0 }
+    }
+}
+
+impl<T: Threshold> Planted<T> {
     /// Adds the tree at `root`, level by level.
     fn plant(
         &mut self,
@@ -193,9 +113,10 @@ impl<T: Threshold> Forest<T> {
             let shown = lists.shown(root as usize);
             return Err(format!("{shown} is more than {TREE_DEPTH_MAX} steps from a leaf").into());
         }
-        self.trees.begin(depth);
+        self.nodes.begin(depth);
         self.work += depth + 1;
-        let first = self.trees.nodes() as u32;
+        self.firsts.push(self.nodes.count());
+        let first = self.nodes.count() as u32;
         let mut order = vec![root];
         let mut at = 0;
         let mut place = |node: u32, order: &mut Vec<u32>| match places.get_mut(node as usize) {
@@ -216,7 +137,7 @@ impl<T: Threshold> Forest<T> {
                     let (yes, no) = (place(*yes, &mut order), place(*no, &mut order));
                     self.branch(lists, node as usize, yes, no)?;
                 }
-                _ => self.trees.leaf(),
+                _ => self.nodes.leaf(),
             }
         }
         Ok(())
@@ -241,101 +162,56 @@ impl<T: Threshold> Forest<T> {
             // NaN is not the threshold.
             _ => (Compare::Equal, threshold, false, (no, yes)),
         };
-        self.trees.branch(column, compare, threshold, missing_left, next);
+        self.nodes.branch(column, compare, threshold, missing_left, next);
         Ok(())
-    }
-
-    /// Takes the weights of the leaves.
-    fn weigh(
-        &mut self,
-        site: &Site<'_>,
-        what: &str,
-        targets: usize,
-        lists: &Lists<'_>,
-        sorted: &Sorted,
-        places: &[u32],
-    ) -> Result<(), Refused> {
-        let list = |part: &str| site.ints(&format!("{what}_{part}"));
-        let (trees, nodes, ids) = (list("treeids"), list("nodeids"), list("ids"));
-        let weights: Vec<f64> = match site.tensor(&format!("{what}_weights_as_tensor"))? {
-            Some(tensor) => tensor.data.to_f64(),
-            None => {
-                let floats = site.floats(&format!("{what}_weights"));
-                floats.iter().copied().map(f64::from).collect()
-            }
-        };
-        if [nodes.len(), ids.len(), weights.len()] != [trees.len(); 3] || trees.is_empty() {
-            return Err(
-                format!("its lists of {what} weights are empty or of several lengths").into()
-            );
-        }
-        let mut found: Vec<(u32, u32, f64)> = Vec::with_capacity(trees.len());
-        let keys = trees.iter().copied().zip(nodes.iter().copied());
-        for (key, (id, weight)) in keys.zip(ids.iter().zip(&weights)) {
-            let (tree, node) = key;
-            let at = sorted.find(lists, key).ok_or_else(|| {
-                Refused(format!("a weight is for node {node} of tree {tree}, which there is not"))
-            })?;
-            let is_leaf = lists.modes.get(at).copied() == Some(b"LEAF");
-            let target = usize::try_from(*id).ok().filter(|id| *id < targets);
-            let (Some(target), true) = (target, is_leaf) else {
-                return Err(
-                    format!("a weight of {} is for no leaf or no {what}", lists.shown(at)).into()
-                );
-            };
-            if !weight.is_finite() {
-                return Err(format!("a weight of {} is {weight}", lists.shown(at)).into());
-            }
-            self.has_one_target &= ids.first() == Some(id);
-            self.is_positive &= *weight >= 0.0;
-            let place = places.get(at).copied().unwrap_or(NOWHERE);
-            if place != NOWHERE {
-                found.push((place, target as u32, *weight));
-            }
-        }
-        // A stable sort: weights of one leaf stay in their order.
-        found.sort_by_key(|(place, _, _)| *place);
-        let mut next = found.iter().peekable();
-        for place in 0..self.trees.nodes() as u32 {
-            self.starts.push(self.weights.len() as u32);
-            while let Some((_, target, weight)) = next.next_if(|(at, _, _)| *at == place) {
-                self.weights.push((*target, *weight));
-            }
-        }
-        self.starts.push(self.weights.len() as u32);
-        self.set_single(lists, places);
-        Ok(())
-    }
-
-    /// Sets [`single`](Self::single), where it can be.
-    fn set_single(&mut self, lists: &Lists<'_>, places: &[u32]) {
-        let mut values = vec![0.0; self.trees.nodes()];
-        for (at, place) in places.iter().enumerate().filter(|(_, place)| **place != NOWHERE) {
-            if lists.modes.get(at).copied() != Some(b"LEAF") {
-                continue;
-            }
-            let ([(0, weight)], Some(to)) =
-                (self.weights(*place as usize), values.get_mut(*place as usize))
-            else {
-                return;
-            };
-            *to = *weight;
-        }
-        self.single = Some(values);
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        let single = self.single.as_ref().map_or(0, |single| size_of_val(&**single));
-        self.trees.bytes() + size_of_val(&*self.starts) + size_of_val(&*self.weights) + single
     }
 }
 
-impl<T> Forest<T> {
-    /// Targets and weights of the node at `place`.
-    pub(super) fn weights(&self, place: usize) -> &[(u32, f64)] {
-        let at = |place: usize| self.starts.get(place).map_or(0, |start| *start as usize);
-        self.weights.get(at(place)..at(place + 1)).unwrap_or_default()
+/// The weights of leaves.
+fn found(
+    lists: &Lists<'_>,
+    targets: usize,
+    sorted: &Sorted,
+    places: &[u32],
+) -> Result<Found, Refused> {
+    let Leaves { what, trees, nodes, ids, weights } = &lists.weights;
+    let mut found =
+        Found { weights: Vec::with_capacity(trees.len()), has_one_target: true, is_positive: true };
+    let keys = trees.iter().copied().zip(nodes.iter().copied());
+    for (key, (id, weight)) in keys.zip(ids.iter().zip(weights)) {
+        let (tree, node) = key;
+        let at = sorted.find(lists, key).ok_or_else(|| {
+            Refused(format!("a weight is for node {node} of tree {tree}, which there is not"))
+        })?;
+        let is_leaf = lists.is_leaf(at);
+        let target = usize::try_from(*id).ok().filter(|id| *id < targets);
+        let (Some(target), true) = (target, is_leaf) else {
+            return Err(
+                format!("a weight of {} is for no leaf or no {what}", lists.shown(at)).into()
+            );
+        };
+        if !weight.is_finite() {
+            return Err(format!("a weight of {} is {weight}", lists.shown(at)).into());
+        }
+        found.has_one_target &= ids.first() == Some(id);
+        found.is_positive &= *weight >= 0.0;
+        let place = places.get(at).copied().unwrap_or(NOWHERE);
+        if place != NOWHERE {
+            found.weights.push((place, target as u32, *weight));
+        }
     }
+    // A stable sort: weights of one leaf stay in their order.
+    found.weights.sort_by_key(|(place, _, _)| *place);
+    Ok(found)
+}
+
+/// Which of `count` nodes are leaves.
+fn leaves(lists: &Lists<'_>, places: &[u32], count: usize) -> Vec<bool> {
+    let mut is_leaf = vec![false; count];
+    for (_, place) in places.iter().enumerate().filter(|(at, _)| lists.is_leaf(*at)) {
+        is_leaf.iter_mut().skip(*place as usize).take(1).for_each(|it| *it = true);
+    }
+    is_leaf
 }
 
 /// Steps from the node at `root` to the leaf that is farthest from it; `heights` is what is known
@@ -392,7 +268,8 @@ fn children(
     width: usize,
 ) -> Result<Vec<Option<(u32, u32)>>, Refused> {
     let mut children = Vec::with_capacity(lists.trees.len());
-    let nodes = lists.modes.iter().zip(lists.features).zip(lists.yes.iter().zip(lists.no));
+    let features = lists.features.iter();
+    let nodes = lists.modes.iter().zip(features).zip(lists.yes.iter().zip(lists.no.iter()));
     for (at, ((mode, feature), (yes, no))) in nodes.enumerate() {
         match *mode {
             b"LEAF" => {
