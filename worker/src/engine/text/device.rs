@@ -127,9 +127,9 @@ impl Transformer {
         let (first_norm, last_norm) = (norm(names.first_norm)?, norm(names.last_norm)?);
         let tables = Tables::new(device, &shape, weights)?;
         let near = Near::new(device, &shape, weights)?;
-        let rotations = shape.thetas.iter();
+        let rotations = shape.rotations.iter();
         let rotations = rotations
-            .map(|theta| attention::rotation(device, *theta, shape.heads.heads.width, max_tokens));
+            .map(|own| attention::rotation(device, own, shape.heads.heads.width, max_tokens));
         let rotations = rotations.collect::<Result<_>>()?;
         let weights_max = attention::WEIGHTS_MAX;
         let shared = Shared { dtype, shape, rotations, near, weights_max };

@@ -3,6 +3,7 @@
 use nightshift_kernels::attention::Grouped;
 use nightshift_kernels::gated::Gate;
 use nightshift_kernels::matmul::Finish;
+use nightshift_kernels::rotary::Frequencies;
 
 use super::family::{Family, HeadNames, Order};
 
@@ -33,8 +34,8 @@ pub(super) struct Shape {
     pub(super) buckets: usize,
     /// How each layer attends.
     pub(super) attention: Vec<Attention>,
-    /// Bases of rotations.
-    pub(super) thetas: Vec<f64>,
+    /// How fast rotations turn.
+    pub(super) rotations: Vec<Frequencies>,
 }
 
 impl Shape {
@@ -212,7 +213,7 @@ pub(super) enum Segments {
 pub(super) struct Attention {
     /// How far a token sees in both directions; everywhere if absent.
     pub(super) window: Option<usize>,
-    /// Which of the bases of rotations it has.
+    /// Which of the rotations it has.
     pub(super) rotary: Option<usize>,
 }
 

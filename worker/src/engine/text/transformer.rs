@@ -40,7 +40,7 @@ pub(super) struct Transformer {
 /// What layers have in common.
 struct Shared {
     shape: Shape,
-    /// For each base of rotations, the angles of all places.
+    /// For each kind of rotation, the angles of all places.
     rotations: Vec<Rotary>,
     /// What distances are worth, if that is all that attention knows of them.
     near: Near,
@@ -176,7 +176,7 @@ impl Transformer {
         let (tables, bias) = (tables?, distances::bias(&shape, weights)?);
         let (first_norm, last_norm) = (norm(names.first_norm)?, norm(names.last_norm)?);
         let width = shape.heads.heads.width;
-        let rotations = shape.thetas.iter().map(|theta| Rotary::new(*theta, width, max_tokens));
+        let rotations = shape.rotations.iter().map(|own| Rotary::new(own, width, max_tokens));
         let rotations = rotations.collect();
         let ahead = shape.family.is_causal.then_some(0);
         let near = Near { back: None, ahead, bias };

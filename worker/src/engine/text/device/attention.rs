@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::ops::softmax_last_dim;
 use candle_nn::rotary_emb::rope;
-use nightshift_kernels::rotary::Rotary;
+use nightshift_kernels::rotary::{Frequencies, Rotary};
 
 use super::Shared;
 use super::norm::Norm;
@@ -17,11 +17,11 @@ pub(super) const WEIGHTS_MAX: usize = 64 << 20;
 /// (places, width / 2).
 pub(super) fn rotation(
     device: &Device,
-    theta: f64,
+    frequencies: &Frequencies,
     width: usize,
     places: usize,
 ) -> Result<(Tensor, Tensor)> {
-    let (rotary, half) = (Rotary::new(theta, width, places), width / 2);
+    let (rotary, half) = (Rotary::new(frequencies, width, places), width / 2);
     let (mut cosines, mut sines) = (Vec::new(), Vec::new());
     for place in 0..places {
         // Turned, a pair of 1 and 0 is its own cosine and sine.

@@ -20,6 +20,8 @@ use crate::reject::RejectReason;
 
 #[derive(Deserialize)]
 struct Golden {
+    /// What the model was changed to say of its rotations.
+    rope_parameters: Option<serde_json::Value>,
     new_tokens: u32,
     cases: Vec<Case>,
 }
@@ -83,7 +85,7 @@ fn copy(name: &str) -> tempfile::TempDir {
 
 /// Each case of the golden file has the tokens and the text of the reference.
 fn is_that_of_the_reference(model: &Path, name: &str) {
-    let Golden { new_tokens, cases } = golden(name);
+    let Golden { new_tokens, cases, .. } = golden(name);
     assert!(cases.len() >= 20);
     let engine = GenerateEngine::load(model, &plain(new_tokens)).unwrap();
     for case in &cases {
@@ -110,6 +112,30 @@ fn is_that_of_the_reference(model: &Path, name: &str) {
 fn tiny_models_write_what_transformers_writes() {
     for name in ["llama", "qwen2"] {
         is_that_of_the_reference(&stored().join(name), name);
+    }
+}
+
+#[test]
+fn rotations_that_are_scaled_for_longer_texts_are_those_of_transformers() {
+    for name in ["llama-llama3", "llama-linear"] {
+        let (folder, rope) = (copy("llama"), golden(name).rope_parameters.unwrap());
+        let config = folder.path().join("config.json");
+        let mut json: serde_json::Value =
+            serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+        json["rope_parameters"] = rope.clone();
+        fs::write(&config, json.to_string()).unwrap();
+        is_that_of_the_reference(folder.path(), name);
+        // In the older words.
+        json["rope_theta"] = rope["rope_theta"].clone();
+        json["rope_scaling"] = rope;
+        json["rope_parameters"].take();
+        fs::write(&config, json.to_string()).unwrap();
+        is_that_of_the_reference(folder.path(), name);
+        json["rope_scaling"]["factor"] = json!(0.5);
+        fs::write(&config, json.to_string()).unwrap();
+        let refused = GenerateEngine::load(folder.path(), &plain(8)).unwrap_err();
+        let refused = crate::describe(&refused);
+        assert!(refused.contains("factor is `0.5`"), "{refused}");
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::Gguf;
 use super::header::{GgufError, Header, Value};
-use crate::engine::tabular::clip;
+use crate::engine::tabular::{TensorSpec, clip};
 
 /// How words are parted, by the name that llama.cpp has for it.
 const SPLITS: &str = "`smollm`, `gpt-2`, `qwen2` and `llama-bpe`";
@@ -79,14 +79,6 @@ fn config(gguf: &Gguf<'_>, tokens: usize) -> Result<Json, GgufError> {
         }
         None => Ok(None),
     };
-    let scaling = match header.get(&format!("{family}.rope.scaling.type")) {
-        Some(Value::Text(kind)) if kind != "none" => Some(kind.as_str()),
-        _ => header.tensor("rope_freqs.weight").map(|_| "llama3"),
-    };
-    if let Some(kind) = scaling {
-        let (key, supported) = ("rope.scaling.type", "`none`");
-        return Err(GgufError::Unsupported { key, found: clip(kind), supported });
-    }
     if optional("expert_count")?.is_some_and(|experts| experts > 0) {
         let (key, found) = ("expert_count", "above 0".to_owned());
         return Err(GgufError::Unsupported { key, found, supported: "models without experts" });
@@ -97,6 +89,8 @@ fn config(gguf: &Gguf<'_>, tokens: usize) -> Result<Json, GgufError> {
         let (key, found) = ("rope.dimension_count", turned.to_string());
         return Err(GgufError::Unsupported { key, found, supported: "the width of a head" });
     }
+    let theta = float("rope.freq_base")?.unwrap_or(10_000.0);
+    let rotations = rotations(gguf, family, theta, width)?;
     let has_bias = gguf.has("layers.0.self_attn.q_proj.bias");
     Ok(json!({
         "architectures": [architecture],
@@ -110,11 +104,38 @@ fn config(gguf: &Gguf<'_>, tokens: usize) -> Result<Json, GgufError> {
         "max_position_embeddings": count("context_length")?,
         // As numbers of 32 bits are written, so that the same decimals come back.
         "rms_norm_eps": float("attention.layer_norm_rms_epsilon")?,
-        "rope_theta": float("rope.freq_base")?,
+        "rope_parameters": rotations,
         "hidden_act": "silu",
         "attention_bias": has_bias && family != "qwen2",
         "tie_word_embeddings": !gguf.has("lm_head.weight"),
     }))
+}
+
+/// `rope_parameters`: scaled by one factor, or by one for each pair, which lie in a tensor.
+fn rotations(gguf: &Gguf<'_>, family: &str, theta: f64, width: usize) -> Result<Json, GgufError> {
+    let header = &gguf.header;
+    let kind = match header.get(&format!("{family}.rope.scaling.type")) {
+        Some(Value::Text(kind)) => kind.as_str(),
+        _ => "none",
+    };
+    if header.tensor("rope_freqs.weight").is_some() {
+        let spec = TensorSpec { name: "rope_freqs.weight".to_owned(), shape: vec![width / 2] };
+        let Ok(factors) = gguf.tensor(&spec) else {
+            let key = spec.name;
+            return Err(GgufError::Value { key, expected: "a number for each pair of a head" });
+        };
+        return Ok(json!({ "rope_type": "factors", "rope_theta": theta, "factors": factors }));
+    }
+    match (kind, header.get(&format!("{family}.rope.scaling.factor"))) {
+        ("none", _) => Ok(json!({ "rope_theta": theta })),
+        ("linear", Some(Value::Float(factor))) => {
+            Ok(json!({ "rope_type": "linear", "rope_theta": theta, "factor": factor }))
+        }
+        (other, _) => {
+            let (key, supported) = ("rope.scaling.type", "`none`, and `linear` with its factor");
+            Err(GgufError::Unsupported { key, found: clip(other), supported })
+        }
+    }
 }
 
 /// `tokenizer.json`.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::blocks::{Kind, floats};
 use super::*;
@@ -104,6 +105,34 @@ fn a_file_is_described_in_the_words_of_transformers() {
     // Two heads of four rows each: rows 0 2 1 3 of each, as pairs lie half a head apart.
     let rows: Vec<f32> = (0..8).map(|row| row as f32).collect();
     assert_eq!(turned_back(&rows, 2, &[8, 1]), [0.0, 2.0, 1.0, 3.0, 4.0, 6.0, 5.0, 7.0]);
+}
+
+#[test]
+fn scaled_rotations_are_described() {
+    let described = |file: File| {
+        let bytes = file.bytes();
+        let gguf = Gguf::parse(&bytes).unwrap();
+        Described::of(&gguf).map(|described| described.config["rope_parameters"].clone())
+    };
+    assert_eq!(described(good()).unwrap(), json!({ "rope_theta": 1e4 }));
+    let scaled = good().pair("llama.rope.scaling.type", 8, text("linear")).pair(
+        "llama.rope.scaling.factor",
+        6,
+        4_f32.to_le_bytes().to_vec(),
+    );
+    let wanted = json!({ "rope_type": "linear", "rope_theta": 1e4, "factor": 4.0 });
+    assert_eq!(described(scaled).unwrap(), wanted);
+    // A pair of a head of four numbers has a factor each.
+    let mut each = good().tensor("rope_freqs.weight", &[2], 0, 160);
+    each.data.splice(160..168, [1_f32, 8.0].iter().flat_map(|one| one.to_le_bytes()));
+    let wanted = json!({ "rope_type": "factors", "rope_theta": 1e4, "factors": [1.0, 8.0] });
+    assert_eq!(described(each).unwrap(), wanted);
+    let yarn = good().pair("llama.rope.scaling.type", 8, text("yarn"));
+    let problem = described(yarn).unwrap_err().to_string();
+    assert!(problem.contains("rope.scaling.type") && problem.contains("`yarn`"), "{problem}");
+    let short = good().tensor("rope_freqs.weight", &[1], 0, 160);
+    let problem = described(short).unwrap_err().to_string();
+    assert!(problem.contains("rope_freqs.weight"), "{problem}");
 }
 
 #[test]
