@@ -1,6 +1,7 @@
 //! Speed of products of the shapes of MiniLM on one core: `cargo bench -p nightshift-kernels`.
 //!
-//! A column for each instruction set and precision, in GFLOP/s with the packing of the rows.
+//! A column for each instruction set and precision, in GFLOP/s with the packing of the rows; those by
+//! tiles, where they are, with the clearing of the result too.
 
 use std::hint::black_box;
 use std::io::Write;
@@ -10,6 +11,7 @@ use nightshift_kernels::Isa;
 use nightshift_kernels::dot::Pair;
 use nightshift_kernels::matmul::quads::{LeftQuads, RightQuads, product_of_quads};
 use nightshift_kernels::matmul::{Finish, Left, Numbers, Out, Right, Scratch, product};
+use nightshift_kernels::matrix::{Matrix, Precision, Workspace};
 
 /// Rows, depth and columns.
 type Shape = (usize, usize, usize);
@@ -27,6 +29,11 @@ fn main() -> std::io::Result<()> {
     for shape @ (rows, depth, columns) in shapes {
         write!(out, "{rows:4} x {depth:4} x {columns:4}")?;
         for isa in Isa::available() {
+            if isa.has_tiles() {
+                let [bf16, int8] = [Precision::Bf16, Precision::Int8].map(|p| tiled(isa, p, shape));
+                write!(out, "  {} bf16 {bf16:6.1} int8 {int8:6.1}", isa.name())?;
+                continue;
+            }
             let speeds = [floats::<f32>(isa, shape), floats::<Pair>(isa, shape), quads(isa, shape)];
             let [f32, bf16, int8] = speeds;
             write!(out, "  {} f32 {f32:6.1} bf16 {bf16:6.1} int8 {int8:6.1}", isa.name())?;
@@ -55,6 +62,15 @@ fn quads(isa: Isa, (rows, depth, columns): Shape) -> f64 {
         left.fill(isa, rows, depth, |row| &x[row * depth..(row + 1) * depth]);
         let to = Out { numbers, stride: columns, offset: 0 };
         product_of_quads(isa, &mut scratch, &left, &right, Finish::Identity, to);
+    })
+}
+
+fn tiled(isa: Isa, precision: Precision, (rows, depth, columns): Shape) -> f64 {
+    let (x, weights) = (numbers(rows * depth), numbers(columns * depth));
+    let matrix = Matrix::pack(precision, columns, depth, &weights, &[]);
+    let (mut workspace, mut result) = (Workspace::default(), Vec::new());
+    speed((rows, depth, columns), |_| {
+        matrix.multiply(isa, &mut workspace, &x, depth, Finish::Identity, &mut result);
     })
 }
 

@@ -142,6 +142,9 @@ macro_rules! word {
                     kernel.run(simd)
                 }
                 match isa {
+                    // Products by tiles are another kernel; this one runs without them.
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Amx(amx) => Self::run(Isa::Avx512(amx.avx512()), kernel),
                     #[cfg(target_arch = "x86_64")]
                     Isa::Avx512(simd) => match Avx512Dot::detect(simd) {
                         // SAFETY: the value `simd` proves that the processor has these features.

@@ -3,6 +3,7 @@
 //! - [`simd`]: registers of floats behind one trait, and most of the `unsafe` of the engines
 //! - [`math`]: exponentials and the error function on them
 //! - [`dot`]: words of one, two or four numbers and their products
+//! - [`tiles`]: registers that are tiles of words, and their products
 //! - [`matmul`]: products of matrices, in which a row never depends on the rows beside it
 //! - [`matrix`]: weights in the precision that was asked for
 //! - [`rows`]: what a transformer does to the rows of a matrix: layer norm, softmax
@@ -25,6 +26,7 @@ pub mod matrix;
 pub mod rotary;
 pub mod rows;
 pub mod simd;
+pub mod tiles;
 pub mod trees;
 
 pub use simd::Isa;

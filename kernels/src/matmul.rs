@@ -10,6 +10,8 @@
 mod apart;
 mod packed;
 pub mod quads;
+#[cfg(any(test, target_arch = "x86_64"))]
+pub(crate) mod tiled;
 
 use std::ops::Range;
 

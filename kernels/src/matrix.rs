@@ -1,7 +1,11 @@
 //! Weights packed in the precision that was asked for, and products with them.
 
 use crate::dot::Pair;
+#[cfg(target_arch = "x86_64")]
+use crate::dot::Quad;
 use crate::matmul::quads::{LeftQuads, RightQuads, product_of_quads};
+#[cfg(target_arch = "x86_64")]
+use crate::matmul::tiled::{Product, Tiled};
 use crate::matmul::{Finish, Left, Out, Right, Scratch, product};
 use crate::simd::Isa;
 
@@ -35,6 +39,10 @@ pub struct Workspace {
     quads: LeftQuads,
     sums: Scratch,
     integers: Scratch<i32>,
+    #[cfg(target_arch = "x86_64")]
+    tiles_of_pairs: Tiled<Pair>,
+    #[cfg(target_arch = "x86_64")]
+    tiles_of_quads: Tiled<Quad>,
 }
 
 impl Matrix {
@@ -88,17 +96,29 @@ impl Matrix {
         // What it held does not matter: a product of any depth writes every number.
         out.resize(count * stride, 0.0);
         let to = Out { numbers: out, stride, offset: 0 };
-        let Workspace { floats, pairs, quads, sums, integers } = workspace;
-        match &self.0 {
-            Packed::F32(right) => {
+        match (&self.0, isa) {
+            #[cfg(target_arch = "x86_64")]
+            (Packed::Bf16(right), Isa::Amx(amx)) => {
+                let (tiles, memory) = (amx.configure(), &mut workspace.tiles_of_pairs);
+                isa.run(Product { tiles, memory, rows, depth, right, finish, out: to });
+            }
+            #[cfg(target_arch = "x86_64")]
+            (Packed::Int8(right), Isa::Amx(amx)) => {
+                let (tiles, memory) = (amx.configure(), &mut workspace.tiles_of_quads);
+                isa.run(Product { tiles, memory, rows, depth, right, finish, out: to });
+            }
+            (Packed::F32(right), _) => {
+                let Workspace { floats, sums, .. } = workspace;
                 floats.fill(isa, count, depth, 1.0, row);
                 product(isa, sums, floats, right, finish, to);
             }
-            Packed::Bf16(right) => {
+            (Packed::Bf16(right), _) => {
+                let Workspace { pairs, sums, .. } = workspace;
                 pairs.fill(isa, count, depth, 1.0, row);
                 product(isa, sums, pairs, right, finish, to);
             }
-            Packed::Int8(right) => {
+            (Packed::Int8(right), _) => {
+                let Workspace { quads, integers, .. } = workspace;
                 quads.fill(isa, count, depth, row);
                 product_of_quads(isa, integers, quads, right, finish, to);
             }

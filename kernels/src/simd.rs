@@ -11,6 +11,8 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+#[cfg(target_arch = "x86_64")]
+use crate::tiles::{Amx, amx};
 pub use portable::Portable;
 #[cfg(target_arch = "x86_64")]
 pub use x86::{Avx2, Avx512};
@@ -61,6 +63,9 @@ pub trait Simd: Copy {
 /// The instruction set to compute with.
 #[derive(Debug, Clone, Copy)]
 pub enum Isa {
+    /// AVX-512, and AMX for products of matrices of pairs and quads.
+    #[cfg(target_arch = "x86_64")]
+    Amx(Amx),
     /// AVX-512 F, VL, DQ and BW.
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
@@ -75,9 +80,13 @@ impl Isa {
     /// All that this processor has, fastest first.
     pub fn available() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
-        let x86 = [Avx512::detect().map(Self::Avx512), Avx2::detect().map(Self::Avx2)];
+        let x86 = [
+            amx().ok().map(Self::Amx),
+            Avx512::detect().map(Self::Avx512),
+            Avx2::detect().map(Self::Avx2),
+        ];
         #[cfg(not(target_arch = "x86_64"))]
-        let x86 = [None, None];
+        let x86: [Option<Self>; 0] = [];
         x86.into_iter().flatten().chain([Self::Portable(Portable)])
     }
 
@@ -86,12 +95,32 @@ impl Isa {
         Self::available().next().unwrap_or(Self::Portable(Portable))
     }
 
+    /// AVX-512, if it has that.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn avx512(self) -> Option<Avx512> {
+        match self {
+            Self::Amx(amx) => Some(amx.avx512()),
+            Self::Avx512(simd) => Some(simd),
+            _ => None,
+        }
+    }
+
     /// Whether a product of pairs of bfloat16 takes no longer than one of floats: with AVX-512
     /// BF16, but not on processors of Intel, which take four times as long.
     pub fn has_fast_pairs(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        let is_fast = self.avx512().is_some_and(Avx512::has_fast_pairs);
+        #[cfg(not(target_arch = "x86_64"))]
+        let is_fast = false;
+        is_fast
+    }
+
+    /// Whether products of pairs and quads are made by [`tiles`](crate::tiles), so that those of pairs
+    /// have other bits than without.
+    pub fn has_tiles(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(simd) => simd.has_fast_pairs(),
+            Self::Amx(_) => true,
             _ => false,
         }
     }
@@ -99,6 +128,8 @@ impl Isa {
     /// Its name, for reports.
     pub fn name(self) -> &'static str {
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx(_) => "avx512+amx",
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(_) => "avx512",
             #[cfg(target_arch = "x86_64")]
@@ -121,6 +152,9 @@ impl Isa {
             kernel.run(simd)
         }
         match self {
+            // SAFETY: the value in `amx` proves that the processor has these features.
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx(amx) => unsafe { avx512(amx.avx512(), kernel) },
             // SAFETY: the value `simd` proves that the processor has these features.
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(simd) => unsafe { avx512(simd, kernel) },

@@ -26,7 +26,7 @@ pub struct LeftQuads {
 /// Columns of integers, and the scale of each.
 #[derive(Debug, Default)]
 pub struct RightQuads {
-    words: Right<Quad>,
+    pub(super) words: Right<Quad>,
     scales: Vec<Panel<f32>>,
     /// 128 × the sum of a column.
     zeros: Vec<Panel<i32>>,
@@ -52,16 +52,22 @@ impl LeftQuads {
             |at, words| {
                 let numbers = row(at);
                 let numbers = numbers.get(..depth).unwrap_or(numbers);
-                let scale = scale(numbers);
-                scales.push(scale);
-                // What is missing in a row meets only zeros in the columns.
-                let inverse = 1.0 / scale;
-                bytes.clear();
-                bytes.extend(numbers.iter().map(|number| round(*number, inverse) ^ 0x80));
-                words.extend(quads(bytes));
+                scales.push(round_row(numbers, bytes, words));
             },
         );
     }
+}
+
+/// Appends the words of a row of numbers to `words`, and gives its scale. `bytes` is memory that is
+/// used again. What is missing in a row meets only zeros in the columns.
+#[inline(always)]
+pub(super) fn round_row(numbers: &[f32], bytes: &mut Vec<u8>, words: &mut Vec<Quad>) -> f32 {
+    let scale = scale(numbers);
+    let inverse = 1.0 / scale;
+    bytes.clear();
+    bytes.extend(numbers.iter().map(|number| round(*number, inverse) ^ 0x80));
+    words.extend(quads(bytes));
+    scale
 }
 
 impl RightQuads {
@@ -84,6 +90,18 @@ impl RightQuads {
         Self { scales: spread(columns, &scales), zeros: spread(columns, &zeros), words }
     }
 
+    /// What the columns of the panel at position `at` stand for.
+    #[inline(always)]
+    pub(super) fn scaled(&self, at: usize) -> Scaled<'_> {
+        const NOTHING: &Scaled<'_> = &Scaled {
+            scales: &Panel([0.0; PANEL]),
+            zeros: &Panel([0; PANEL]),
+            bias: &Panel([0.0; PANEL]),
+        };
+        let columns = self.scales.get(at).zip(self.zeros.get(at)).zip(self.words.bias.get(at));
+        columns.map_or(*NOTHING, |((scales, zeros), bias)| Scaled { scales, zeros, bias })
+    }
+
     /// Columns.
     pub fn columns(&self) -> usize {
         self.words.columns()
@@ -92,6 +110,27 @@ impl RightQuads {
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
         self.words.bytes() + size_of_val(&*self.scales) + size_of_val(&*self.zeros)
+    }
+}
+
+/// The columns of a panel: their scales, what is taken off their sums, and their bias.
+#[derive(Clone, Copy)]
+pub(super) struct Scaled<'a> {
+    scales: &'a Panel<f32>,
+    zeros: &'a Panel<i32>,
+    bias: &'a Panel<f32>,
+}
+
+impl Scaled<'_> {
+    /// What sums stand for, of the row of scale `own`.
+    #[inline(always)]
+    pub(super) fn numbers(self, sums: &Panel<i32>, own: f32) -> Panel<f32> {
+        let mut numbers = Panel::default();
+        for lane in 0..PANEL {
+            let sum = sums.0[lane].wrapping_sub(self.zeros.0[lane]) as f32;
+            numbers.0[lane] = sum.mul_add(own * self.scales.0[lane], self.bias.0[lane]);
+        }
+        numbers
     }
 }
 
@@ -155,9 +194,9 @@ impl DotKernel<Quad> for Product<'_> {
         let Self { scratch, left, right, finish, out } = self;
         let words = &right.words;
         for (tiles, first) in left.words.groups() {
-            let columns = right.scales.iter().zip(&right.zeros).zip(&words.bias);
-            for ((panel, from), ((scales, zeros), bias)) in words.panels_from().zip(columns) {
-                let width = PANEL.min(words.columns - from);
+            for (panel, from) in words.panels_from() {
+                let (columns, width) =
+                    (right.scaled(from / PANEL), PANEL.min(words.columns - from));
                 let (sums, depth) = (&mut scratch.sums, words.depth);
                 sum(
                     simd,
@@ -170,11 +209,7 @@ impl DotKernel<Quad> for Product<'_> {
                     |tile: usize, sums: &mut Sums<i32>| {
                         for (sums, row) in sums.iter().zip(first + tile * TILE..left.words.rows) {
                             let own = left.scales.get(row).copied().unwrap_or(f32::NAN);
-                            let mut numbers = Panel::default();
-                            for lane in 0..PANEL {
-                                let sum = sums.0[lane].wrapping_sub(zeros.0[lane]) as f32;
-                                numbers.0[lane] = sum.mul_add(own * scales.0[lane], bias.0[lane]);
-                            }
+                            let mut numbers = columns.numbers(sums, own);
                             apply(simd, finish, &mut numbers);
                             let start = row * out.stride + out.offset + from;
                             if let Some(to) = out.numbers.get_mut(start..start + width) {

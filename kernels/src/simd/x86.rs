@@ -29,7 +29,7 @@ macro_rules! x86 {
         pub struct $simd(());
 
         impl $simd {
-            pub(super) fn detect() -> Option<Self> {
+            pub(crate) fn detect() -> Option<Self> {
                 ($(is_x86_feature_detected!($feature))&&*).then_some(Self(()))
             }
         }

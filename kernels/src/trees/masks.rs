@@ -24,7 +24,7 @@ pub(super) const EXITS: usize = 32;
 pub(super) fn leaves_max(isa: Isa) -> usize {
     match isa {
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512(_) => 96,
+        Isa::Amx(_) | Isa::Avx512(_) => 96,
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2(_) => 192,
         Isa::Portable(_) => 64,
@@ -248,8 +248,8 @@ pub(super) fn evaluate<T: Number>(
         let first = parts.len() - view.parts.len().min(parts.len());
         let own = parts.get(first..).unwrap_or_default();
         #[cfg(target_arch = "x86_64")]
-        match (trees.isa, T::as_floats(trees, tile)) {
-            (Isa::Avx512(simd), Some((trees, tile))) => {
+        match (trees.isa.avx512(), T::as_floats(trees, tile)) {
+            (Some(simd), Some((trees, tile))) => {
                 super::x86::strike(simd, trees.masks.view(block), tile, own, reached);
             }
             _ => trees.isa.run(Strike { view, tile, parts: own, reached }),

@@ -14,11 +14,11 @@ pub(super) const COLUMN_BITS: u32 = 11;
 
 /// Whether there are instructions for such trees.
 pub(super) fn is_for(isa: Isa) -> bool {
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512(_) => true,
-        _ => false,
-    }
+    #[cfg(target_arch = "x86_64")]
+    let has = isa.avx512().is_some();
+    #[cfg(not(target_arch = "x86_64"))]
+    let has = false;
+    has
 }
 
 /// Trees of such nodes.
@@ -109,7 +109,7 @@ pub(super) fn descend<T: Number>(
     reached: &mut [u32; TILE],
 ) {
     #[cfg(target_arch = "x86_64")]
-    if let (Isa::Avx512(simd), Some((trees, tile))) = (trees.isa, T::as_floats(trees, tile)) {
+    if let (Some(simd), Some((trees, tile))) = (trees.isa.avx512(), T::as_floats(trees, tile)) {
         let view = View {
             nodes: trees.packed.nodes.get(nodes.clone()).unwrap_or_default(),
             labels: trees.packed.labels.get(nodes).unwrap_or_default(),

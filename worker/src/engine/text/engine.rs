@@ -8,8 +8,8 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{FieldRef, Schema};
 use nightshift_core::plan::{Dtype, TextSettings};
 use nightshift_core::spec::Task;
-use nightshift_kernels::Isa;
 use nightshift_kernels::matrix::Precision;
+use nightshift_kernels::{Isa, tiles};
 
 use super::columns;
 use super::folder::{Folder, TOKENIZER_FILE};
@@ -47,7 +47,9 @@ impl TextEngine {
     /// # Errors
     /// Whatever keeps the model from being used.
     pub fn load(dir: &Path, task: &Task, wanted: &TextSettings) -> Result<Self, LoadError> {
-        Self::with_isa(dir, task, wanted, Isa::detect())
+        let engine = Self::with_isa(dir, task, wanted, Isa::detect())?;
+        tell_instructions(wanted.dtype);
+        Ok(engine)
     }
 
     /// The same on instruction set `isa`.
@@ -155,6 +157,18 @@ pub(super) fn precision(dtype: Dtype) -> Precision {
         Dtype::F32 => Precision::F32,
         Dtype::Bf16 => Precision::Bf16,
         Dtype::Int8 => Precision::Int8,
+    }
+}
+
+/// Logs what computes the products of a model that was loaded. Where AMX is there and wanted but
+/// cannot be used, that is a warning: the scores are right, but take longer.
+pub(super) fn tell_instructions(dtype: Dtype) {
+    let (instructions, dtype_name) = (Isa::detect().name(), dtype.as_str());
+    tracing::info!(instructions, dtype = dtype_name, "text model loaded");
+    if let Some(reason) = tiles::missing().filter(tiles::NoTiles::is_odd)
+        && dtype != Dtype::F32
+    {
+        tracing::warn!(reason = %reason, "AMX is not used");
     }
 }
 

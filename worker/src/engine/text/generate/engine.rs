@@ -13,7 +13,7 @@ use super::decode::{Asked, Decoder, PAST_BYTES_MAX, SLOTS};
 use super::openai;
 use super::source::Source;
 use super::writing::{Finish, Written};
-use crate::engine::text::engine::precision;
+use crate::engine::text::engine::{precision, tell_instructions};
 use crate::engine::text::folder::Folder;
 use crate::engine::text::{TextError, columns};
 use crate::engine::{
@@ -56,7 +56,9 @@ impl GenerateEngine {
     /// # Errors
     /// Whatever keeps the model from being used.
     pub fn load(dir: &Path, wanted: &GenerateSettings) -> Result<Self, LoadError> {
-        Self::with_isa(dir, wanted, Isa::detect())
+        let engine = Self::with_isa(dir, wanted, Isa::detect())?;
+        tell_instructions(wanted.dtype);
+        Ok(engine)
     }
 
     /// The same on instruction set `isa`.

@@ -175,7 +175,10 @@ fn a_row_has_the_same_text_alone_and_beside_any_others() {
         for (prompt, wanted) in prompts.iter().zip(&all) {
             assert_eq!(written(&engine, &[prompt]), std::slice::from_ref(wanted));
         }
-        for isa in Isa::available() {
+        // With tiles, sums of bf16 have an order of their own.
+        let alike =
+            |isa: &Isa| dtype != Dtype::Bf16 || isa.has_tiles() == Isa::detect().has_tiles();
+        for isa in Isa::available().filter(alike) {
             let other = GenerateEngine::with_isa(&stored().join("llama"), &wanted, isa).unwrap();
             assert_eq!(written(&other, &prompts), all, "{}", isa.name());
         }
