@@ -6,7 +6,7 @@
 # The command with CUDA, for pods that run a whole spec: the same with `--target nightshift` and
 # `-t ghcr.io/nightshift-dev/nightshift:0.1.0-cuda`.
 #
-# What is untested: neither this file nor what it builds has run on a GPU. The programs are linked
+# What is untested: this file has not been built, and nothing of it has run on a GPU. The programs are linked
 # with libcuda, which belongs to the driver and which NVIDIA's container runtime puts into the
 # container: without it they do not begin. The driver compiles the kernels for its GPU, so that it
 # must know CUDA 12.9 (release 575). The base has a shell.

@@ -6,9 +6,10 @@
 //! the tokens of a pass into tensors, `tables` looks them up, `layer` goes through a layer with
 //! `norm`, `product` and `attention`, and `near` says what attention may see.
 //!
-//! Sums between layers, norms and weights of attention are of 32 bits whatever the precision, which
-//! is that of both sides of a product, as on a processor. What differs is their order, which cuBLAS
-//! chooses by the shapes of a pass: the last bits of a vector depend on its neighbours.
+//! Tables, sums between layers, norms and softmax are of 32 bits whatever the precision, which is
+//! that of both sides of a product and, unlike on a processor, of what comes out of it. cuBLAS
+//! chooses the order of sums by the shapes of a pass: the last bits of a vector depend on its
+//! neighbours.
 //!
 //! It is compiled for tests, which run it on candle's CPU device, and with the feature `cuda`.
 
