@@ -22,7 +22,7 @@ STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 CUDA    := .venv-cuda
 NIGHTSHIFT := target/release/nightshift
 
-.PHONY: help static images try-images demo clean-demo cluster-demo build test test-faults tools fmt lint docs deny proto-check check-cuda unit bench bench-leases bench-ticks bench-otlp bench-buckets bench-embed bench-trees schedules samples lint-docs metrics-docs logs-docs
+.PHONY: help static images try-images demo clean-demo cluster-demo build test test-faults tools fmt lint docs deny proto-check check-cuda lint-cuda unit bench bench-leases bench-ticks bench-otlp bench-buckets bench-embed bench-trees schedules samples lint-docs metrics-docs logs-docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -50,7 +50,7 @@ cluster-demo: build ## The same with Redis, a coordinator and four workers (need
 clean-demo: ## Remove what the demos wrote
 	rm -rf examples/flights/out examples/flights/cluster-out
 
-test: tools fmt lint docs deny proto-check unit ## Everything that CI checks, apart from the demo
+test: tools fmt lint lint-cuda docs deny proto-check unit ## Everything that CI checks, apart from the demo
 
 tools: ## Install what the tests need, where it is missing
 	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs"; exit 1; }
@@ -91,9 +91,12 @@ proto-check: ## Check that the committed gRPC code is what the .proto files say
 
 check-cuda: ## Compile what a GPU needs, with CUDA from Python wheels; needs a C++ compiler
 	@test -x $(CUDA)/bin/python || $(PYTHON) -m venv $(CUDA)
-	@cmp -s tests/cuda.txt $(CUDA)/installed.txt || \
-		{ $(CUDA)/bin/pip install --quiet -r tests/cuda.txt && cp tests/cuda.txt $(CUDA)/installed.txt; }
-	CARGO="$(CARGO)" tests/check-cuda.sh $(CUDA)
+	@cmp -s tests/cuda/requirements.txt $(CUDA)/installed.txt || \
+		{ $(CUDA)/bin/pip install --quiet -r tests/cuda/requirements.txt && cp tests/cuda/requirements.txt $(CUDA)/installed.txt; }
+	CARGO="$(CARGO)" tests/cuda/check.sh $(CUDA)
+
+lint-cuda: ## Check the Rust of the feature cuda, without any CUDA
+	CARGO="$(CARGO)" tests/cuda/check.sh
 
 unit: ## All tests
 	$(CARGO) nextest run --workspace --locked
