@@ -166,6 +166,11 @@ impl Checker<'_> {
         dtype: Dtype,
     ) -> Result<Device, SpecError> {
         let Some(raw) = &model.device else { return Ok(Device::Cpu) };
+        // By its letters it is nearer to `cpu` than to what is meant.
+        if raw.value == "gpu" {
+            let (problem, remedy) = ("`gpu` is not possible here", "use `cpu` or `cuda`");
+            return Err(self.error(raw.referenced, "spec.model.device", problem, remedy));
+        }
         let all = [Device::Cpu, Device::Cuda].map(|device| (device.as_str(), device));
         let device = self.one_of(raw, "spec.model.device", &all)?;
         let (problem, remedy) = match (device, kind, dtype) {
