@@ -53,7 +53,8 @@ impl Cluster {
 
     /// The error that converging ends with.
     pub(crate) async fn refused(&self, wanted: &Wanted) -> LaunchError {
-        self.launcher.converge(wanted).await.expect_err("nothing is launched")
+        let answer = tokio::time::timeout(PATIENCE, self.launcher.converge(wanted)).await;
+        answer.expect("an answer comes").expect_err("nothing is launched")
     }
 
     /// Says that the run is over, as often as it takes until nothing is left.
