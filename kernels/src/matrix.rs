@@ -93,7 +93,7 @@ impl Matrix {
         let count = rows.len() / depth.max(1);
         let row = |at: usize| rows.get(at * depth..(at + 1) * depth).unwrap_or_default();
         let stride = self.columns();
-        // What it held does not matter: a product of any depth writes every number.
+        // What it held does not matter: a product writes every number, unless its depth is 0.
         out.resize(count * stride, 0.0);
         let to = Out { numbers: out, stride, offset: 0 };
         match (&self.0, isa) {
