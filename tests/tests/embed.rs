@@ -294,13 +294,15 @@ fn one_file_is_embedded_and_two_models_are_compared_without_a_run() {
 
     let other = bench.path("other");
     fs::create_dir_all(other.join("1_Pooling")).unwrap();
-    for name in ["config.json", "model.safetensors", "tokenizer.json", "1_Pooling/config.json"] {
+    // All but `modules.json`, without which nothing is normalised.
+    let weights = ["config.json", "model.safetensors", "tokenizer.json"];
+    for name in weights.into_iter().chain(["sentence_bert_config.json", "1_Pooling/config.json"]) {
         fs::copy(model.join(name), other.join(name)).unwrap();
     }
     let compared = bench.command("diff-models").arg("--model-a").arg(&model).arg("--model-b");
     let compared = compared.arg(&other).args(["--output-format", "json"]).run().expect(0);
     let compared: Value = serde_json::from_str(&compared.stdout).unwrap();
-    // Without `modules.json` nothing is normalised; directions stay what they are.
+    // Directions stay what they are.
     let vectors = &compared["outputs"][0]["vectors"];
     assert_eq!(vectors["rows"], 39, "{compared}");
     let least = vectors["least_cosine"].as_f64().unwrap();

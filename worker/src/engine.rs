@@ -125,6 +125,12 @@ pub trait Engine: Send + Sync {
     /// Bytes of weights held in memory, shared by all threads.
     fn weights_bytes(&self) -> u64;
 
+    /// Most bytes beside the weights that were in memory while the model was loaded.
+    fn loading_bytes(&self) -> u64 {
+        // The file, and tensors that were made of it.
+        2 * self.weights_bytes()
+    }
+
     /// Bytes that a thread keeps while it computes, where they are many beside a batch.
     fn thread_bytes(&self) -> u64 {
         0

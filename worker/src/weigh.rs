@@ -75,6 +75,7 @@ pub fn weigh(plan: &Plan, engine: &dyn Engine) -> Result<Facts, InputError> {
     };
     Ok(Facts {
         weights_bytes: engine.weights_bytes(),
+        loading_bytes: engine.loading_bytes(),
         shards: plan.shards.len() as u64,
         shard_rows,
         // The reader keeps some, and always the one that it works with.

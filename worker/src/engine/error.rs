@@ -20,8 +20,9 @@ pub enum ErrorClass {
     /// The memory of this machine or of this pod is not enough: fewer rows at a time may fit, and
     /// another try may (exit 74).
     Memory,
-    /// The attempt was told to stop; nothing is wrong (exit 75).
-    LeftOff,
+    /// Nothing is wrong that will not pass: the attempt was told to stop, or somebody was writing
+    /// to the model (exit 75).
+    Passing,
     /// A defect of this program (exit 70).
     Bug,
 }
@@ -84,7 +85,7 @@ impl EngineError {
         match self {
             Self::MissingColumn { .. } | Self::WrongType { .. } => ErrorClass::Configuration,
             Self::OutOfMemory { .. } => ErrorClass::Memory,
-            Self::LeftOff => ErrorClass::LeftOff,
+            Self::LeftOff => ErrorClass::Passing,
             Self::Device(error) => error.class(),
             Self::Kernel { .. } => ErrorClass::Bug,
         }
@@ -134,6 +135,12 @@ pub enum LoadError {
         /// The refusal.
         #[source]
         source: io::Error,
+    },
+    /// Somebody wrote to a file while it was read.
+    #[error("{path} was changed while it was read: run again when the model is in place")]
+    Changed {
+        /// The file.
+        path: PathBuf,
     },
     /// A file has no bytes.
     #[error("{path} is empty: copy the model again")]
@@ -219,7 +226,10 @@ impl LoadError {
     /// Who has to act.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Read { .. } => ErrorClass::Io,
+            Self::Read { .. } | Self::Weights { source: WeightsError::Read { .. }, .. } => {
+                ErrorClass::Io
+            }
+            Self::Changed { .. } => ErrorClass::Passing,
             Self::Device(error) => error.class(),
             _ => ErrorClass::Configuration,
         }

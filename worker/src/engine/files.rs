@@ -13,6 +13,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::LoadError;
 
+mod opened;
+
+pub(super) use opened::OpenFile;
+
 /// The name of a file that was read, and the SHA-256 of its bytes.
 pub type ReadFile = (Cow<'static, str>, Digest);
 

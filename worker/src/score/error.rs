@@ -101,7 +101,7 @@ impl ShardError {
                 }
                 EngineErrorClass::Io => (Class::Transient, "engine", Exit::Io, Host),
                 EngineErrorClass::Memory => (Class::Transient, "out_of_memory", Exit::Io, Host),
-                EngineErrorClass::LeftOff => return Self::GivenUp.failure(),
+                EngineErrorClass::Passing => return Self::GivenUp.failure(),
                 EngineErrorClass::Bug => (Class::Data, "engine", Exit::Software, Everywhere),
             },
             // A volume that is full or read-only is as full for every other shard.

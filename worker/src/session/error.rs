@@ -175,7 +175,7 @@ pub(crate) fn engine_exit(class: ErrorClass) -> Exit {
     match class {
         ErrorClass::Configuration => Exit::Config,
         ErrorClass::Io | ErrorClass::Memory => Exit::Io,
-        ErrorClass::LeftOff => Exit::Temporary,
+        ErrorClass::Passing => Exit::Temporary,
         ErrorClass::Bug => Exit::Software,
     }
 }

@@ -5,6 +5,7 @@
 //! shapes and types are compared with the configuration, before any tensor is allocated.
 
 use std::collections::HashMap;
+use std::io;
 
 use candle_core::{DType, Device, Tensor};
 use thiserror::Error;
@@ -137,6 +138,19 @@ pub enum WeightsError {
         found: f32,
         /// Its position in row-major order.
         position: usize,
+    },
+    /// The system refused to read the file, whose size was known.
+    #[error("it cannot be read: check that it is on a working volume")]
+    Read {
+        /// The refusal.
+        #[source]
+        source: io::Error,
+    },
+    /// A tensor is in several files.
+    #[error("tensor `{tensor}` is in two files of the model: copy it again")]
+    Twice {
+        /// The tensor, clipped.
+        tensor: String,
     },
     /// Candle refused a tensor that passed every check.
     #[error(

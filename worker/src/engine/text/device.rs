@@ -143,6 +143,11 @@ impl Transformer {
         self.shared.shape.hidden
     }
 
+    /// Bytes of this machine's memory for weights that are on their way to the GPU.
+    pub(super) fn loading_bytes(&self) -> usize {
+        self.shared.shape.unpacked_bytes().max(self.shared.shape.words_bytes())
+    }
+
     /// Tokens of a pass at most, with padding.
     pub(super) fn pass_tokens(&self) -> usize {
         let ups = if self.shared.shape.family.is_gated { 2 } else { 1 };

@@ -22,7 +22,7 @@ use super::shape::Segments;
 use super::tokens::{Sequence, Tokens};
 use super::transformer::Scratch;
 use super::weights::Weights;
-use crate::engine::files::{joined, sha256};
+use crate::engine::files::joined;
 use crate::engine::{
     ColumnRole, Engine, EngineColumn, EngineError, LoadError, ReadFile, Scored, TextCounts,
 };
@@ -80,40 +80,35 @@ impl TextEngine {
         // Where the model is not told, what the tokenizer says of segments does not matter.
         let segments = if let Segments::Told(segments) = shape.segments { segments } else { 0 };
         let (vocabulary, of_pairs) = (shape.vocabulary, wanted.query.is_some());
-        let bytes = folder.weights()?;
+        let files = folder.weights()?;
         let longest_row = shape.products(max_tokens as u64);
-        let refused = |source| folder.weights_error(source);
+        let load = || {
+            let weights = Weights::of_files(&files, &shape.family.names)?;
+            let (head, output) = match end {
+                End::Embed(pooling) => (Head::Embed(pooling), Output::Embedding(wanted.precision)),
+                End::Labels { labels, activation, head } => {
+                    let head = Labels::new(head, &shape, labels.len(), activation, &weights);
+                    let head = head.map_err(|source| weights.refused(source))?;
+                    let output = match task {
+                        Task::Rerank(_) => Output::Score,
+                        _ => Output::Label { labels, all_scores: wanted.all_scores },
+                    };
+                    (Head::Labels(head), output)
+                }
+            };
+            let layers = Layers::new(processor, shape, max_tokens, &weights, wanted.dtype)?;
+            Ok((layers, head, output))
+        };
         // Side by side: a model of a hundred megabytes is ready before anybody notices.
-        let (digest, tokens, loaded) = thread::scope(|scope| {
-            let digest = scope.spawn(|| sha256(&bytes));
+        let (tokens, loaded) = thread::scope(|scope| {
             let tokens = scope.spawn(|| {
                 Tokens::new(
                     &tokenizer, vocabulary, segments, max_tokens, lower_case, prompt, of_pairs,
                 )
             });
-            let loaded = Weights::parse(&bytes, &shape.family.names).map_err(refused);
-            let loaded = loaded.and_then(|weights| {
-                let (head, output) = match end {
-                    End::Embed(pooling) => {
-                        (Head::Embed(pooling), Output::Embedding(wanted.precision))
-                    }
-                    End::Labels { labels, activation, head } => {
-                        let head = Labels::new(head, &shape, labels.len(), activation, &weights);
-                        let head = head.map_err(refused)?;
-                        let output = match task {
-                            Task::Rerank(_) => Output::Score,
-                            _ => Output::Label { labels, all_scores: wanted.all_scores },
-                        };
-                        (Head::Labels(head), output)
-                    }
-                };
-                let layers =
-                    Layers::new(processor, shape, max_tokens, &weights, wanted.dtype, refused)?;
-                Ok((layers, head, output))
-            });
-            (joined(digest.join()), joined(tokens.join()), loaded)
+            let loaded = folder.hashed(&files, load);
+            (joined(tokens.join()), loaded)
         });
-        folder.hashed(digest);
         let tokens = tokens.map_err(|source| folder.error(TOKENIZER_FILE, source))?;
         let (layers, head, output) = loaded?;
         let column = |name: String| EngineColumn { name: name.into(), accepts: ColumnRole::Prose };
@@ -234,6 +229,10 @@ impl Engine for TextEngine {
 
     fn weights_bytes(&self) -> u64 {
         self.layers.bytes() + self.head.bytes() as u64
+    }
+
+    fn loading_bytes(&self) -> u64 {
+        self.layers.loading_bytes()
     }
 
     fn thread_bytes(&self) -> u64 {

@@ -1,15 +1,22 @@
 //! The files of a model directory, read with a bound on each.
 
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::thread;
 
-use nightshift_core::ids::Digest;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::TextError;
+use crate::engine::files::{OpenFile, joined};
+use crate::engine::tabular::clip;
 use crate::engine::{LoadError, ReadFile, files};
 
 /// The weights.
 pub(super) const WEIGHTS_FILE: &str = "model.safetensors";
+/// Where weights are that lie in several files.
+pub(super) const INDEX_FILE: &str = "model.safetensors.index.json";
 /// What ends a text of a model that writes.
 pub(super) const GENERATION_FILE: &str = "generation_config.json";
 /// The tokenizer.
@@ -31,11 +38,21 @@ pub(super) const POOLING_FILE: &str = "1_Pooling/config.json";
 const JSON_BYTES_MAX: u64 = 1 << 20;
 /// Most bytes of a tokenizer.
 const TOKENIZER_BYTES_MAX: u64 = 32 << 20;
-/// Most bytes of weights.
-const WEIGHTS_BYTES_MAX: u64 = 4 << 30;
+/// Most bytes of weights, in all files together.
+const WEIGHTS_BYTES_MAX: u64 = 64 << 30;
+/// Most bytes of what says which tensor is in which file.
+const INDEX_BYTES_MAX: u64 = 32 << 20;
+/// Most files of weights.
+const WEIGHT_FILES_MAX: usize = 256;
 
 /// Entries of the directory that are looked at.
 const ENTRIES_MAX: usize = 10_000;
+
+/// What says which tensor is in which file.
+#[derive(Deserialize)]
+struct Index {
+    weight_map: HashMap<String, String>,
+}
 
 /// A model directory, and what was read of it so far.
 pub(super) struct Folder<'a> {
@@ -58,20 +75,6 @@ impl<'a> Folder<'a> {
     /// The error that `source` is for the file `name`.
     pub(super) fn error(&self, name: &str, source: TextError) -> LoadError {
         LoadError::Text { path: self.path(name), source: Box::new(source) }
-    }
-
-    /// The error for weights that cannot be used.
-    pub(super) fn weights_error(&self, source: crate::engine::tabular::WeightsError) -> LoadError {
-        LoadError::Weights { path: self.path(WEIGHTS_FILE), source }
-    }
-
-    /// The same for weights in the file `name`.
-    pub(super) fn weights_error_of(
-        &self,
-        name: &str,
-        source: crate::engine::tabular::WeightsError,
-    ) -> LoadError {
-        LoadError::Weights { path: self.path(name), source }
     }
 
     /// The content of a description.
@@ -100,47 +103,83 @@ impl<'a> Folder<'a> {
         self.bytes(TOKENIZER_FILE, TOKENIZER_BYTES_MAX)
     }
 
-    /// The bytes of the weights; [`hashed`](Self::hashed) takes their digest, which takes a while.
-    pub(super) fn weights(&self) -> Result<Vec<u8>, LoadError> {
-        match files::read_bounded(&self.path(WEIGHTS_FILE), WEIGHTS_BYTES_MAX) {
-            Err(LoadError::MissingFile { .. }) if self.path("pytorch_model.bin").is_file() => {
-                Err(self.error("pytorch_model.bin", TextError::NoSafetensors))
-            }
-            result => result,
+    /// The files of weights, opened; they are read where they are wanted.
+    pub(super) fn weights(&mut self) -> Result<Vec<OpenFile>, LoadError> {
+        let whole = OpenFile::open(self.path(WEIGHTS_FILE), WEIGHTS_BYTES_MAX);
+        if !matches!(whole, Err(LoadError::MissingFile { .. })) {
+            return Ok(vec![whole?]);
         }
+        if !self.path(INDEX_FILE).is_file() {
+            let is_pickled = self.path("pytorch_model.bin").is_file();
+            return Err(match is_pickled {
+                true => self.error("pytorch_model.bin", TextError::NoSafetensors),
+                false => LoadError::MissingFile { path: self.path(WEIGHTS_FILE) },
+            });
+        }
+        let bytes = self.bytes(INDEX_FILE, INDEX_BYTES_MAX)?;
+        let index: Index = self.parse(INDEX_FILE, &bytes)?;
+        let names: BTreeSet<String> = index.weight_map.into_values().collect();
+        let is_plain = |name: &String| name.ends_with(".safetensors") && !name.contains('/');
+        if let Some(name) = names.iter().find(|name| !is_plain(name)) {
+            let (field, found) = ("weight_map", clip(name));
+            let supported = "files of safetensors beside it";
+            return Err(self.error(INDEX_FILE, TextError::Unsupported { field, found, supported }));
+        }
+        if !(1..=WEIGHT_FILES_MAX).contains(&names.len()) {
+            let (field, found) = ("files of weight_map", names.len());
+            let expected = format!("1 to {WEIGHT_FILES_MAX}");
+            return Err(self.error(INDEX_FILE, TextError::Number { field, found, expected }));
+        }
+        let mut room = WEIGHTS_BYTES_MAX;
+        let opened = names.iter().map(|name| {
+            let file = OpenFile::open(self.path(name), room)?;
+            room -= file.size_bytes();
+            Ok(file)
+        });
+        opened.collect()
     }
 
-    /// Remembers the SHA-256 of the weights.
-    pub(super) fn hashed(&mut self, weights: Digest) {
-        self.read.push((WEIGHTS_FILE.into(), weights));
+    /// What `load` makes of these files of weights, while their digests are taken.
+    pub(super) fn hashed<T>(
+        &mut self,
+        weights: &[OpenFile],
+        load: impl FnOnce() -> Result<T, LoadError>,
+    ) -> Result<T, LoadError> {
+        let hash = |file: &OpenFile| {
+            let name = file.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Ok::<ReadFile, LoadError>((Cow::from(name), file.sha256()?))
+        };
+        let (digests, loaded) = thread::scope(|scope| {
+            let digests = scope.spawn(|| weights.iter().map(hash).collect::<Result<Vec<_>, _>>());
+            let loaded = load();
+            (joined(digests.join()), loaded)
+        });
+        // Before anything else that is wrong, which may come from it.
+        weights.iter().try_for_each(OpenFile::check_unchanged)?;
+        self.read.extend(digests?);
+        loaded
     }
 
-    /// The name of the GGUF file, if the model is one: there are no other weights.
-    pub(super) fn gguf_name(&self) -> Result<Option<String>, LoadError> {
-        if self.path(WEIGHTS_FILE).is_file() {
+    /// The GGUF file, if the model is one: there are no other weights.
+    pub(super) fn gguf(&self) -> Result<Option<OpenFile>, LoadError> {
+        if self.path(WEIGHTS_FILE).is_file() || self.path(INDEX_FILE).is_file() {
             return Ok(None);
         }
         let read = |source| LoadError::Read { path: self.dir.to_path_buf(), source };
-        let (mut found, mut count) = (None, 0);
+        let mut found = Vec::new();
         for entry in std::fs::read_dir(self.dir).map_err(read)?.take(ENTRIES_MAX) {
             let path = entry.map_err(read)?.path();
-            let is_gguf = path.extension().is_some_and(|end| end == "gguf") && path.is_file();
-            if let (true, Some(name)) = (is_gguf, path.file_name().and_then(|name| name.to_str())) {
-                found = Some(name.to_owned());
-                count += 1;
+            if path.extension().is_some_and(|end| end == "gguf") && path.is_file() {
+                found.push(path);
             }
         }
-        match count {
-            0 | 1 => Ok(found),
-            _ => Err(self.error("", TextError::SeveralGguf { count })),
+        match found.len() {
+            0 | 1 => {
+                let opened = found.pop().map(|path| OpenFile::open(path, WEIGHTS_BYTES_MAX));
+                opened.transpose()
+            }
+            count => Err(self.error("", TextError::SeveralGguf { count })),
         }
-    }
-
-    /// The bytes of the GGUF file `name`.
-    pub(super) fn gguf(&mut self, name: &str) -> Result<Vec<u8>, LoadError> {
-        let bytes = files::read_bounded(&self.path(name), WEIGHTS_BYTES_MAX)?;
-        self.read.push((name.to_owned().into(), files::sha256(&bytes)));
-        Ok(bytes)
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -11,7 +11,6 @@ use super::tokens::Sequence;
 use super::transformer::{Scratch, Transformer};
 use super::weights::Weights;
 use crate::engine::LoadError;
-use crate::engine::tabular::WeightsError;
 
 #[cfg(any(test, feature = "cuda"))]
 use super::device::{self, BuildError};
@@ -77,30 +76,24 @@ pub(super) enum Layers {
     Cpu(Transformer),
     /// In that of a GPU.
     #[cfg(any(test, feature = "cuda"))]
-    Gpu {
-        layers: device::Transformer,
-        /// Bytes of the file that they come from.
-        file_bytes: u64,
-        max_tokens: usize,
-    },
+    Gpu { layers: device::Transformer, max_tokens: usize },
 }
 
 impl Layers {
     /// The layers of `shape` on `processor`, for texts of at most `max_tokens` tokens, with these
-    /// weights; `refused` says which file is wrong.
+    /// weights.
     pub(super) fn new(
         processor: &Processor,
         shape: Shape,
         max_tokens: usize,
         weights: &Weights<'_>,
         dtype: Dtype,
-        refused: impl Fn(WeightsError) -> LoadError,
     ) -> Result<Self, LoadError> {
         match processor {
             Processor::Cpu(isa) => {
                 Transformer::new(shape, max_tokens, weights, precision(dtype), *isa)
                     .map(Self::Cpu)
-                    .map_err(refused)
+                    .map_err(|source| weights.refused(source))
             }
             #[cfg(any(test, feature = "cuda"))]
             Processor::Gpu(gpu) => {
@@ -111,10 +104,10 @@ impl Layers {
                 };
                 let layers = device::Transformer::new(gpu, shape, max_tokens, weights, dtype);
                 let layers = layers.map_err(|error| match error {
-                    BuildError::Weights(error) => refused(error),
+                    BuildError::Weights(error) => weights.refused(error),
                     BuildError::Device(error) => error.into(),
                 })?;
-                Ok(Self::Gpu { layers, file_bytes: weights.file_bytes(), max_tokens })
+                Ok(Self::Gpu { layers, max_tokens })
             }
         }
     }
@@ -132,9 +125,17 @@ impl Layers {
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Self::Cpu(layers) => layers.bytes() as u64,
-            // The file is there only until the GPU has it, and the libraries only from then on.
             #[cfg(any(test, feature = "cuda"))]
-            Self::Gpu { file_bytes, .. } => GPU_PROCESS_BYTES.max(*file_bytes),
+            Self::Gpu { .. } => GPU_PROCESS_BYTES,
+        }
+    }
+
+    /// Bytes beside those that are taken while the model is loaded.
+    pub(super) fn loading_bytes(&self) -> u64 {
+        match self {
+            Self::Cpu(layers) => layers.loading_bytes() as u64,
+            #[cfg(any(test, feature = "cuda"))]
+            Self::Gpu { layers, .. } => layers.loading_bytes() as u64,
         }
     }
 

@@ -76,6 +76,17 @@ impl Shape {
         ]
     }
 
+    /// Most bytes of a matrix of a layer as 32-bit floats, with the parts that it is made of.
+    pub(super) fn unpacked_bytes(&self) -> usize {
+        let matrix = |stacked: &Stacked| stacked.rows() * stacked.depth * size_of::<f32>();
+        2 * self.products_of_layer().iter().map(matrix).max().unwrap_or(0)
+    }
+
+    /// Bytes of the table of words as 32-bit floats.
+    pub(super) fn words_bytes(&self) -> usize {
+        self.vocabulary * self.hidden * size_of::<f32>()
+    }
+
     /// Whether layer `at` has no norm for attention: what was looked up has its norm already.
     pub(super) fn is_bare(&self, at: usize) -> bool {
         at == 0 && self.family.names.first_norm.is_some() && self.family.order == Order::Before

@@ -371,6 +371,105 @@ fn weights_that_were_made_to_harm_are_refused_with_the_reason() {
     }
 }
 
+/// Cuts the weights into `files` files with an index, as transformers saves large models.
+fn split_weights(dir: &Path, files: usize) {
+    let path = dir.join("model.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    fs::remove_file(path).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let mut map = serde_json::Map::new();
+    let mut own = vec![(serde_json::Map::new(), Vec::new()); files];
+    let tensors = header.as_object().unwrap().iter().filter(|(name, _)| *name != "__metadata__");
+    for (at, (tensor, entry)) in tensors.enumerate() {
+        let (header, data): &mut (_, Vec<u8>) = &mut own[at % files];
+        let range = [0, 1].map(|end| entry["data_offsets"][end].as_u64().unwrap() as usize);
+        let begin = data.len();
+        data.extend(&bytes[8 + length..][range[0]..range[1]]);
+        let mut entry = entry.clone();
+        entry["data_offsets"] = json!([begin, data.len()]);
+        header.insert(tensor.clone(), entry);
+        map.insert(tensor.clone(), json!(format!("model-{}.safetensors", at % files)));
+    }
+    for (at, (header, data)) in own.into_iter().enumerate() {
+        let header = serde_json::Value::from(header).to_string();
+        let length = (header.len() as u64).to_le_bytes();
+        let file = [&length[..], header.as_bytes(), &data].concat();
+        fs::write(dir.join(format!("model-{at}.safetensors")), file).unwrap();
+    }
+    let index = json!({ "metadata": { "total_size": 1 }, "weight_map": map });
+    fs::write(dir.join("model.safetensors.index.json"), index.to_string()).unwrap();
+}
+
+#[test]
+fn weights_in_several_files_are_those_of_one() {
+    let whole = copied();
+    let texts = batch([Some("late flight"), Some("rain in the morning")]);
+    let engine = embedder(whole.path(), &settings(json!({}))).unwrap();
+    let wanted = vectors(&engine.run(&texts).unwrap());
+    let split = copied();
+    split_weights(split.path(), 3);
+    let engine = embedder(split.path(), &settings(json!({}))).unwrap();
+    assert_eq!(vectors(&engine.run(&texts).unwrap()), wanted);
+    let names: Vec<&str> = engine.files().iter().map(|(name, _)| &**name).collect();
+    for name in ["model.safetensors.index.json", "model-0.safetensors", "model-2.safetensors"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    // Where the whole is there too, it is what is read.
+    fs::write(whole.path().join("model.safetensors.index.json"), "no JSON").unwrap();
+    embedder(whole.path(), &settings(json!({}))).unwrap();
+}
+
+#[test]
+fn what_is_wrong_with_several_files_is_named() {
+    let spoilt = |change: &dyn Fn(&Path)| {
+        refused(json!({}), |dir| {
+            split_weights(dir, 3);
+            change(dir);
+        })
+    };
+    let index = "model.safetensors.index.json";
+    let one = |file: &str| json!({ "embeddings.word_embeddings.weight": file });
+    for (found, wanted) in [
+        (
+            spoilt(&|dir| fs::remove_file(dir.join("model-1.safetensors")).unwrap()),
+            "the model lacks DIR/model-1.safetensors",
+        ),
+        (
+            spoilt(&|dir| set(dir, index, "weight_map", one("../model-1.safetensors"))),
+            "weight_map is `../model-1.safetensors`, and this engine supports files of safetensors",
+        ),
+        (
+            spoilt(&|dir| set(dir, index, "weight_map", one("model.bin"))),
+            "weight_map is `model.bin`",
+        ),
+        (
+            spoilt(&|dir| set(dir, index, "weight_map", json!({}))),
+            "files of weight_map is 0, expected 1 to 256",
+        ),
+        (
+            spoilt(&|dir| set(dir, index, "weight_map", one("model-1.safetensors"))),
+            "is missing: use the config.json and model.safetensors of one model",
+        ),
+        (
+            spoilt(&|dir| {
+                let from = dir.join("model-1.safetensors");
+                fs::copy(from, dir.join("model-2.safetensors")).map(|_| ()).unwrap();
+            }),
+            "is in two files of the model",
+        ),
+        (
+            spoilt(&|dir| {
+                let bytes = fs::read(dir.join("model-2.safetensors")).unwrap();
+                fs::write(dir.join("model-2.safetensors"), &bytes[..bytes.len() / 2]).unwrap();
+            }),
+            "DIR/model-2.safetensors cannot be used",
+        ),
+    ] {
+        assert!(found.contains(wanted), "{found}\nlacks: {wanted}");
+    }
+}
+
 #[test]
 fn no_damage_to_a_file_makes_loading_panic() {
     for file in [

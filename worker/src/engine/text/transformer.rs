@@ -25,6 +25,9 @@ use lookup::Tables;
 pub(super) use past::Past;
 use past::Texts;
 
+/// Bytes of weights that are being packed at a time, if it is more than one layer.
+const PACKING_BYTES_MAX: usize = 512 << 20;
+
 /// A model in memory; read-only.
 pub(super) struct Transformer {
     isa: Isa,
@@ -160,7 +163,7 @@ impl Transformer {
         };
         let (layers, tables) = thread::scope(|scope| {
             let (count, shape) = (shape.attention.len(), &shape);
-            let threads = cores().min(count);
+            let threads = cores().min(packers(shape));
             let packers = (0..threads).map(|first| {
                 scope.spawn(move || {
                     let own = (first..count).step_by(threads);
@@ -206,6 +209,16 @@ impl Transformer {
         let rotations: usize = self.shared.rotations.iter().map(Rotary::bytes).sum();
         let layers: usize = self.layers.iter().map(Layer::bytes).sum();
         self.tables.bytes() + norms + rotations + layers
+    }
+
+    /// Bytes of the table of words as 32-bit floats.
+    pub(super) fn words_bytes(&self) -> usize {
+        self.shared.shape.words_bytes()
+    }
+
+    /// Bytes beside those that are taken while the layers are packed, at most.
+    pub(super) fn loading_bytes(&self) -> usize {
+        packers(&self.shared.shape) * self.shared.shape.unpacked_bytes()
     }
 
     /// A vector for each token of each sequence, one after the other. The vectors of a sequence
@@ -273,6 +286,12 @@ impl Transformer {
         }
         &scratch.states
     }
+}
+
+/// Layers of `shape` that may be packed at a time.
+fn packers(shape: &Shape) -> usize {
+    let layers = shape.attention.len().max(1);
+    (PACKING_BYTES_MAX / shape.unpacked_bytes().max(1)).clamp(1, layers)
 }
 
 /// One of each list after the other, until all are empty.

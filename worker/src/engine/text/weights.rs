@@ -1,33 +1,59 @@
-//! Tensors out of `model.safetensors` or a GGUF file, one at a time, as 32-bit floats.
+//! Tensors out of files of safetensors or a GGUF file, one at a time, as 32-bit floats.
 
 use half::{bf16, f16};
 
 use super::family::Names;
 use super::generate::gguf::Gguf;
 use super::shape::Stacked;
-use crate::engine::tabular::{Header, TensorSpec, WeightsError};
+use crate::engine::LoadError;
+use crate::engine::files::OpenFile;
+use crate::engine::tabular::{Header, TensorSpec, WeightsError, clip};
 
-/// The file, its header checked. Tensors that a model does not use are passed over.
+/// Files whose headers were checked. Tensors that a model does not use are passed over.
 pub(super) struct Weights<'a>(Source<'a>);
 
 enum Source<'a> {
-    Safetensors { header: Header, bytes: &'a [u8], prefix: &'static str },
-    Gguf(&'a Gguf<'a>),
+    Safetensors { files: Vec<(Header, &'a OpenFile)>, prefix: &'static str },
+    Gguf(&'a Gguf),
 }
 
 impl<'a> Weights<'a> {
-    /// Checks the header of the file `bytes`, of a model whose tensors have these names.
-    pub(super) fn parse(bytes: &'a [u8], names: &Names) -> Result<Self, WeightsError> {
-        let header = Header::parse(bytes)?;
+    /// Checks the headers of `files`, of a model whose tensors have these names.
+    pub(super) fn of_files(files: &'a [OpenFile], names: &Names) -> Result<Self, LoadError> {
+        let refused = |file: &OpenFile, source| {
+            let path = file.path().to_path_buf();
+            LoadError::Weights { path, source }
+        };
+        let mut checked: Vec<(Header, &OpenFile)> = Vec::new();
+        for file in files {
+            let header = Header::read(file).map_err(|source| refused(file, source))?;
+            let mut names = header.names();
+            if let Some(name) = names.find(|name| checked.iter().any(|(own, _)| own.has(name))) {
+                return Err(refused(file, WeightsError::Twice { tensor: clip(name) }));
+            }
+            drop(names);
+            checked.push((header, file));
+        }
         let Names { prefix, words, .. } = names;
-        let inner = header.has(&format!("{prefix}{words}.weight"));
+        let table = format!("{prefix}{words}.weight");
+        let inner = checked.iter().any(|(header, _)| header.has(&table));
         let prefix = if inner { prefix } else { "" };
-        Ok(Self(Source::Safetensors { header, bytes, prefix }))
+        Ok(Self(Source::Safetensors { files: checked, prefix }))
     }
 
     /// The tensors of a GGUF file that was checked.
-    pub(super) fn of_gguf(gguf: &'a Gguf<'a>) -> Self {
+    pub(super) fn of_gguf(gguf: &'a Gguf) -> Self {
         Self(Source::Gguf(gguf))
+    }
+
+    /// The error that `source` is for these files: of several the one that is named is the first.
+    pub(super) fn refused(&self, source: WeightsError) -> LoadError {
+        let file = match &self.0 {
+            Source::Gguf(gguf) => Some(gguf.file()),
+            Source::Safetensors { files, .. } => files.first().map(|(_, file)| *file),
+        };
+        let path = file.map(|file| file.path().to_path_buf()).unwrap_or_default();
+        LoadError::Weights { path, source }
     }
 
     /// The numbers of the tensor `name` of the model without its head, all finite, in row-major
@@ -41,15 +67,6 @@ impl<'a> Weights<'a> {
         }
     }
 
-    /// Bytes of a file of safetensors, which is in memory.
-    #[cfg(any(test, feature = "cuda"))]
-    pub(super) fn file_bytes(&self) -> u64 {
-        match &self.0 {
-            Source::Safetensors { bytes, .. } => bytes.len() as u64,
-            Source::Gguf(_) => 0,
-        }
-    }
-
     /// The numbers of `stacked` in the layer that the file calls `layer`, and what is added to each
     /// row, which is nothing where there is no bias.
     pub(super) fn stacked(
@@ -58,10 +75,18 @@ impl<'a> Weights<'a> {
         layer: &str,
     ) -> Result<(Vec<f32>, Vec<f32>), WeightsError> {
         let (mut matrix, mut bias) = (Vec::new(), Vec::new());
+        if stacked.parts.len() > 1 {
+            matrix.reserve_exact(stacked.rows() * stacked.depth);
+        }
         for (name, rows) in &stacked.parts {
             let take =
                 |part: &str, shape: &[usize]| self.take(&format!("{layer}.{name}.{part}"), shape);
-            matrix.extend(take("weight", &[*rows, stacked.depth])?);
+            let numbers = take("weight", &[*rows, stacked.depth])?;
+            // Most are of one part, which is not copied.
+            match matrix.capacity() {
+                0 => matrix = numbers,
+                _ => matrix.extend(numbers),
+            }
             if stacked.has_bias {
                 bias.extend(take("bias", &[*rows])?);
             }
@@ -72,17 +97,9 @@ impl<'a> Weights<'a> {
     /// The same of the tensor that the file calls `name`.
     pub(super) fn take_whole(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
         let spec = TensorSpec { name: name.to_owned(), shape: shape.to_vec() };
-        let numbers: Vec<f32> = match &self.0 {
+        let numbers = match &self.0 {
             Source::Gguf(gguf) => gguf.tensor(&spec)?,
-            Source::Safetensors { header, bytes, .. } => {
-                let (kind, bytes) = header.bytes_of(&spec, bytes)?;
-                let pairs = || bytes.as_chunks().0.iter();
-                match kind {
-                    "F16" => pairs().map(|pair| f16::from_le_bytes(*pair).to_f32()).collect(),
-                    "BF16" => pairs().map(|pair| bf16::from_le_bytes(*pair).to_f32()).collect(),
-                    _ => bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect(),
-                }
-            }
+            Source::Safetensors { files, .. } => floats(files, &spec)?,
         };
         match numbers.iter().position(|number| !number.is_finite()) {
             None => Ok(numbers),
@@ -93,4 +110,26 @@ impl<'a> Weights<'a> {
             }),
         }
     }
+}
+
+/// The numbers of the tensor `spec`, which is in one of `files`.
+fn floats(files: &[(Header, &OpenFile)], spec: &TensorSpec) -> Result<Vec<f32>, WeightsError> {
+    // Where none has it, the first one says so.
+    let own = files.iter().find(|(header, _)| header.has(&spec.name)).or(files.first());
+    let Some((header, file)) = own else { return Ok(Vec::new()) };
+    let (kind, range) = header.place_of(spec)?;
+    let mut out = Vec::with_capacity(spec.elements());
+    let read = match kind {
+        "F16" => file.blocks(range, 2, |block| {
+            out.extend(block.as_chunks().0.iter().map(|two| f16::from_le_bytes(*two).to_f32()));
+        }),
+        "BF16" => file.blocks(range, 2, |block| {
+            out.extend(block.as_chunks().0.iter().map(|two| bf16::from_le_bytes(*two).to_f32()));
+        }),
+        _ => file.blocks(range, 4, |block| {
+            out.extend(block.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)));
+        }),
+    };
+    read.map_err(|source| WeightsError::Read { source })?;
+    Ok(out)
 }

@@ -267,7 +267,9 @@ fn unloadable(error: &RunError) -> Failure {
             let (class, scope) = (FailureClass::Config, Scope::Everywhere);
             failure(class, "model_refused", crate::describe(error), Exit::Config, scope)
         }
-        RunError::ModelReplaced { .. } => here("model_changed", error),
+        RunError::ModelReplaced { .. } | RunError::Load(LoadError::Changed { .. }) => {
+            here("model_changed", error)
+        }
         _ => here("model_unreadable", error),
     }
 }

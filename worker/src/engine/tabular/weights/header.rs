@@ -3,11 +3,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 
 use serde::Deserialize;
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 
 use super::{HEADER_BYTES_MAX, TENSORS_MAX, WeightsError, check_extra, check_shape, missing};
+use crate::engine::files::OpenFile;
 use crate::engine::tabular::config::{TensorSpec, clip};
 
 /// Bytes that hold the length of the header.
@@ -21,6 +23,8 @@ const DIMENSIONS_MAX: usize = 32;
 #[derive(Debug)]
 pub(in crate::engine) struct Header {
     tensors: HashMap<String, Entry>,
+    /// Where in the file the data begins.
+    data: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -33,25 +37,26 @@ struct Entry {
 impl Header {
     /// Reads the header of the file `bytes` and checks that its tensors tile the rest.
     pub(in crate::engine) fn parse(bytes: &[u8]) -> Result<Self, WeightsError> {
-        let found = bytes.len() as u64;
-        let truncated = |needed| WeightsError::Truncated { found, needed };
-        let (length, rest) = bytes
-            .split_first_chunk::<LENGTH_BYTES>()
-            .ok_or_else(|| truncated(LENGTH_BYTES as u64))?;
-        let length = u64::from_le_bytes(*length);
-        // First against the file: that is what a file of another kind fails.
-        if length > rest.len() as u64 {
-            return Err(truncated(length.saturating_add(LENGTH_BYTES as u64)));
-        }
-        if length > HEADER_BYTES_MAX {
-            return Err(WeightsError::HeaderTooLong { found: length, max: HEADER_BYTES_MAX });
-        }
-        let (json, data) = rest
-            .split_at_checked(length as usize)
-            .ok_or_else(|| truncated(length.saturating_add(LENGTH_BYTES as u64)))?;
-        let header: Self =
+        let size_bytes = bytes.len() as u64;
+        let end = header_end(bytes, size_bytes)?;
+        Self::of_json(bytes.get(LENGTH_BYTES..end as usize).unwrap_or_default(), size_bytes)
+    }
+
+    /// The same of a file of which the rest is not read.
+    pub(in crate::engine) fn read(file: &OpenFile) -> Result<Self, WeightsError> {
+        let size_bytes = file.size_bytes();
+        let begin = LENGTH_BYTES as u64;
+        let read = |source| WeightsError::Read { source };
+        let end = header_end(&file.bytes(0..begin.min(size_bytes)).map_err(read)?, size_bytes)?;
+        Self::of_json(&file.bytes(begin..end).map_err(read)?, size_bytes)
+    }
+
+    /// The header with this JSON, of a file of `size_bytes` bytes.
+    fn of_json(json: &[u8], size_bytes: u64) -> Result<Self, WeightsError> {
+        let Entries(tensors) =
             serde_json::from_slice(json).map_err(|source| WeightsError::Header { source })?;
-        header.check_ranges(data.len() as u64)?;
+        let header = Self { tensors, data: (LENGTH_BYTES + json.len()) as u64 };
+        header.check_ranges(size_bytes.saturating_sub(header.data))?;
         Ok(header)
     }
 
@@ -60,18 +65,19 @@ impl Header {
         self.tensors.contains_key(tensor)
     }
 
-    /// The bytes of the tensor `spec` in the file `bytes`, which this is the header of, and their
-    /// type: one of `F32`, `F16` and `BF16`.
-    pub(in crate::engine) fn bytes_of<'a>(
+    /// The names of all tensors.
+    pub(in crate::engine) fn names(&self) -> impl Iterator<Item = &String> {
+        self.tensors.keys()
+    }
+
+    /// Where in the file the bytes of the tensor `spec` are, and their type: one of `F32`, `F16`
+    /// and `BF16`.
+    pub(in crate::engine) fn place_of(
         &self,
         spec: &TensorSpec,
-        bytes: &'a [u8],
-    ) -> Result<(&str, &'a [u8]), WeightsError> {
+    ) -> Result<(&str, Range<u64>), WeightsError> {
         let (entry, begin, end) = self.entry(spec)?;
-        let (length, rest) = bytes.split_first_chunk::<LENGTH_BYTES>().unwrap_or((&[0; 8], &[]));
-        let data = rest.get(u64::from_le_bytes(*length) as usize..).unwrap_or_default();
-        let data = data.get(begin as usize..end as usize).unwrap_or_default();
-        Ok((&entry.dtype, data))
+        Ok((&entry.dtype, self.data + begin..self.data + end))
     }
 
     /// Ranges follow one another without gaps or overlaps, from 0 to `size_bytes`.
@@ -126,19 +132,38 @@ impl Header {
     }
 }
 
-/// A derived `HashMap` would take any number of tensors and the last of several of one name.
-impl<'de> Deserialize<'de> for Header {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Entries;
+/// Where the JSON of a file of `size_bytes` bytes ends, which begins with `first`.
+fn header_end(first: &[u8], size_bytes: u64) -> Result<u64, WeightsError> {
+    let begin = LENGTH_BYTES as u64;
+    let truncated = |needed| WeightsError::Truncated { found: size_bytes, needed };
+    let (length, _) = first.split_first_chunk().ok_or_else(|| truncated(begin))?;
+    let length = u64::from_le_bytes(*length);
+    // First against the file: that is what a file of another kind fails.
+    if length > size_bytes.saturating_sub(begin) {
+        return Err(truncated(length.saturating_add(begin)));
+    }
+    if length > HEADER_BYTES_MAX {
+        return Err(WeightsError::HeaderTooLong { found: length, max: HEADER_BYTES_MAX });
+    }
+    Ok(begin + length)
+}
 
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Header;
+/// The tensors of a header.
+struct Entries(HashMap<String, Entry>);
+
+/// A derived `HashMap` would take any number of tensors and the last of several of one name.
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Entries;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object with an entry for each tensor")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
                 let mut tensors = HashMap::new();
                 let mut metadata = false;
                 while let Some(name) = map.next_key::<String>()? {
@@ -169,10 +194,10 @@ impl<'de> Deserialize<'de> for Header {
                         )));
                     }
                 }
-                Ok(Header { tensors })
+                Ok(Entries(tensors))
             }
         }
 
-        from.deserialize_map(Entries)
+        from.deserialize_map(Reader)
     }
 }

@@ -61,6 +61,12 @@ struct Work {
 }
 
 impl Decoder {
+    /// Bytes beside the weights that are taken while they are loaded, at most.
+    pub(super) fn loading_bytes(&self) -> usize {
+        // The matrix that scores words may come from a tensor of its own.
+        self.layers.loading_bytes().max(self.layers.words_bytes())
+    }
+
     /// Writes the text of each row, and hands it to `done`; or a score of it that is no number.
     /// Whether all of them were written: before each step `goes_on` says whether to.
     pub(super) fn write(

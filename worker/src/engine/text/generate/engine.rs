@@ -223,6 +223,10 @@ impl Engine for GenerateEngine {
         (self.decoder.layers.bytes() + self.decoder.head.bytes()) as u64
     }
 
+    fn loading_bytes(&self) -> u64 {
+        self.decoder.loading_bytes() as u64
+    }
+
     fn thread_bytes(&self) -> u64 {
         // Keys and values of the rows side by side, or of one row of the longest.
         let row = self.decoder.layers.past_bytes(self.most_tokens + self.most_new);

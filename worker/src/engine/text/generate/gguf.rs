@@ -6,6 +6,8 @@
 //! `config.json` and the `tokenizer.json` that it was made of, so that those are checked as every
 //! other.
 
+use crate::engine::LoadError;
+use crate::engine::files::OpenFile;
 use crate::engine::tabular::{TensorSpec, WeightsError, clip};
 
 mod blocks;
@@ -16,29 +18,50 @@ pub(super) use described::Described;
 pub use header::GgufError;
 use header::Header;
 
+/// Bytes of a file in which its header is looked for at first; those of SmolLM2 are 2 MiB.
+const FIRST_BYTES: u64 = 4 << 20;
+/// Most bytes of a header, whose longest part is the tokenizer.
+const HEADER_BYTES_MAX: u64 = 256 << 20;
+
 /// A file whose header was checked.
 #[derive(Debug)]
-pub(in crate::engine::text) struct Gguf<'a> {
+pub(in crate::engine::text) struct Gguf {
     header: Header,
-    bytes: &'a [u8],
+    file: OpenFile,
     /// Heads of queries and of keys whose rows lie as llama.cpp turns them: first and second
     /// number of a pair side by side, rather than half a head apart.
     turned: Option<[usize; 2]>,
 }
 
-impl<'a> Gguf<'a> {
-    /// Checks the header of the file `bytes`.
-    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, GgufError> {
-        let header = Header::parse(bytes)?;
-        let turned = match header.text("general.architecture")? {
-            "llama" => {
-                let heads = header.count("llama.attention.head_count")?;
-                let keys = header.optional_count("llama.attention.head_count_kv")?;
-                Some([heads, keys.unwrap_or(heads)])
-            }
-            _ => None,
+impl Gguf {
+    /// Checks the header of `file`.
+    pub(super) fn read(file: OpenFile) -> Result<Self, LoadError> {
+        let refused = |source: GgufError| LoadError::Text {
+            path: file.path().to_path_buf(),
+            source: Box::new(source.into()),
         };
-        Ok(Self { header, bytes, turned })
+        let size_bytes = file.size_bytes();
+        let mut length = FIRST_BYTES.min(size_bytes);
+        let header = loop {
+            let bytes = file.bytes(0..length).map_err(|source| file.unreadable(source))?;
+            match Header::parse(&bytes, size_bytes) {
+                // How long a header is shows when its end is there.
+                Err(GgufError::Truncated { .. }) if length < size_bytes => {
+                    if length == HEADER_BYTES_MAX {
+                        return Err(refused(GgufError::HeaderTooLong { max: HEADER_BYTES_MAX }));
+                    }
+                    length = (length * 4).min(size_bytes).min(HEADER_BYTES_MAX);
+                }
+                header => break header.map_err(refused)?,
+            }
+        };
+        let turned = turned(&header).map_err(refused)?;
+        Ok(Self { header, file, turned })
+    }
+
+    /// The file.
+    pub(in crate::engine::text) fn file(&self) -> &OpenFile {
+        &self.file
     }
 
     /// Whether there is a tensor of this name, in the words of transformers.
@@ -60,8 +83,11 @@ impl<'a> Gguf<'a> {
             let (tensor, found) = (clip(&own), entry.shape.clone());
             return Err(WeightsError::Shape { tensor, found, expected: shape.clone() });
         }
-        let data = self.bytes.get(entry.begin..entry.begin + entry.size_bytes);
-        let numbers = blocks::floats(entry.kind, data.unwrap_or_default());
+        let (kind, range) = (entry.kind, entry.begin..entry.begin + entry.size_bytes);
+        let mut numbers = Vec::with_capacity(spec.elements());
+        self.file
+            .blocks(range, kind.bytes(), |block| blocks::floats(kind, block, &mut numbers))
+            .map_err(|source| WeightsError::Read { source })?;
         let heads = match self.turned {
             Some([heads, _]) if own.contains(".attn_q.") => heads,
             Some([_, keys]) if own.contains(".attn_k.") => keys,
@@ -69,6 +95,16 @@ impl<'a> Gguf<'a> {
         };
         Ok(turned_back(&numbers, heads, shape))
     }
+}
+
+/// How many heads are turned, of queries and of keys, in a file with this header.
+fn turned(header: &Header) -> Result<Option<[usize; 2]>, GgufError> {
+    if header.text("general.architecture")? != "llama" {
+        return Ok(None);
+    }
+    let heads = header.count("llama.attention.head_count")?;
+    let keys = header.optional_count("llama.attention.head_count_kv")?;
+    Ok(Some([heads, keys.unwrap_or(heads)]))
 }
 
 /// Rows of heads as transformers has them: row 2n + m of a head was row n + m × half.

@@ -33,8 +33,7 @@ pub(super) struct Source {
     pub(super) ends: Vec<u32>,
     /// Whether words are scored by the table that they are looked up in.
     is_tied: bool,
-    /// The name and the bytes of a GGUF file.
-    gguf: Option<(String, Vec<u8>)>,
+    gguf: Option<Gguf>,
 }
 
 #[derive(Default, Deserialize)]
@@ -52,12 +51,14 @@ struct Generation {
 impl Source {
     /// Reads `folder`, for chats if `chats`.
     pub(super) fn read(folder: &mut Folder<'_>, chats: bool) -> Result<Self, LoadError> {
-        match folder.gguf_name()? {
-            Some(name) => {
-                let bytes = folder.gguf(&name)?;
-                let source = Self::of_gguf(&bytes, chats);
-                let source = source.map_err(|source| folder.error(&name, source))?;
-                Ok(Self { gguf: Some((name, bytes)), ..source })
+        match folder.gguf()? {
+            Some(file) => {
+                let gguf = Gguf::read(file)?;
+                let source = Self::of_gguf(&gguf, chats).map_err(|source| LoadError::Text {
+                    path: gguf.file().path().to_path_buf(),
+                    source: Box::new(source),
+                })?;
+                Ok(Self { gguf: Some(gguf), ..source })
             }
             None => Self::of_folder(folder, chats),
         }
@@ -85,8 +86,8 @@ impl Source {
         Ok(Self { shape, words, form, ends, is_tied, gguf: None }.ended())
     }
 
-    fn of_gguf(bytes: &[u8], chats: bool) -> Result<Self, TextError> {
-        let described = Described::of(&Gguf::parse(bytes)?)?;
+    fn of_gguf(gguf: &Gguf, chats: bool) -> Result<Self, TextError> {
+        let described = Described::of(gguf)?;
         let config: Config = serde_json::from_value(described.config)
             .map_err(|source| TextError::Json { source })?;
         let shape = config.shape(Purpose::Generate)?;
@@ -113,18 +114,17 @@ impl Source {
         precision: Precision,
         isa: Isa,
     ) -> Result<(Transformer, Matrix), LoadError> {
+        let made = |weights: &Weights<'_>| {
+            self.made(weights, places, precision, isa).map_err(|source| weights.refused(source))
+        };
         match &self.gguf {
-            Some((name, bytes)) => {
-                let gguf = Gguf::parse(bytes);
-                let gguf = gguf.map_err(|source| folder.error(name, source.into()))?;
-                let made = self.made(&Weights::of_gguf(&gguf), places, precision, isa);
-                made.map_err(|source| folder.weights_error_of(name, source))
+            Some(gguf) => {
+                folder.hashed(std::slice::from_ref(gguf.file()), || made(&Weights::of_gguf(gguf)))
             }
             None => {
-                let bytes = folder.weights()?;
-                let made = Weights::parse(&bytes, &self.shape.family.names)
-                    .and_then(|weights| self.made(&weights, places, precision, isa));
-                made.map_err(|source| folder.weights_error(source))
+                let files = folder.weights()?;
+                folder
+                    .hashed(&files, || made(&Weights::of_files(&files, &self.shape.family.names)?))
             }
         }
     }

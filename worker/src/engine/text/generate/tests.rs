@@ -15,6 +15,7 @@ use serde_json::json;
 use super::decode::Asked;
 use super::writing::Written;
 use super::*;
+use crate::engine::files::sha256;
 use crate::engine::{Engine, EngineError, ErrorClass, LoadError, Scored};
 use crate::reject::RejectReason;
 
@@ -88,6 +89,12 @@ fn is_that_of_the_reference(model: &Path, name: &str) {
     let Golden { new_tokens, cases, .. } = golden(name);
     assert!(cases.len() >= 20);
     let engine = GenerateEngine::load(model, &plain(new_tokens)).unwrap();
+    // What a run compares with its plan.
+    for (name, digest) in engine.files() {
+        assert_eq!(*digest, sha256(&fs::read(model.join(&**name)).unwrap()), "{name}");
+    }
+    let holds_weights = |name: &str| name.ends_with(".safetensors") || name.ends_with(".gguf");
+    assert!(engine.files().iter().any(|(name, _)| holds_weights(name)));
     for case in &cases {
         let ids = engine.decoder.words.tokens(&case.prompt, true, 1_000).unwrap().unwrap();
         assert_eq!(ids, case.prompt_ids, "{name}: tokens of {:?}", case.prompt);
@@ -196,7 +203,7 @@ fn a_batch_is_left_off_at_the_next_token() {
     let left = engine.run_while(&batch([Some("Once"), Some("upon a time")]), &goes_on);
     assert!(matches!(left, Err(EngineError::LeftOff)), "{left:?}");
     assert_eq!(asked.get(), 4, "steps that were begun, and the one that was not");
-    assert_eq!(left.unwrap_err().class(), ErrorClass::LeftOff);
+    assert_eq!(left.unwrap_err().class(), ErrorClass::Passing);
     // Who is never told to stop gets everything.
     let whole = engine.run_while(&batch([Some("Once")]), &|| true).unwrap();
     assert_eq!(rows(&whole), rows(&engine.run(&batch([Some("Once")])).unwrap()));

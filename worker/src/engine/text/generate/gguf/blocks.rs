@@ -65,9 +65,8 @@ impl Kind {
     }
 }
 
-/// The numbers of whole blocks.
-pub(super) fn floats(kind: Kind, bytes: &[u8]) -> Vec<f32> {
-    let mut out = Vec::with_capacity(bytes.len() / kind.bytes() * kind.numbers());
+/// Adds the numbers of whole blocks to `out`.
+pub(super) fn floats(kind: Kind, bytes: &[u8], out: &mut Vec<f32>) {
     match kind {
         Kind::F32 => out.extend(bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four))),
         Kind::F16 => {
@@ -76,16 +75,15 @@ pub(super) fn floats(kind: Kind, bytes: &[u8]) -> Vec<f32> {
         Kind::Bf16 => {
             out.extend(bytes.as_chunks().0.iter().map(|two| bf16::from_le_bytes(*two).to_f32()));
         }
-        Kind::Q4_0 => bytes.as_chunks().0.iter().for_each(|block| q4_0(block, &mut out)),
-        Kind::Q4_1 => bytes.as_chunks().0.iter().for_each(|block| q4_1(block, &mut out)),
-        Kind::Q5_0 => bytes.as_chunks().0.iter().for_each(|block| q5_0(block, &mut out)),
-        Kind::Q5_1 => bytes.as_chunks().0.iter().for_each(|block| q5_1(block, &mut out)),
-        Kind::Q8_0 => bytes.as_chunks().0.iter().for_each(|block| q8_0(block, &mut out)),
-        Kind::Q4K => bytes.as_chunks().0.iter().for_each(|block| q4_k(block, &mut out)),
-        Kind::Q5K => bytes.as_chunks().0.iter().for_each(|block| q5_k(block, &mut out)),
-        Kind::Q6K => bytes.as_chunks().0.iter().for_each(|block| q6_k(block, &mut out)),
+        Kind::Q4_0 => bytes.as_chunks().0.iter().for_each(|block| q4_0(block, out)),
+        Kind::Q4_1 => bytes.as_chunks().0.iter().for_each(|block| q4_1(block, out)),
+        Kind::Q5_0 => bytes.as_chunks().0.iter().for_each(|block| q5_0(block, out)),
+        Kind::Q5_1 => bytes.as_chunks().0.iter().for_each(|block| q5_1(block, out)),
+        Kind::Q8_0 => bytes.as_chunks().0.iter().for_each(|block| q8_0(block, out)),
+        Kind::Q4K => bytes.as_chunks().0.iter().for_each(|block| q4_k(block, out)),
+        Kind::Q5K => bytes.as_chunks().0.iter().for_each(|block| q5_k(block, out)),
+        Kind::Q6K => bytes.as_chunks().0.iter().for_each(|block| q6_k(block, out)),
     }
-    out
 }
 
 /// The number of 16 bits at byte `at`.

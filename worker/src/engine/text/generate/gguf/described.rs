@@ -27,7 +27,7 @@ pub(in crate::engine::text::generate) struct Described {
 
 impl Described {
     /// What `gguf` says.
-    pub(in crate::engine::text::generate) fn of(gguf: &Gguf<'_>) -> Result<Self, GgufError> {
+    pub(in crate::engine::text::generate) fn of(gguf: &Gguf) -> Result<Self, GgufError> {
         let header = &gguf.header;
         let chat = match header.get("tokenizer.chat_template") {
             Some(Value::Text(template)) => Some(template.clone()),
@@ -56,7 +56,7 @@ fn texts<'a>(header: &'a Header, key: &str) -> Result<&'a [String], GgufError> {
 }
 
 /// `config.json` of a model of so many tokens.
-fn config(gguf: &Gguf<'_>, tokens: usize) -> Result<Json, GgufError> {
+fn config(gguf: &Gguf, tokens: usize) -> Result<Json, GgufError> {
     let header = &gguf.header;
     let family = header.text("general.architecture")?;
     let architecture = match family {
@@ -112,7 +112,7 @@ fn config(gguf: &Gguf<'_>, tokens: usize) -> Result<Json, GgufError> {
 }
 
 /// `rope_parameters`: scaled by one factor, or by one for each pair, which lie in a tensor.
-fn rotations(gguf: &Gguf<'_>, family: &str, theta: f64, width: usize) -> Result<Json, GgufError> {
+fn rotations(gguf: &Gguf, family: &str, theta: f64, width: usize) -> Result<Json, GgufError> {
     let header = &gguf.header;
     let kind = match header.get(&format!("{family}.rope.scaling.type")) {
         Some(Value::Text(kind)) => kind.as_str(),

@@ -37,6 +37,12 @@ pub enum GgufError {
         /// What was being read.
         what: &'static str,
     },
+    /// The header is longer than any header that is supported.
+    #[error("the header has more than the {max} bytes that are supported: use another model")]
+    HeaderTooLong {
+        /// The limit.
+        max: u64,
+    },
     /// The file is another.
     #[error("the file does not begin with `GGUF`: it is of another kind or damaged")]
     Magic,
@@ -168,8 +174,8 @@ pub(super) struct Entry {
     /// The slowest dimension first.
     pub(super) shape: Vec<usize>,
     /// Its first byte in the file.
-    pub(super) begin: usize,
-    pub(super) size_bytes: usize,
+    pub(super) begin: u64,
+    pub(super) size_bytes: u64,
 }
 
 /// All that a file says before its data.
@@ -180,8 +186,9 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Reads and checks the header of the file `bytes`.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, GgufError> {
+    /// Reads and checks the header of a file of `size_bytes` bytes, which begins with `bytes`.
+    /// Those may end within the header: then the error is [`GgufError::Truncated`].
+    pub(super) fn parse(bytes: &[u8], size_bytes: u64) -> Result<Self, GgufError> {
         let mut cursor = Cursor { bytes, at: 0 };
         if cursor.take(4, "the first bytes")? != b"GGUF" {
             return Err(GgufError::Magic);
@@ -212,7 +219,7 @@ impl Header {
         let described: Vec<_> =
             (0..tensors).map(|_| cursor.tensor()).collect::<Result<_, GgufError>>()?;
         let data = (cursor.at as u64).next_multiple_of(alignment);
-        let data_bytes = (bytes.len() as u64).saturating_sub(data);
+        let data_bytes = size_bytes.saturating_sub(data);
         header.place(described, data, data_bytes, alignment)?;
         Ok(header)
     }
@@ -233,8 +240,7 @@ impl Header {
                 return Err(GgufError::Range { tensor, begin, size_bytes, data_bytes });
             };
             ranges.push((begin, end, name.clone()));
-            let (begin, size_bytes) = ((data + begin) as usize, size_bytes as usize);
-            let entry = Entry { kind, shape, begin, size_bytes };
+            let entry = Entry { kind, shape, begin: data + begin, size_bytes };
             if self.tensors.insert(name.clone(), entry).is_some() {
                 return Err(GgufError::Twice { name: clip(&name) });
             }

@@ -1,6 +1,8 @@
 //! Files that are as they should be, and files that are not.
 
+use std::error::Error as _;
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -66,8 +68,16 @@ impl File {
     }
 
     fn problem(&self) -> String {
-        Gguf::parse(&self.bytes()).unwrap_err().to_string()
+        parsed(&self.bytes()).unwrap_err()
     }
+}
+
+/// What is made of a file of these bytes, or what is wrong with it.
+fn parsed(bytes: &[u8]) -> Result<Gguf, String> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(bytes).unwrap();
+    let opened = OpenFile::open(file.path().to_path_buf(), u64::MAX).map_err(|e| e.to_string())?;
+    Gguf::read(opened).map_err(|error| error.source().unwrap().to_string())
 }
 
 /// A file that is as it should be, of a model of one layer that has a table of words alone.
@@ -92,7 +102,7 @@ fn good() -> File {
 #[test]
 fn a_file_is_described_in_the_words_of_transformers() {
     let bytes = good().bytes();
-    let gguf = Gguf::parse(&bytes).unwrap();
+    let gguf = parsed(&bytes).unwrap();
     let described = Described::of(&gguf).unwrap();
     assert_eq!(described.config["architectures"][0], "LlamaForCausalLM");
     assert_eq!(described.config["vocab_size"], 4);
@@ -111,7 +121,7 @@ fn a_file_is_described_in_the_words_of_transformers() {
 fn scaled_rotations_are_described() {
     let described = |file: File| {
         let bytes = file.bytes();
-        let gguf = Gguf::parse(&bytes).unwrap();
+        let gguf = parsed(&bytes).unwrap();
         Described::of(&gguf).map(|described| described.config["rope_parameters"].clone())
     };
     assert_eq!(described(good()).unwrap(), json!({ "rope_theta": 1e4 }));
@@ -133,6 +143,29 @@ fn scaled_rotations_are_described() {
     let short = good().tensor("rope_freqs.weight", &[1], 0, 160);
     let problem = described(short).unwrap_err().to_string();
     assert!(problem.contains("rope_freqs.weight"), "{problem}");
+}
+
+#[test]
+fn a_header_is_read_as_far_as_it_goes() {
+    // Longer than what is read at first.
+    let long = |bytes: u64| {
+        let words = vec![b'w'; 1 << 20];
+        (0..bytes >> 20).fold(good(), |file, at| {
+            file.pair(&format!("x.{at}"), 8, [&(1_u64 << 20).to_le_bytes()[..], &words].concat())
+        })
+    };
+    let gguf = parsed(&long(3 * FIRST_BYTES).bytes()).unwrap();
+    let spec = TensorSpec { name: "embed_tokens.weight".to_owned(), shape: vec![4, 8] };
+    assert_eq!(
+        gguf.tensor(&spec).unwrap(),
+        parsed(&good().bytes()).unwrap().tensor(&spec).unwrap()
+    );
+    let problem = parsed(&long(HEADER_BYTES_MAX + (1 << 20)).bytes()).unwrap_err();
+    assert!(problem.starts_with("the header has more than the 268435456 bytes"), "{problem}");
+    let mut cut = long(3 * FIRST_BYTES).bytes();
+    cut.truncate(2 * FIRST_BYTES as usize);
+    let truncated = GgufError::Truncated { what: "a text" };
+    assert_eq!(parsed(&cut).unwrap_err(), truncated.to_string());
 }
 
 #[test]
@@ -175,7 +208,7 @@ fn what_is_wrong_with_a_file_is_named() {
     ] {
         let mut file = good().bytes();
         file[at..at + bytes.len()].copy_from_slice(bytes);
-        let problem = Gguf::parse(&file).unwrap_err().to_string();
+        let problem = parsed(&file).unwrap_err();
         assert!(problem.starts_with(wanted), "{problem}");
     }
 }
@@ -184,8 +217,8 @@ fn what_is_wrong_with_a_file_is_named() {
 fn models_that_are_not_supported_are_refused_by_name() {
     let of = |file: File| {
         let bytes = file.bytes();
-        let gguf = Gguf::parse(&bytes)?;
-        Described::of(&gguf).map(|_| ())
+        let gguf = parsed(&bytes)?;
+        Described::of(&gguf).map(|_| ()).map_err(|error| error.to_string())
     };
     let with = |key: &str, value: &str| {
         let mut file = good();
@@ -218,7 +251,7 @@ proptest! {
         if is_cut {
             bytes.truncate(length.index(bytes.len()));
         }
-        if let Ok(gguf) = Gguf::parse(&bytes) {
+        if let Ok(gguf) = parsed(&bytes) {
             if let Ok(described) = Described::of(&gguf) {
                 let _ = crate::engine::text::generate::words::Words::new(&described.tokenizer, 4);
             }
@@ -244,7 +277,10 @@ fn blocks_are_the_numbers_of_the_reference() {
     for Case { kind, block, numbers } in cases {
         let kind = Kind::numbered(kind).unwrap();
         assert_eq!((kind.bytes(), kind.numbers()), (block.len(), numbers.len()));
-        for (at, (found, wanted)) in floats(kind, &block).iter().zip(&numbers).enumerate() {
+        let mut own = Vec::new();
+        floats(kind, &block, &mut own);
+        assert_eq!(own.len(), numbers.len());
+        for (at, (found, wanted)) in own.iter().zip(&numbers).enumerate() {
             let near = (found - wanted).abs() <= 1e-5 * (1.0 + wanted.abs());
             assert!(near, "{kind:?} {at}: {found} for {wanted}");
         }
