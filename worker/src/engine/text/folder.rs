@@ -121,7 +121,7 @@ impl<'a> Folder<'a> {
         let names: BTreeSet<String> = index.weight_map.into_values().collect();
         let is_plain = |name: &String| name.ends_with(".safetensors") && !name.contains('/');
         if let Some(name) = names.iter().find(|name| !is_plain(name)) {
-            let (field, found) = ("weight_map", clip(name));
+            let (field, found) = ("weight_map", format!("`{}`", clip(name)));
             let supported = "files of safetensors beside it";
             return Err(self.error(INDEX_FILE, TextError::Unsupported { field, found, supported }));
         }
