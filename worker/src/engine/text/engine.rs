@@ -228,11 +228,11 @@ impl Engine for TextEngine {
     }
 
     fn weights_bytes(&self) -> u64 {
-        self.layers.bytes() + self.head.bytes() as u64
+        self.layers.bytes() + self.head.bytes() as u64 + self.tokens.bytes()
     }
 
     fn loading_bytes(&self) -> u64 {
-        self.layers.loading_bytes()
+        self.layers.loading_bytes() + self.tokens.loading_bytes()
     }
 
     fn thread_bytes(&self) -> u64 {

@@ -5,7 +5,7 @@ use nightshift_kernels::Isa;
 
 use super::DeviceError;
 use super::engine::precision;
-use super::packing::Packing;
+use super::packing::{PASS_TOKENS, Packing};
 use super::shape::Shape;
 use super::tokens::Sequence;
 use super::transformer::{Scratch, Transformer};
@@ -17,6 +17,8 @@ use super::device::{self, BuildError};
 
 /// Rows that are tokenized at a time: enough to fill passes with rows of about one length.
 const GROUP_ROWS: usize = 128;
+/// Bytes of a token of a text that waits: its number and its segment.
+const TOKEN_BYTES: usize = 2 * size_of::<u32>();
 /// Multiplications of a batch whose texts are all as long as they may be. More of them would keep
 /// a worker for seconds that is told to go.
 const BATCH_PRODUCTS: u64 = 75_000_000_000;
@@ -142,7 +144,11 @@ impl Layers {
     /// Bytes that each thread keeps, where they are many beside a batch.
     pub(super) fn thread_bytes(&self) -> u64 {
         match self {
-            Self::Cpu(_) => 0,
+            Self::Cpu(layers) => {
+                let tokens = PASS_TOKENS.max(layers.max_tokens());
+                let texts = GROUP_ROWS * layers.max_tokens() * TOKEN_BYTES;
+                (layers.scratch_bytes(tokens) + texts) as u64
+            }
             // The vectors of a pass, as they come from the GPU and as they are kept.
             #[cfg(any(test, feature = "cuda"))]
             Self::Gpu { layers, max_tokens, .. } => {

@@ -2,7 +2,7 @@
 
 /// Tokens of a pass on a processor: enough for products to run at full speed, few enough to stay in
 /// the cache.
-const PASS_TOKENS: usize = 512;
+pub(super) const PASS_TOKENS: usize = 512;
 
 /// How the rows of a pass lie in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use super::settings::unsupported;
 use crate::engine::tabular::clip;
 
 mod charsmap;
+pub(super) mod memory;
 pub(super) mod parts;
 
 use parts::Cut;
@@ -27,6 +28,7 @@ pub(super) struct Tokens {
     max_tokens: usize,
     lower_case: bool,
     prompt: String,
+    loading_bytes: u64,
 }
 
 /// The tokens of a text.
@@ -88,7 +90,18 @@ impl Tokens {
             stride: 0,
         };
         tokenizer.with_truncation(Some(truncation)).map_err(broken)?;
-        Ok(Self { tokenizer, cut, max_tokens, lower_case, prompt })
+        let loading_bytes = memory::loading_bytes(bytes);
+        Ok(Self { tokenizer, cut, max_tokens, lower_case, prompt, loading_bytes })
+    }
+
+    /// Bytes in memory, about.
+    pub(super) fn bytes(&self) -> u64 {
+        memory::bytes(&self.tokenizer)
+    }
+
+    /// Bytes beside those that were taken while it was loaded, about.
+    pub(super) fn loading_bytes(&self) -> u64 {
+        self.loading_bytes
     }
 
     /// The tokens of a query and a text, of which the longer one is cut first; an error in the

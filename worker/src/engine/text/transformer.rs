@@ -33,6 +33,7 @@ pub(super) struct Transformer {
     isa: Isa,
     precision: Precision,
     hidden: usize,
+    max_tokens: usize,
     tables: Tables,
     first_norm: Option<Norm>,
     layers: Vec<Layer>,
@@ -184,7 +185,17 @@ impl Transformer {
         let ahead = shape.family.is_causal.then_some(0);
         let near = Near { back: None, ahead, bias };
         let shared = Shared { shape, rotations, near };
-        Ok(Self { isa, precision, hidden, tables, first_norm, layers, last_norm, shared })
+        Ok(Self {
+            isa,
+            precision,
+            hidden,
+            max_tokens,
+            tables,
+            first_norm,
+            layers,
+            last_norm,
+            shared,
+        })
     }
 
     /// The instruction set.
@@ -200,6 +211,23 @@ impl Transformer {
     /// Numbers of a vector.
     pub(super) fn hidden(&self) -> usize {
         self.hidden
+    }
+
+    /// Tokens of a text at most.
+    pub(super) fn max_tokens(&self) -> usize {
+        self.max_tokens
+    }
+
+    /// Bytes that a thread takes while it computes `tokens` tokens at a time.
+    pub(super) fn scratch_bytes(&self, tokens: usize) -> usize {
+        let Shape { hidden, heads, intermediate, family, .. } = &self.shared.shape;
+        let (inner, wide) = (heads.heads.hidden(), *intermediate);
+        let wide = if family.is_gated { 3 * wide } else { wide };
+        // States, what is added to them, and both as they are normalised and packed; queries, keys
+        // and values, and as attention packs them; what is seen; what goes into the second product,
+        // and its rows as they are packed.
+        let numbers = 4 * hidden + 2 * heads.stride() + inner + wide + (*intermediate).max(*hidden);
+        tokens * numbers * size_of::<f32>()
     }
 
     /// Bytes of weights in memory.

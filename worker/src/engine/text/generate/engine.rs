@@ -220,17 +220,23 @@ impl Engine for GenerateEngine {
     }
 
     fn weights_bytes(&self) -> u64 {
-        (self.decoder.layers.bytes() + self.decoder.head.bytes()) as u64
+        let matrices = self.decoder.layers.bytes() + self.decoder.head.bytes();
+        matrices as u64 + self.decoder.words.bytes()
     }
 
     fn loading_bytes(&self) -> u64 {
-        self.decoder.loading_bytes() as u64
+        self.decoder.loading_bytes() as u64 + self.decoder.words.loading_bytes()
     }
 
     fn thread_bytes(&self) -> u64 {
         // Keys and values of the rows side by side, or of one row of the longest.
-        let row = self.decoder.layers.past_bytes(self.most_tokens + self.most_new);
-        row.max(PAST_BYTES_MAX.min(row.saturating_mul(SLOTS))) as u64
+        let layers = &self.decoder.layers;
+        let row = layers.past_bytes(self.most_tokens + self.most_new);
+        let pasts = row.max(PAST_BYTES_MAX.min(row.saturating_mul(SLOTS)));
+        // The prompts of as many rows as begin together, whose pasts have the same room.
+        let tokens = PAST_BYTES_MAX / layers.past_bytes(1).max(1);
+        let tokens = tokens.min(self.most_tokens.saturating_mul(SLOTS)).max(self.most_tokens);
+        (pasts + layers.scratch_bytes(tokens)) as u64
     }
 
     fn batch_rows(&self) -> usize {

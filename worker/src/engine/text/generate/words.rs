@@ -7,6 +7,7 @@ use tokenizers::Tokenizer;
 use crate::engine::tabular::clip;
 use crate::engine::text::TextError;
 use crate::engine::text::settings::unsupported;
+use crate::engine::text::tokens::memory;
 use crate::engine::text::tokens::parts::{self, Cut};
 
 /// A tokenizer of byte pairs.
@@ -18,6 +19,7 @@ pub(super) struct Words {
     ends: Vec<usize>,
     /// Bytes of the longest token: a text of more than that many times so many tokens has more.
     longest: usize,
+    loading_bytes: u64,
 }
 
 impl Words {
@@ -60,7 +62,19 @@ impl Words {
             bytes.extend(piece);
             ends.push(bytes.len());
         }
-        Ok(Self { tokenizer, bytes, ends, longest })
+        let loading_bytes = memory::loading_bytes(json);
+        Ok(Self { tokenizer, bytes, ends, longest, loading_bytes })
+    }
+
+    /// Bytes in memory, about.
+    pub(super) fn bytes(&self) -> u64 {
+        let pieces = self.bytes.len() + size_of_val(self.ends.as_slice());
+        memory::bytes(&self.tokenizer) + pieces as u64
+    }
+
+    /// Bytes beside those that were taken while it was loaded, about.
+    pub(super) fn loading_bytes(&self) -> u64 {
+        self.loading_bytes
     }
 
     /// The tokens of `text`, with those that the tokenizer puts around a text if `whole`: `None`
