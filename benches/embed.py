@@ -24,7 +24,6 @@ import json
 import os
 import pathlib
 import random
-import shutil
 import statistics
 import subprocess
 import sys
@@ -34,7 +33,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from children import child
+from children import child, nightshift
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORK = ROOT / "out" / "embed"
@@ -80,21 +79,13 @@ def make_texts(count, tokenizer):
     return texts, tokens
 
 
-def nightshift(binary, model, dtype, texts, rows, workers=None):
-    folder = WORK / "runs" / f"{time.time_ns()}"
-    folder.mkdir(parents=True)
-    spec = folder / "spec.yaml"
-    spec.write_text(SPEC.format(input=texts, model=model, dtype=dtype, output=folder / "out", rows=rows))
-    command = [str(binary), "run", str(spec), "--output-format", "json"]
-    if workers:
-        command += ["--workers", str(workers)]
-    seconds, peak, _ = child(command)
-    table = pq.read_table(sorted((folder / "out").glob("all/gen=*/part-*.parquet")))
-    order = np.argsort(table["id"].to_numpy())
+def embedded(binary, model, dtype, texts, rows, workers=None):
+    """Seconds, peak bytes and embeddings of a run."""
+    run = {"input": texts, "model": model, "dtype": dtype, "rows": rows, "workers": workers}
+    seconds, peak, table = nightshift(binary, WORK, SPEC, **run)
     width = table["embedding"].type.list_size
     flat = table["embedding"].combine_chunks().flatten().to_numpy().astype(np.float32)
-    shutil.rmtree(folder)
-    return seconds, peak, flat.reshape(-1, width)[order]
+    return seconds, peak, flat.reshape(-1, width)
 
 
 def peak_flops():
@@ -147,8 +138,8 @@ def main():
             if way in OURS:
                 dtype = way.rsplit("-", 1)[1]
                 # Of three: the first may find the file on the disk, and peers that took all memory before it.
-                first = min(nightshift(arguments.nightshift, model, dtype, one, 100)[0] for _ in range(3))
-                took, peak, vectors[way] = nightshift(arguments.nightshift, model, dtype, many, 250)
+                first = min(embedded(arguments.nightshift, model, dtype, one, 100)[0] for _ in range(3))
+                took, peak, vectors[way] = embedded(arguments.nightshift, model, dtype, many, 250)
             else:
                 out = WORK / f"{way}.npy"
                 command = [*peer, "--peer", way, "--texts", str(many), "--out", str(out)]
@@ -162,7 +153,7 @@ def main():
             loads.setdefault(way, []).append(first)
             peaks[way] = max(peaks.get(way, 0), peak)
             print(f"round {number + 1}: {way:28} {took:7.2f} s", file=sys.stderr)
-    single, _, _ = nightshift(arguments.nightshift, model, "f32", many, 250, workers=1)
+    single, _, _ = embedded(arguments.nightshift, model, "f32", many, 250, workers=1)
     top = peak_flops()
     print(f"{len(texts)} texts, {statistics.mean(tokens):.0f} tokens in the mean, {max(tokens)} at most; peak of f32 {top:.0f} GFLOP/s")
     print(f"{'':27} {'rows/s':>7} {'tokens/s':>9} {'of peak':>8} {'first row':>10} {'memory':>9}  cosine: least, mean")

@@ -24,12 +24,11 @@ import pathlib
 import shutil
 import statistics
 import sys
-import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from children import child
+from children import child, nightshift
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORK = ROOT / "out" / "generate"
@@ -52,15 +51,10 @@ spec:
 """
 
 
-def nightshift(binary, model, dtype, texts, rows):
+def written_by(binary, model, dtype, texts, rows):
     """Seconds, peak bytes and tokens written of a run."""
-    folder = WORK / "runs" / f"{time.time_ns()}"
-    folder.mkdir(parents=True)
-    spec, out = folder / "spec.yaml", folder / "out"
-    spec.write_text(SPEC.format(input=texts, model=model, dtype=dtype, output=out, rows=rows, tokens=TOKENS))
-    seconds, peak, _ = child([str(binary), "run", str(spec), "--output-format", "json"])
-    table = pq.read_table(sorted(out.glob("all/gen=*/part-*.parquet")))
-    shutil.rmtree(folder)
+    run = {"input": texts, "model": model, "dtype": dtype, "rows": rows, "tokens": TOKENS}
+    seconds, peak, table = nightshift(binary, WORK, SPEC, **run)
     return seconds, peak, sum(table["tokens"].to_pylist())
 
 
@@ -108,8 +102,8 @@ def main():
                 took, peak, written, first = llama(file, prompts, PEERS[way])
             else:
                 dtype = way.rsplit(" ", 1)[1]
-                first, _, _ = nightshift(arguments.nightshift, model, dtype, one, 100)
-                took, peak, written = nightshift(arguments.nightshift, model, dtype, many, len(texts) // 2)
+                first, _, _ = written_by(arguments.nightshift, model, dtype, one, 100)
+                took, peak, written = written_by(arguments.nightshift, model, dtype, many, len(texts) // 2)
             rates.setdefault(way, []).append(written / took)
             seconds.setdefault(way, []).append(took)
             firsts.setdefault(way, []).append(first)

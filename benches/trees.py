@@ -27,15 +27,14 @@ import argparse
 import os
 import pathlib
 import pickle
-import shutil
 import statistics
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from children import nightshift
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORK = ROOT / "out" / "onnx"
@@ -101,21 +100,12 @@ def train(shape):
     return pickle.loads((folder / "model.pickle").read_bytes()), folder / "export"
 
 
-def nightshift(binary, data, model):
-    folder = WORK / "run"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    spec = folder / "spec.yaml"
-    columns = ", ".join(FEATURES)
-    spec.write_text(SPEC.format(input=data, model=model, columns=columns, output=folder / "out", shards=8))
-    started = time.perf_counter()
-    done = subprocess.run([binary, "run", spec, "--output-format", "json"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    seconds = time.perf_counter() - started
-    if done.returncode:
-        sys.exit(done.stderr)
-    table = pq.read_table(sorted((folder / "out").glob("all/gen=*/part-*.parquet")))
+def scored(binary, data, model):
+    """Seconds and scores of a run."""
+    run = {"input": data, "model": model, "columns": ", ".join(FEATURES), "shards": 8}
+    seconds, _, table = nightshift(binary, WORK, SPEC, **run)
     flat = table["probabilities"].combine_chunks().flatten().to_numpy()
-    return seconds, flat.reshape(len(table), -1)[np.argsort(table["id"].to_numpy())]
+    return seconds, flat.reshape(len(table), -1)
 
 
 def peer(score, data, out):
@@ -138,7 +128,7 @@ def bench(shape, data, arguments):
     name = session.get_inputs()[0].name
     out = WORK / "peer.parquet"
     ways = {
-        "nightshift": lambda: nightshift(arguments.nightshift, data, export),
+        "nightshift": lambda: scored(arguments.nightshift, data, export),
         "onnxruntime": lambda: peer(lambda x: session.run(["probabilities"], {name: x})[0], data, out),
         "library": lambda: peer(model.predict_proba, data, out),
     }

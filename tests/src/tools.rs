@@ -18,6 +18,16 @@ pub fn python() -> PathBuf {
     python
 }
 
+/// What a package of the Python environment of the tests holds at `path`.
+pub fn site_package(path: &str) -> PathBuf {
+    let environment = repository().join(".venv/lib");
+    let found = std::fs::read_dir(environment).ok().into_iter().flatten().find_map(|python| {
+        let found = python.ok()?.path().join("site-packages").join(path);
+        found.exists().then_some(found)
+    });
+    found.unwrap_or_else(|| panic!("{path} is missing in .venv: run `make tools`"))
+}
+
 /// A program of the Python environment with model stores: they need other versions of packages than
 /// the rest of the tests.
 pub fn stores_program(name: &str) -> PathBuf {

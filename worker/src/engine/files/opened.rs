@@ -1,6 +1,6 @@
 //! A file of a model that is read where it is wanted, so that it is never in memory as a whole.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use nightshift_core::ids::Digest;
 use sha2::{Digest as _, Sha256};
 
+use super::open_bounded;
 use crate::engine::LoadError;
 
 /// Bytes that are read at a time: as many as stay in the second cache while they are used.
@@ -42,22 +43,10 @@ impl Stamp {
 impl OpenFile {
     /// The regular file `path`, of at least one and at most `max_bytes` bytes.
     pub(in crate::engine) fn open(path: PathBuf, max_bytes: u64) -> Result<Self, LoadError> {
-        let read = |source| LoadError::Read { path: path.clone(), source };
-        // Asked before opening: opening a pipe would wait for a writer.
-        let found = fs::metadata(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => LoadError::MissingFile { path: path.clone() },
-            _ => read(error),
-        })?;
-        if !found.is_file() {
-            return Err(LoadError::NotAFile { path });
-        }
-        let file = File::open(&path).map_err(read)?;
-        let stamp = Stamp::of(&file.metadata().map_err(read)?);
+        let (file, found) = open_bounded(&path, max_bytes)?;
+        let stamp = Stamp::of(&found);
         match stamp.size_bytes {
             0 => Err(LoadError::Empty { path }),
-            size_bytes if size_bytes > max_bytes => {
-                Err(LoadError::TooLarge { path, size_bytes, max_bytes })
-            }
             _ => Ok(Self { path, file, stamp }),
         }
     }

@@ -27,11 +27,10 @@ impl<'a> Weights<'a> {
         let mut checked: Vec<(Header, &OpenFile)> = Vec::new();
         for file in files {
             let header = Header::read(file).map_err(|source| refused(file, source))?;
-            let mut names = header.names();
-            if let Some(name) = names.find(|name| checked.iter().any(|(own, _)| own.has(name))) {
+            let twice = header.names().find(|name| checked.iter().any(|(own, _)| own.has(name)));
+            if let Some(name) = twice {
                 return Err(refused(file, WeightsError::Twice { tensor: clip(name) }));
             }
-            drop(names);
             checked.push((header, file));
         }
         let Names { prefix, words, .. } = names;
@@ -83,8 +82,8 @@ impl<'a> Weights<'a> {
                 |part: &str, shape: &[usize]| self.take(&format!("{layer}.{name}.{part}"), shape);
             let numbers = take("weight", &[*rows, stacked.depth])?;
             // Most are of one part, which is not copied.
-            match matrix.capacity() {
-                0 => matrix = numbers,
+            match stacked.parts.as_slice() {
+                [_] => matrix = numbers,
                 _ => matrix.extend(numbers),
             }
             if stacked.has_bias {

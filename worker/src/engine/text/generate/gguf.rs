@@ -9,6 +9,7 @@
 use crate::engine::LoadError;
 use crate::engine::files::OpenFile;
 use crate::engine::tabular::{TensorSpec, WeightsError, clip};
+use crate::engine::text::TextError;
 
 mod blocks;
 mod described;
@@ -36,10 +37,7 @@ pub(in crate::engine::text) struct Gguf {
 impl Gguf {
     /// Checks the header of `file`.
     pub(super) fn read(file: OpenFile) -> Result<Self, LoadError> {
-        let refused = |source: GgufError| LoadError::Text {
-            path: file.path().to_path_buf(),
-            source: Box::new(source.into()),
-        };
+        let refused = |source: GgufError| refused(&file, source.into());
         let size_bytes = file.size_bytes();
         let mut length = FIRST_BYTES.min(size_bytes);
         let header = loop {
@@ -57,6 +55,11 @@ impl Gguf {
         };
         let turned = turned(&header).map_err(refused)?;
         Ok(Self { header, file, turned })
+    }
+
+    /// The error that `source` is for this file.
+    pub(super) fn refused(&self, source: TextError) -> LoadError {
+        refused(&self.file, source)
     }
 
     /// The file.
@@ -95,6 +98,10 @@ impl Gguf {
         };
         Ok(turned_back(&numbers, heads, shape))
     }
+}
+
+fn refused(file: &OpenFile, source: TextError) -> LoadError {
+    LoadError::Text { path: file.path().to_path_buf(), source: Box::new(source) }
 }
 
 /// How many heads are turned, of queries and of keys, in a file with this header.

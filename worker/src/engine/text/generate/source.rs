@@ -54,10 +54,7 @@ impl Source {
         match folder.gguf()? {
             Some(file) => {
                 let gguf = Gguf::read(file)?;
-                let source = Self::of_gguf(&gguf, chats).map_err(|source| LoadError::Text {
-                    path: gguf.file().path().to_path_buf(),
-                    source: Box::new(source),
-                })?;
+                let source = Self::of_gguf(&gguf, chats).map_err(|e| gguf.refused(e))?;
                 Ok(Self { gguf: Some(gguf), ..source })
             }
             None => Self::of_folder(folder, chats),
